@@ -1,1 +1,9 @@
+//! Every decision Evenkeel makes, as plain values: what a byte stream means, which route and which
+//! server a request gets, whether a server is fit, whether another try is allowed.
+//!
+//! Nothing here does I/O, reads a clock, or asks for chance: time and randomness are arguments.
+#![forbid(unsafe_code)]
 
+pub mod config;
+pub mod fault;
+pub mod moment;

@@ -1,0 +1,157 @@
+//! What can go wrong with an exchange, and the one table from there to status, log level,
+//! termination code and retry.
+
+/// Why an exchange did not end as it should.
+///
+/// The status, the level of the log line, the termination code and whether another server may be
+/// tried follow from this value alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// The client's bytes are not a request this node accepts; the status says which rule.
+    BadRequest(u16),
+    /// The client's method is not on the listener's list: closed without an answer.
+    MethodClosed,
+    /// The client left, or reset the connection, in this phase.
+    ClientGone(Phase),
+    /// The client sent or took nothing for too long in this phase.
+    ClientTimeout(Phase),
+    /// No route matches.
+    NoRoute,
+    /// The pool has no server that may be used.
+    NoServer,
+    /// The server refused or reset the connection being made, or the network has no way to it.
+    ConnectRefused,
+    /// The connection was not made in time.
+    ConnectTimeout,
+    /// This node has no file descriptor, port or memory left for a connection.
+    Exhausted,
+    /// The server closed or reset before the first byte of its answer, on a new connection.
+    ServerReset,
+    /// The same on a connection that was reused: the server may have closed it before it saw the request.
+    ServerResetReused,
+    /// No first byte of an answer in time.
+    ServerTimeout,
+    /// The server's answer cannot be understood, or only in two ways.
+    BadAnswer,
+    /// The server closed, reset or broke framing within an answer already passed on.
+    ServerCut,
+    /// The server sent or took nothing for too long within an answer already passed on.
+    ServerStalled,
+    /// The exchange as a whole took longer than the pool allows.
+    TotalTimeout,
+    /// The node is stopping and the time to finish is over.
+    Stopping,
+    /// A defect of this program.
+    Internal,
+}
+
+/// How far an exchange had come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// Reading the request head or the `ClientHello`.
+    Request,
+    /// Making the connection to the server.
+    Connect,
+    /// Waiting for the head of the answer.
+    Answer,
+    /// Bodies or streams under way.
+    Data,
+}
+
+/// Who is at fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    Client,
+    Server,
+    /// This node: its limits, its configuration, its defects.
+    Node,
+}
+
+/// Whether a request that met this fault may be sent again, to another server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    Never,
+    /// The server surely did not process the request.
+    Always,
+    /// The server may have processed the request: only if repeating it does no harm.
+    IfIdempotent,
+}
+
+/// How loudly to speak of a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Status of the answer this node makes; `None`: the connection is closed without one.
+    pub status: Option<u16>,
+    pub blame: Blame,
+    pub again: Again,
+    pub level: Level,
+    /// `HAProxy`'s first two letters: who ended it, in which phase.
+    pub code: &'static str,
+}
+
+impl Fault {
+    /// The table.
+    pub const fn verdict(self) -> Verdict {
+        use Again::{Always, IfIdempotent, Never};
+        use Blame::{Client, Node, Server};
+        use Level::{Debug, Error, Info, Warn};
+        match self {
+            Self::BadRequest(status) => row(Some(status), Client, Never, Info, "PR"),
+            Self::MethodClosed => row(None, Client, Never, Info, "PR"),
+            Self::ClientGone(phase) => row(None, Client, Never, Debug, client_gone(phase)),
+            Self::ClientTimeout(Phase::Request) => row(Some(408), Client, Never, Info, "cR"),
+            Self::ClientTimeout(phase) => row(None, Client, Never, Info, client_timeout(phase)),
+            Self::NoRoute => row(Some(404), Node, Never, Debug, "PR"),
+            Self::NoServer => row(Some(503), Server, Never, Error, "SC"),
+            Self::ConnectRefused => row(Some(502), Server, Always, Warn, "SC"),
+            Self::ConnectTimeout => row(Some(504), Server, Always, Warn, "sC"),
+            Self::Exhausted => row(Some(503), Node, Always, Error, "RC"),
+            Self::ServerReset => row(Some(502), Server, IfIdempotent, Warn, "SH"),
+            Self::ServerResetReused => row(Some(502), Server, IfIdempotent, Info, "SH"),
+            Self::ServerTimeout => row(Some(504), Server, IfIdempotent, Warn, "sH"),
+            Self::BadAnswer => row(Some(502), Server, Never, Error, "PH"),
+            Self::ServerCut => row(None, Server, Never, Warn, "SD"),
+            Self::ServerStalled => row(None, Server, Never, Warn, "sD"),
+            Self::TotalTimeout => row(Some(504), Server, Never, Warn, "sH"),
+            Self::Stopping => row(None, Node, Never, Info, "KD"),
+            Self::Internal => row(Some(500), Node, Never, Error, "I-"),
+        }
+    }
+}
+
+const fn row(
+    status: Option<u16>,
+    blame: Blame,
+    again: Again,
+    level: Level,
+    code: &'static str,
+) -> Verdict {
+    Verdict { status, blame, again, level, code }
+}
+
+const fn client_gone(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Request => "CR",
+        Phase::Connect => "CC",
+        Phase::Answer => "CH",
+        Phase::Data => "CD",
+    }
+}
+
+const fn client_timeout(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Request => "cR",
+        Phase::Connect => "cC",
+        Phase::Answer => "cH",
+        Phase::Data => "cD",
+    }
+}

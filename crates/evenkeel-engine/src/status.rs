@@ -1,0 +1,167 @@
+//! What the engine tells of itself: plain values, copied out on request.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// What an operator wants of a server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AdminState {
+    /// Takes requests as its health allows.
+    #[default]
+    Ready,
+    /// Takes no new requests; running ones finish; checks go on.
+    Drain,
+    /// Takes nothing; checks stop.
+    Maint,
+}
+
+/// An admin state with who set it, why and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    pub state: AdminState,
+    pub author: Arc<str>,
+    pub reason: Arc<str>,
+    pub since: SystemTime,
+}
+
+/// What an operator asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminChange {
+    pub state: AdminState,
+    pub author: Arc<str>,
+    pub reason: Arc<str>,
+}
+
+/// What the judge says of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    Up,
+    Down,
+    /// Not yet judged, or on its way up or down (`Up` servers on their way down still take requests).
+    Checking,
+}
+
+/// A judgement with its reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    pub health: Health,
+    /// One line for the operator, such as `connection refused (3 of 3 checks failed)`.
+    pub reason: Arc<str>,
+    pub since: SystemTime,
+}
+
+/// Which servers of a pool are in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolMode {
+    /// Those that are up.
+    Normal,
+    /// The backup servers: no other is usable.
+    Backup,
+    /// Fewer than half are up: health is ignored and all are used.
+    Panic,
+    /// None can be used.
+    Empty,
+}
+
+/// Status classes, in the order of [`ServerStatus::answers`]: 1xx to 5xx, then no answer at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeClass {
+    Informational,
+    Success,
+    Redirection,
+    ClientError,
+    ServerError,
+    None,
+}
+
+/// A server now.
+#[derive(Clone, Debug)]
+pub struct ServerStatus {
+    pub name: Arc<str>,
+    pub address: SocketAddr,
+    pub weight: u16,
+    pub backup: bool,
+    pub admin: Admin,
+    pub verdict: Verdict,
+    /// Takes new requests at this moment.
+    pub in_use: bool,
+    /// Requests (http) or connections (tcp, tls) under way.
+    pub in_flight: u32,
+    pub idle_connections: u32,
+    pub connections_total: u64,
+    pub connect_failures_total: u64,
+    pub requests_total: u64,
+    /// Answers by status class.
+    pub answers_total: [u64; 6],
+    pub retries_total: u64,
+    pub failures_total: u64,
+    pub bytes_sent_total: u64,
+    pub bytes_received_total: u64,
+    pub checks_total: u64,
+    pub check_failures_total: u64,
+}
+
+/// A pool now.
+#[derive(Clone, Debug)]
+pub struct PoolStatus {
+    pub name: Arc<str>,
+    pub balance: &'static str,
+    pub mode: PoolMode,
+    pub servers: Vec<ServerStatus>,
+}
+
+/// A listener now.
+#[derive(Clone, Debug)]
+pub struct ListenerStatus {
+    pub name: Arc<str>,
+    pub protocol: &'static str,
+    /// As bound: a port that was asked for as 0 is the real one here.
+    pub addresses: Vec<SocketAddr>,
+    pub connections: u32,
+    pub connections_total: u64,
+    pub requests_total: u64,
+    /// Answers to clients by status class; the last one counts exchanges closed without an answer.
+    pub answers_total: [u64; 6],
+    /// Refusals by label (`bare-lf`, `no-tls`, …); only those that occurred.
+    pub refusals_total: Vec<(&'static str, u64)>,
+    pub bytes_received_total: u64,
+    pub bytes_sent_total: u64,
+    /// Request durations: upper bounds in seconds with cumulative counts are made by the reader
+    /// from these counts per bucket of [`EngineStatus::DURATION_BOUNDS`], the last one open.
+    pub durations: Vec<u64>,
+    pub duration_seconds_sum: f64,
+}
+
+/// Everything, for `status` and `/metrics`.
+#[derive(Clone, Debug)]
+pub struct EngineStatus {
+    pub listeners: Vec<ListenerStatus>,
+    pub pools: Vec<PoolStatus>,
+    pub workers: usize,
+    /// Client connections held now, over all listeners.
+    pub connections: u32,
+    /// Times a worker stopped accepting because file descriptors ran out.
+    pub accept_pauses_total: u64,
+    /// Connections ended by a defect of this program.
+    pub panics_total: u64,
+    pub log_lines_dropped_total: u64,
+    pub draining: bool,
+}
+
+impl EngineStatus {
+    /// Upper bounds of the duration buckets, in seconds.
+    pub const DURATION_BOUNDS: [f64; 12] =
+        [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+}
+
+/// Something an operator wants to know of, in order of occurrence.
+#[derive(Clone, Debug)]
+pub struct Event {
+    pub at: SystemTime,
+    /// `server-down`, `server-up`, `server-admin`, `pool-mode`, `accept-paused`, `connection-panicked`.
+    pub kind: &'static str,
+    /// `POOL/SERVER`, `POOL` or a listener's name.
+    pub subject: String,
+    pub message: String,
+}

@@ -1,0 +1,124 @@
+//! What the tests and the benchmark need besides a Rust toolchain.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{command, out};
+
+/// A Debian package, how to tell that it is there, and why it is wanted.
+struct Need {
+    package: &'static str,
+    sign: Sign,
+    reason: &'static str,
+}
+
+/// What shows that a need is met, however it got here.
+enum Sign {
+    Program(&'static str),
+    File(&'static str),
+}
+
+/// nginx loads its stream module from here.
+pub(crate) const NGINX_STREAM_MODULE: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
+
+#[rustfmt::skip]
+const NEEDS: &[Need] = &[
+    Need { package: "nginx", sign: Sign::Program("nginx"), reason: "real servers behind the balancer; a peer in the benchmark" },
+    Need { package: "libnginx-mod-stream", sign: Sign::File(NGINX_STREAM_MODULE), reason: "nginx as a peer for tcp" },
+    Need { package: "haproxy", sign: Sign::Program("haproxy"), reason: "a peer in the benchmark" },
+    Need { package: "wrk", sign: Sign::Program("wrk"), reason: "load" },
+    Need { package: "curl", sign: Sign::Program("curl"), reason: "a client that is not ours" },
+    Need { package: "openssl", sign: Sign::Program("openssl"), reason: "certificates and TLS ends for pass-through" },
+    Need { package: "nftables", sign: Sign::Program("nft"), reason: "faults: packets that vanish" },
+    Need { package: "iproute2", sign: Sign::Program("ip"), reason: "faults: a network namespace of their own" },
+    Need { package: "util-linux", sign: Sign::Program("taskset"), reason: "pinning in the benchmark; unshare" },
+];
+
+/// Installs what is missing where that is possible, else says what to type. Missing things are
+/// not an error: the tests that want them report themselves as skipped.
+pub(crate) fn run() -> Result<()> {
+    let missing: Vec<&Need> = NEEDS.iter().filter(|need| !need.sign.is_there()).collect();
+    if missing.is_empty() {
+        out::say("setup: everything the tests need is there");
+        return Ok(());
+    }
+    for Need { package, sign: _, reason } in &missing {
+        out::say(&format!("setup: missing {package}: {reason}"));
+    }
+    let packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
+    if rustix::process::geteuid().is_root() && command::find("apt-get").is_some() {
+        return install(&packages);
+    }
+    out::say(&format!(
+        "setup: as root on Debian: apt-get install --no-install-recommends {}",
+        packages.join(" ")
+    ));
+    Ok(())
+}
+
+impl Sign {
+    fn is_there(&self) -> bool {
+        match self {
+            Self::Program(name) => command::find(name).is_some(),
+            Self::File(path) => Path::new(path).exists(),
+        }
+    }
+}
+
+fn install(packages: &[&str]) -> Result<()> {
+    let _no_services = NoServices::hold()?;
+    apt_get(&["update"])?;
+    let mut arguments = vec!["install", "--yes", "--no-install-recommends"];
+    arguments.extend(packages);
+    apt_get(&arguments)
+}
+
+fn apt_get(arguments: &[&str]) -> Result<()> {
+    let mut apt = Command::new("apt-get");
+    apt.arg("--quiet").args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+    if !command::succeeds(&mut apt)? {
+        bail!("apt-get {} failed; its own words are above", arguments.join(" "));
+    }
+    Ok(())
+}
+
+/// While held, packages being installed do not start their services. A policy the machine already
+/// has stays in force instead.
+struct NoServices {
+    ours: bool,
+}
+
+impl NoServices {
+    /// Asked by Debian's invoke-rc.d before it starts anything; 101 means "not allowed".
+    const POLICY: &str = "/usr/sbin/policy-rc.d";
+
+    fn hold() -> Result<Self> {
+        match File::options().write(true).create_new(true).mode(0o755).open(Self::POLICY) {
+            Ok(mut file) => {
+                let held = Self { ours: true };
+                file.write_all(b"#!/bin/sh\nexit 101\n")
+                    .with_context(|| format!("cannot write {}", Self::POLICY))?;
+                Ok(held)
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                Ok(Self { ours: false })
+            }
+            Err(error) => Err(error).with_context(|| format!("cannot create {}", Self::POLICY)),
+        }
+    }
+}
+
+impl Drop for NoServices {
+    fn drop(&mut self) {
+        if self.ours
+            && let Err(error) = fs::remove_file(Self::POLICY)
+        {
+            out::complain(&format!("setup: remove {} by hand: {error}", Self::POLICY));
+        }
+    }
+}

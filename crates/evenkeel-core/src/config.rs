@@ -4,6 +4,7 @@
 //! report faults; whoever holds a [`Config`] never asks "was it given?" again.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,113 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// In the order of the file; names are unique. [`PoolId`] indexes this.
     pub pools: Vec<Pool>,
+    /// `None`: no line per exchange is written.
+    pub access_log: Option<AccessLog>,
+}
+
+/// One line per exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessLog {
+    pub format: LogFormat,
+    pub to: LogTarget,
+}
+
+/// Where access log lines go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogTarget {
+    Stdout,
+    /// Appended to; opened anew on every reload, so that it can be rotated.
+    File(PathBuf),
+}
+
+/// How an access log line is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// The combined format of Apache and nginx.
+    Combined,
+    /// One JSON object a line, with every [`LogField`].
+    Json,
+    /// `{client} {method} {path} {status}`, split at its placeholders.
+    Template(Vec<LogPart>),
+}
+
+/// A piece of a log template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogPart {
+    Text(Arc<str>),
+    Field(LogField),
+}
+
+/// What a log line can tell of an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogField {
+    /// Address of the client, as believed from trusted proxies.
+    Client,
+    /// Its port on the connection.
+    ClientPort,
+    /// Local time of the request's start, RFC 3339 with milliseconds.
+    Time,
+    Listener,
+    Route,
+    Pool,
+    Server,
+    Method,
+    Host,
+    /// Target as the client sent it, escaped.
+    Path,
+    Version,
+    Status,
+    /// Bytes of the answer's body sent to the client.
+    Bytes,
+    Referer,
+    UserAgent,
+    RequestId,
+    /// From an incoming `traceparent`, if there was one.
+    TraceId,
+    /// Milliseconds: receiving the request head.
+    TimeRequest,
+    /// Milliseconds: waiting in a queue.
+    TimeWait,
+    /// Milliseconds: connecting to the server.
+    TimeConnect,
+    /// Milliseconds: from the request sent to the head of the answer.
+    TimeResponse,
+    /// Milliseconds: all of it.
+    TimeActive,
+    /// `HAProxy`'s two letters; `--` for a good end.
+    Termination,
+    /// Further tries after the first.
+    Retries,
+}
+
+impl LogField {
+    /// Every field with its name in templates and JSON.
+    pub const NAMES: [(&'static str, Self); 24] = [
+        ("time", Self::Time),
+        ("client", Self::Client),
+        ("client_port", Self::ClientPort),
+        ("listener", Self::Listener),
+        ("route", Self::Route),
+        ("pool", Self::Pool),
+        ("server", Self::Server),
+        ("method", Self::Method),
+        ("host", Self::Host),
+        ("path", Self::Path),
+        ("version", Self::Version),
+        ("status", Self::Status),
+        ("bytes", Self::Bytes),
+        ("referer", Self::Referer),
+        ("user_agent", Self::UserAgent),
+        ("request_id", Self::RequestId),
+        ("trace_id", Self::TraceId),
+        ("TR", Self::TimeRequest),
+        ("Tw", Self::TimeWait),
+        ("Tc", Self::TimeConnect),
+        ("Tr", Self::TimeResponse),
+        ("Ta", Self::TimeActive),
+        ("termination", Self::Termination),
+        ("retries", Self::Retries),
+    ];
 }
 
 /// Index of a pool in [`Config::pools`].
@@ -61,8 +169,27 @@ impl Default for ClientTimeouts {
         Self {
             header: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),
-            idle: Duration::from_secs(60),
+            idle: Duration::from_mins(1),
             fin: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Protocol {
+    /// What an HTTP listener does.
+    pub fn http(&self) -> Option<&Http> {
+        match self {
+            Self::Http(http) => Some(http),
+            Self::Tcp { .. } | Self::Tls(_) => None,
+        }
+    }
+
+    /// Its word in files and answers.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Tcp { .. } => "tcp",
+            Self::Tls(_) => "tls",
+            Self::Http(_) => "http",
         }
     }
 }
@@ -309,6 +436,12 @@ pub struct Pool {
     pub idle_connections: u32,
 }
 
+impl Pool {
+    /// Servers in one pool: the order in which they are used is kept as 16-bit numbers, with room
+    /// for weights.
+    pub const MOST_SERVERS: usize = 16_384;
+}
+
 /// How a server is chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Balance {
@@ -317,6 +450,16 @@ pub enum Balance {
     RoundRobin,
     /// Fewest requests (or connections, for tcp and tls) in flight for its weight.
     LeastConnections,
+}
+
+impl Balance {
+    /// Its word in files and answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RoundRobin => "round-robin",
+            Self::LeastConnections => "least-connections",
+        }
+    }
 }
 
 /// One of the servers of a pool. Its identity is pool name, name and address: health, requests in
@@ -356,7 +499,7 @@ impl Default for ServerTimeouts {
         Self {
             connect: Duration::from_secs(3),
             first_byte: Duration::from_secs(30),
-            idle: Duration::from_secs(60),
+            idle: Duration::from_mins(1),
             total: None,
             tunnel: Duration::from_hours(1),
             fin: Duration::from_secs(30),
@@ -368,10 +511,15 @@ impl Default for ServerTimeouts {
 /// When a request is given to another server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Retry {
-    /// Further tries after the first; 0 to 10. Default 2.
+    /// Further tries after the first; 0 to [`Retry::MOST_ATTEMPTS`]. Default 2.
     pub attempts: u8,
     /// Default `connect`, `reset-before-answer` and `timeout`.
     pub on: RetryOn,
+}
+
+impl Retry {
+    /// Further tries after the first; more would turn one bad request into a small storm.
+    pub const MOST_ATTEMPTS: u8 = 10;
 }
 
 impl Default for Retry {

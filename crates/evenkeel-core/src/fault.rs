@@ -1,6 +1,8 @@
 //! What can go wrong with an exchange, and the one table from there to status, log level,
 //! termination code and retry.
 
+use std::fmt;
+
 /// Why an exchange did not end as it should.
 ///
 /// The status, the level of the log line, the termination code and whether another server may be
@@ -99,6 +101,29 @@ pub struct Verdict {
 }
 
 impl Fault {
+    /// A short word for a counter.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::BadRequest(_) => "bad-request",
+            Self::MethodClosed => "method",
+            Self::ClientGone(_) => "client-gone",
+            Self::ClientTimeout(_) => "client-timeout",
+            Self::NoRoute => "no-route",
+            Self::NoServer => "no-server",
+            Self::ConnectRefused => "connect-refused",
+            Self::ConnectTimeout => "connect-timeout",
+            Self::Exhausted => "exhausted",
+            Self::ServerReset | Self::ServerResetReused => "server-reset",
+            Self::ServerTimeout => "server-timeout",
+            Self::BadAnswer => "bad-answer",
+            Self::ServerCut => "server-cut",
+            Self::ServerStalled => "server-stalled",
+            Self::TotalTimeout => "total-timeout",
+            Self::Stopping => "stopping",
+            Self::Internal => "internal",
+        }
+    }
+
     /// The table.
     pub const fn verdict(self) -> Verdict {
         use Again::{Always, IfIdempotent, Never};
@@ -125,6 +150,31 @@ impl Fault {
             Self::Stopping => row(None, Node, Never, Info, "KD"),
             Self::Internal => row(Some(500), Node, Never, Error, "I-"),
         }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BadRequest(status) => return write!(f, "request refused with status {status}"),
+            Self::MethodClosed => "method not allowed on this listener",
+            Self::ClientGone(_) => "client gone",
+            Self::ClientTimeout(_) => "client timed out",
+            Self::NoRoute => "no route matches",
+            Self::NoServer => "no server may be used",
+            Self::ConnectRefused => "connection refused",
+            Self::ConnectTimeout => "no connection in time",
+            Self::Exhausted => "this node has no file descriptor, port or memory left",
+            Self::ServerReset => "reset before answer",
+            Self::ServerResetReused => "reset before answer on a reused connection",
+            Self::ServerTimeout => "no answer in time",
+            Self::BadAnswer => "unreadable answer",
+            Self::ServerCut => "answer cut short",
+            Self::ServerStalled => "answer stalled",
+            Self::TotalTimeout => "not finished in time",
+            Self::Stopping => "this node is stopping",
+            Self::Internal => "a defect of this program",
+        })
     }
 }
 
@@ -155,3 +205,6 @@ const fn client_timeout(phase: Phase) -> &'static str {
         Phase::Data => "cD",
     }
 }
+
+#[cfg(test)]
+mod tests;

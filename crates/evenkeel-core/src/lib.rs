@@ -4,6 +4,15 @@
 //! Nothing here does I/O, reads a clock, or asks for chance: time and randomness are arguments.
 #![forbid(unsafe_code)]
 
+pub mod client_hello;
 pub mod config;
 pub mod fault;
+pub mod health;
+pub mod message;
 pub mod moment;
+pub mod path;
+pub mod pick;
+pub mod pool;
+pub mod retry;
+pub mod route;
+pub mod snapshot;

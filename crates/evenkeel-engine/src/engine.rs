@@ -1,34 +1,52 @@
 //! Start, apply, drain: the handle the control plane holds.
 
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
+use std::{env, io};
 
 use evenkeel_core::config::Config;
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast, mpsc, watch};
 
+use crate::accept;
+use crate::count::one_each;
+use crate::plan::Plan;
+use crate::probe;
 use crate::status::{AdminChange, EngineStatus, Event};
+use crate::worker::{self, Order, Phase, Shared};
+
+/// Failures and successes on their way to the judge. More at once are dropped: those that got
+/// through tell the same.
+const MOST_REPORTS: usize = 4_096;
+/// Events a slow reader may be behind before it loses the oldest.
+const MOST_EVENTS: usize = 1_024;
 
 /// What is fixed for the life of the process.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Engine threads; 1 to 256.
     pub workers: usize,
-    pub access_log: Option<AccessLog>,
 }
 
-#[derive(Clone, Debug)]
-pub struct AccessLog;
-
+/// Why the engine did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error("cannot start engine thread {index}")]
-    Thread { index: usize, source: std::io::Error },
+    Thread { index: usize, source: io::Error },
+    #[error("cannot start the thread that checks servers")]
+    Judge { source: io::Error },
 }
 
+/// Why a configuration did not take effect. The one before goes on.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
     #[error("listener {listener}: cannot listen on {address}")]
-    Bind { listener: Arc<str>, address: std::net::SocketAddr, source: std::io::Error },
+    Bind { listener: Arc<str>, address: SocketAddr, source: io::Error },
+    #[error("access log: cannot open {path}")]
+    AccessLog { path: PathBuf, source: io::Error },
     #[error("the node is draining: no configuration is applied any more")]
     Draining,
 }
@@ -40,37 +58,141 @@ pub struct Drained {
     pub cut: u32,
 }
 
-/// The running data plane.
+/// The running data plane. Dropping it cuts what is open.
 #[derive(Debug)]
-pub struct Engine;
+pub struct Engine {
+    shared: Arc<Shared>,
+    orders: watch::Sender<Order>,
+    /// One configuration at a time.
+    applying: tokio::sync::Mutex<()>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
 
 impl Engine {
-    pub fn start(_options: Options) -> Result<Self, StartError> {
-        todo!()
+    /// Starts the threads, which have nothing to do until a configuration is applied.
+    pub fn start(options: &Options) -> Result<Self, StartError> {
+        let workers = options.workers.clamp(1, 256);
+        let (reports, inbox) = mpsc::channel(MOST_REPORTS);
+        let shared = Arc::new(Shared {
+            workers,
+            reports,
+            events: broadcast::channel(MOST_EVENTS).0,
+            vitals: one_each(workers),
+            changed: Notify::new(),
+            sockets: AtomicU32::new(0),
+            most_sockets: AtomicU32::new(u32::MAX),
+            paused: AtomicBool::new(false),
+            panic_path: env::var("EVENKEEL_FAULT_PANIC_PATH").ok(),
+        });
+        accept::measure_room(&shared);
+        let order = Order { generation: 0, plan: Arc::new(Plan::empty()), phase: Phase::Serving };
+        let (orders, _) = watch::channel(order);
+        let mut threads = Vec::with_capacity(workers + 1);
+        for index in 0..workers {
+            let (shared, orders) = (Arc::clone(&shared), orders.subscribe());
+            let thread = thread::Builder::new().name(format!("worker-{index}"));
+            let thread = thread.spawn(move || worker::run(index, &shared, &orders));
+            threads.push(thread.map_err(|source| StartError::Thread { index, source })?);
+        }
+        let judge = {
+            let (shared, orders) = (Arc::clone(&shared), orders.subscribe());
+            let thread = thread::Builder::new().name("judge".into());
+            thread.spawn(move || probe::run(&shared, orders, inbox))
+        };
+        threads.push(judge.map_err(|source| StartError::Judge { source })?);
+        let (applying, threads) = (tokio::sync::Mutex::new(()), Mutex::new(threads));
+        Ok(Self { shared, orders, applying, threads })
     }
 
     /// Swaps the configuration. New listeners are bound before anything changes; on an error
-    /// everything is as it was.
-    pub async fn apply(&self, _config: Config) -> Result<(), ApplyError> {
-        todo!()
+    /// everything is as it was. Returns once every worker works from it.
+    pub async fn apply(&self, config: Config) -> Result<(), ApplyError> {
+        let _one = self.applying.lock().await;
+        let order = self.orders.borrow().clone();
+        if order.phase != Phase::Serving {
+            return Err(ApplyError::Draining);
+        }
+        let plan = Plan::build(config, &order.plan, self.shared.workers)?;
+        self.order(Order { plan: Arc::new(plan), ..order }).await;
+        Ok(())
     }
 
+    /// Everything as it is now.
     pub fn status(&self) -> EngineStatus {
-        todo!()
+        let Order { plan, phase, .. } = self.orders.borrow().clone();
+        let vitals = || self.shared.vitals.iter().map(|vitals| &vitals.0);
+        EngineStatus {
+            listeners: plan.listeners.iter().map(|listener| listener.status()).collect(),
+            pools: plan.pools.iter().map(|pool| pool.status()).collect(),
+            workers: self.shared.workers,
+            connections: self.connections(),
+            accept_pauses_total: vitals().map(|vitals| vitals.accept_pauses.get()).sum(),
+            panics_total: vitals().map(|vitals| vitals.panics.load(Ordering::Relaxed)).sum(),
+            log_lines_dropped_total: vitals().map(|vitals| vitals.log_lines_dropped.get()).sum(),
+            draining: phase != Phase::Serving,
+        }
     }
 
-    /// `false`: there is no such server.
-    pub fn set_admin_state(&self, _pool: &str, _server: &str, _change: AdminChange) -> bool {
-        todo!()
+    /// What an operator wants of a server, in effect on return. `false`: there is no such server.
+    pub fn set_admin_state(&self, pool: &str, server: &str, change: AdminChange) -> bool {
+        let plan = Arc::clone(&self.orders.borrow().plan);
+        let Some(pool) = plan.pool(pool) else { return false };
+        let Some(server) = pool.server(server) else { return false };
+        let subject = format!("{}/{}", pool.name, server.name);
+        let AdminChange { state, author, reason } = &change;
+        let message = format!("set to {} by {author}: {reason}", state.as_str());
+        server.set_admin(change);
+        probe::publish(&self.shared, pool);
+        self.shared.tell("server-admin", subject, message);
+        true
     }
 
     /// Events from now on; a reader that lags loses the oldest.
     pub fn events(&self) -> broadcast::Receiver<Event> {
-        todo!()
+        self.shared.events.subscribe()
     }
 
     /// Stops accepting, lets running exchanges and streams finish, cuts what is left after `limit`.
-    pub async fn drain(&self, _limit: Duration) -> Drained {
-        todo!()
+    pub async fn drain(&self, limit: Duration) -> Drained {
+        let _one = self.applying.lock().await;
+        let order = self.orders.borrow().clone();
+        self.order(Order { phase: Phase::Draining, ..order.clone() }).await;
+        let empty = self.until(|| self.connections() == 0);
+        let cut = match tokio::time::timeout(limit, empty).await {
+            Ok(()) => 0,
+            Err(_elapsed) => self.connections(),
+        };
+        self.order(Order { phase: Phase::Ending, ..order }).await;
+        for thread in self.threads.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            // A thread that panicked has said so already.
+            let _ = thread.join();
+        }
+        Drained { cut }
+    }
+
+    fn connections(&self) -> u32 {
+        self.shared.vitals.iter().map(|vitals| vitals.0.connections.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Gives an order and waits until every worker follows it.
+    async fn order(&self, order: Order) {
+        let generation = self.orders.borrow().generation + 1;
+        self.orders.send_replace(Order { generation, ..order });
+        let vitals = &self.shared.vitals;
+        self.until(|| {
+            vitals.iter().all(|vitals| vitals.0.applied.load(Ordering::Acquire) >= generation)
+        })
+        .await;
+    }
+
+    /// Waits for something that workers bring about.
+    async fn until(&self, reached: impl Fn() -> bool) {
+        loop {
+            let changed = self.shared.changed.notified();
+            if reached() {
+                return;
+            }
+            changed.await;
+        }
     }
 }

@@ -2,11 +2,32 @@
 //! in `evenkeel-core`.
 #![forbid(unsafe_code)]
 
+mod accept;
+mod answer;
+mod buffer;
+mod clock;
+mod connect;
+mod count;
+mod deliver;
 mod engine;
+mod exchange;
+mod fleet;
+mod log;
+mod own;
+mod plan;
+mod probe;
+mod receive;
+mod record;
 mod status;
+mod timers;
+mod tls;
+mod tunnel;
+mod upload;
+mod websocket;
+mod worker;
 
 pub use engine::{ApplyError, Drained, Engine, Options, StartError};
 pub use status::{
-    Admin, AdminChange, AdminState, CodeClass, EngineStatus, Event, Health, ListenerStatus, PoolMode, PoolStatus,
-    ServerStatus, Verdict,
+    Admin, AdminChange, AdminState, CodeClass, EngineStatus, Event, Health, ListenerStatus,
+    PoolMode, PoolStatus, ServerStatus, Verdict,
 };

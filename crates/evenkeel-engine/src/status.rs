@@ -16,6 +16,17 @@ pub enum AdminState {
     Maint,
 }
 
+impl AdminState {
+    /// Its word in commands and answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Drain => "drain",
+            Self::Maint => "maint",
+        }
+    }
+}
+
 /// An admin state with who set it, why and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admin {

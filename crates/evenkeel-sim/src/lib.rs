@@ -1,0 +1,28 @@
+//! The proving ground: real servers, the real program and clients that see every byte, so that
+//! end-to-end tests read like prose, and the fault matrix built from the same parts.
+//!
+//! ```no_run
+//! use evenkeel_sim::prelude::*;
+//!
+//! let [one, two] = origins();
+//! let web = free_address();
+//! let lb = balancer(&http(web, &[&one, &two]));
+//! assert_eq!(get(web, "/").server(), "0");
+//! assert_eq!(get(web, "/").server(), "1");
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod address;
+pub mod balancer;
+pub mod body;
+pub mod client;
+pub mod clock;
+pub mod http1;
+pub mod load;
+pub mod loris;
+pub mod nginx;
+pub mod origin;
+pub mod prelude;
+pub mod process;
+pub mod scratch;
+pub mod tls;

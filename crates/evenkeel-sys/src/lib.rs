@@ -1,1 +1,11 @@
+//! The edge to the operating system: the only crate that may hold `unsafe`.
 
+mod limits;
+mod listen;
+mod pipe;
+mod stream;
+
+pub use limits::{file_limit, is_exhausted, raise_file_limit};
+pub use listen::{Listening, defer_accept, listen};
+pub use pipe::{PIPE_BYTES, Pipe, Spliced};
+pub use stream::{Peeked, peek, reset_on_close};

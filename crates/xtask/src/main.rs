@@ -30,9 +30,9 @@ enum Task {
     Setup,
     /// Setup, tidy, every test, the short fault matrix; ends with the count
     Test,
-    /// The rules of the house: arrows, unsafe, lengths, fmt, clippy, licences, OpenAPI
+    /// The rules of the house: arrows, unsafe, lengths, fmt, clippy, licences, the API description
     Tidy,
-    /// CPU time per request of this build, nginx and HAProxy, side by side
+    /// CPU time per request of this build, of nginx and of haproxy, side by side
     Bench(bench::Options),
 }
 
@@ -52,7 +52,7 @@ fn perform(task: Task) -> Result<bool> {
     let root = workspace_root();
     match task {
         Task::Setup => setup::run().map(|()| true),
-        Task::Test => suite::run(root),
+        Task::Test => Ok(suite::run(root)),
         Task::Tidy => {
             let tally = tidy::run(root)?;
             out::say(&tally.summary());

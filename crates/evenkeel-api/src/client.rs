@@ -1,0 +1,193 @@
+//! A thin client: one method for each thing the command line asks of a node.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use ureq::http::Response;
+use ureq::{Agent, Body};
+
+use crate::documents::{Applied, Problem, Server, ServerChange, Status};
+
+/// Where a node is unless somebody says otherwise.
+pub const DEFAULT_URL: &str = "http://127.0.0.1:7070";
+
+/// A node that is there accepts at once.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// A reload looks up names and opens listeners; nothing takes longer.
+const WHOLE_CALL: Duration = Duration::from_secs(60);
+
+/// The status of the largest fleet fits many times.
+const MOST_ANSWER_BYTES: u64 = 64 << 20;
+
+/// Talks to the admin API of one node.
+#[derive(Debug)]
+pub struct Client {
+    agent: Agent,
+    url: String,
+    token: Option<String>,
+}
+
+/// Why a node did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error("{url} is not the URL of a node: write http://HOST:PORT")]
+    Url { url: String },
+    #[error(
+        "no node answers at {url}: start one with `evenkeel run`, or say where it is with --admin URL"
+    )]
+    Unreachable { url: String, source: Box<ureq::Error> },
+    #[error("{}", refusal(.0))]
+    Refused(Box<Problem>),
+    #[error("what answers at {url} is not an evenkeel node (status {status})")]
+    Foreign { url: String, status: u16 },
+}
+
+fn refusal(problem: &Problem) -> String {
+    let Problem { kind: _, title, status, detail, faults } = problem;
+    let mut text = if detail.is_empty() { title.clone() } else { detail.clone() };
+    for found in faults {
+        let crate::documents::Found { severity: _, file, line, column, reason, help } = found;
+        write!(text, "\n  {file}:{line}:{column}: {reason}").expect("a string takes all");
+        if let Some(help) = help {
+            write!(text, "; {help}").expect("a string takes all");
+        }
+    }
+    if *status == 401 {
+        text.push_str("; set $EVENKEEL_TOKEN to the node's token");
+    }
+    text
+}
+
+impl Client {
+    /// `url` is where the node's admin address is; `token` is asked for when that is not loopback.
+    pub fn new(url: &str, token: Option<String>) -> Result<Self, ClientError> {
+        let url = url.trim_end_matches('/').to_owned();
+        if !url.starts_with("http://") || url.len() == "http://".len() {
+            return Err(ClientError::Url { url });
+        }
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .proxy(None)
+            .timeout_connect(Some(CONNECT))
+            .timeout_global(Some(WHOLE_CALL))
+            .build();
+        Ok(Self { agent: config.new_agent(), url, token })
+    }
+
+    /// The node at a glance.
+    pub fn status(&self) -> Result<Status, ClientError> {
+        self.get("/api/v1/status")
+    }
+
+    /// A server of a pool.
+    pub fn server(&self, pool: &str, server: &str) -> Result<Server, ClientError> {
+        self.get(&server_path(pool, server))
+    }
+
+    /// Sets what the operator wants of a server; the answer is the server as it is then.
+    pub fn set_server(
+        &self,
+        pool: &str,
+        server: &str,
+        change: &ServerChange,
+    ) -> Result<Server, ClientError> {
+        let request = self.agent.put(self.at(&server_path(pool, server)));
+        self.read(self.authorised(request).send_json(change))
+    }
+
+    /// Has the node read its file again.
+    pub fn reload(&self) -> Result<Applied, ClientError> {
+        /// Says that this is no form of a web page.
+        #[derive(Serialize)]
+        struct Nothing {}
+        let request = self.agent.post(self.at("/api/v1/reload"));
+        self.read(self.authorised(request).send_json(Nothing {}))
+    }
+
+    fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.read(self.authorised(self.agent.get(self.at(path))).call())
+    }
+
+    fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+
+    fn authorised<B>(&self, request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {
+        match &self.token {
+            Some(token) => request.header("authorization", format!("Bearer {token}")),
+            None => request,
+        }
+    }
+
+    fn read<T: DeserializeOwned>(
+        &self,
+        answer: Result<Response<Body>, ureq::Error>,
+    ) -> Result<T, ClientError> {
+        let url = || self.url.clone();
+        let unreachable =
+            |source| ClientError::Unreachable { url: url(), source: Box::new(source) };
+        let mut answer = answer.map_err(unreachable)?;
+        let status = answer.status();
+        let body = answer.body_mut().with_config().limit(MOST_ANSWER_BYTES).read_to_vec();
+        let body = body.map_err(unreachable)?;
+        if status.is_success() {
+            let foreign = |_| ClientError::Foreign { url: url(), status: status.as_u16() };
+            return serde_json::from_slice(&body).map_err(foreign);
+        }
+        Err(match serde_json::from_slice(&body) {
+            Ok(problem) => ClientError::Refused(Box::new(problem)),
+            Err(_) => ClientError::Foreign { url: url(), status: status.as_u16() },
+        })
+    }
+}
+
+fn server_path(pool: &str, server: &str) -> String {
+    format!("/api/v1/pools/{}/servers/{}", segment(pool), segment(server))
+}
+
+/// One segment of a path (RFC 3986 §3.3).
+fn segment(name: &str) -> String {
+    let mut escaped = String::new();
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~:@".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            write!(escaped, "%{byte:02X}").expect("a string takes all");
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_segments() {
+        let path = server_path("app", "[fd00::1]:80");
+        assert_eq!(path, "/api/v1/pools/app/servers/%5Bfd00::1%5D:80");
+        assert_eq!(segment("a/b c"), "a%2Fb%20c");
+    }
+
+    #[test]
+    fn only_plain_http_is_spoken() {
+        for url in ["", "127.0.0.1:7070", "https://127.0.0.1:7070", "http://"] {
+            assert!(matches!(Client::new(url, None), Err(ClientError::Url { .. })), "{url}");
+        }
+        Client::new("http://127.0.0.1:7070/", None).expect("a good URL");
+    }
+
+    #[test]
+    fn a_node_that_is_not_there_is_said_to_be_so() {
+        // Bound and closed again: nobody listens there.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        let error = Client::new(&url, None).unwrap().status().expect_err("nobody is there");
+        assert!(matches!(error, ClientError::Unreachable { .. }), "{error}");
+    }
+}

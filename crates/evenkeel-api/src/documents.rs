@@ -1,0 +1,240 @@
+//! What is read from and written to `/api/v1`.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::time::Timestamp;
+
+/// The node at a glance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Status {
+    /// Name of the node.
+    pub node: String,
+    /// Version of the program.
+    pub version: String,
+    pub state: NodeState,
+    #[schema(value_type = String, format = DateTime)]
+    pub started: Timestamp,
+    /// Engine threads.
+    pub workers: usize,
+    /// Client connections held now.
+    pub connections: u32,
+    pub config: ConfigStatus,
+    pub listeners: Vec<Listener>,
+    pub pools: Vec<Pool>,
+}
+
+/// What the node as a whole is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NodeState {
+    Running,
+    /// Finishing what runs before it stops.
+    Draining,
+}
+
+/// The configuration in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ConfigStatus {
+    /// `ETag` of `/api/v1/config`, without its quotes.
+    pub version: String,
+    /// File, command line or API.
+    pub origin: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub applied: Timestamp,
+    /// What changed in the text but takes effect only when the program is started anew.
+    pub needs_restart: Vec<String>,
+    pub warnings: Vec<Found>,
+    /// Why the last attempt to change the configuration was refused; absent after a good one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_refusal: Option<String>,
+}
+
+/// A version of the configuration that was in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ConfigVersion {
+    /// To be read with `/api/v1/config?version=…`.
+    pub version: String,
+    pub origin: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub applied: Timestamp,
+}
+
+/// What came of a new configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Applied {
+    pub version: String,
+    pub needs_restart: Vec<String>,
+    pub warnings: Vec<Found>,
+}
+
+/// A fault or a warning about a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Found {
+    pub severity: Severity,
+    /// The file, or `environment` or `command line`.
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+    /// In characters, from 1.
+    pub column: usize,
+    pub reason: String,
+    /// What to write instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    Fault,
+    Warning,
+}
+
+/// One address set with one protocol.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Listener {
+    pub name: String,
+    /// `tcp`, `tls` or `http`.
+    pub protocol: String,
+    /// As bound.
+    pub addresses: Vec<String>,
+    /// Client connections held now.
+    pub connections: u32,
+    pub connections_total: u64,
+    pub requests_total: u64,
+}
+
+/// Servers that do the same job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Pool {
+    pub name: String,
+    /// How a server is chosen.
+    pub balance: String,
+    pub mode: PoolMode,
+    pub servers: Vec<Server>,
+}
+
+/// Which servers of a pool are in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PoolMode {
+    /// Those that are up.
+    Normal,
+    /// The backup servers: no other can be used.
+    Backup,
+    /// Fewer than half are up: health is ignored and all are used.
+    Panic,
+    /// None can be used.
+    Empty,
+}
+
+/// A server now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Server {
+    pub name: String,
+    pub address: String,
+    pub weight: u16,
+    pub backup: bool,
+    pub admin: ServerAdmin,
+    pub verdict: ServerVerdict,
+    /// Takes new requests at this moment.
+    pub in_use: bool,
+    /// Requests, or connections of tcp and tls, under way.
+    pub in_flight: u32,
+    /// Connections kept for reuse.
+    pub idle_connections: u32,
+    pub connections_total: u64,
+    pub requests_total: u64,
+    pub failures_total: u64,
+    pub retries_total: u64,
+    pub checks_total: u64,
+    pub check_failures_total: u64,
+}
+
+/// What the operator wants of a server, who said so, why and when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ServerAdmin {
+    pub state: AdminState,
+    pub author: String,
+    pub reason: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
+}
+
+/// What an operator wants of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AdminState {
+    /// Takes requests as its health allows.
+    Ready,
+    /// Takes no new requests; running ones finish; checks go on.
+    Drain,
+    /// Takes nothing; checks stop.
+    Maint,
+}
+
+/// What the checks and the traffic say of a server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ServerVerdict {
+    pub health: Health,
+    /// One line.
+    pub reason: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    Up,
+    Down,
+    /// Not yet judged, or on its way up or down.
+    Checking,
+}
+
+/// A new admin state for a server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServerChange {
+    pub state: AdminState,
+    /// Who asks for it.
+    #[serde(default)]
+    pub author: String,
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// Something an operator wants to know of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Event {
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// Such as `server-down`, `server-up`, `server-admin`, `pool-mode`, `config-applied`.
+    pub kind: String,
+    /// What it is about: `POOL/SERVER`, a pool, a listener or the node.
+    pub subject: String,
+    pub message: String,
+}
+
+/// Why something was refused (RFC 9457).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Problem {
+    /// A short constant for programs, such as `about:blank` or `urn:evenkeel:invalid-config`.
+    #[serde(rename = "type", default = "blank")]
+    pub kind: String,
+    /// The kind in words; the same for all of its kind.
+    pub title: String,
+    /// Status of the answer.
+    pub status: u16,
+    /// This one in words: what failed and what to do.
+    #[serde(default)]
+    pub detail: String,
+    /// Faults of a configuration, when that is what was refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Found>,
+}
+
+fn blank() -> String {
+    "about:blank".to_owned()
+}

@@ -1,0 +1,156 @@
+//! From the text of a configuration to what it means, with every fault at once.
+//!
+//! Pure but for what [`Surroundings`] hands in: reading a file that the configuration names, and
+//! looking up a host name.
+
+mod edit;
+mod http;
+mod listener;
+mod log;
+mod pool;
+mod servers;
+mod settings;
+mod table;
+mod value;
+mod word;
+
+use std::io;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use evenkeel_core::config::Config;
+
+pub use self::settings::{AdminSettings, DEFAULT_ADMIN, NodeSettings, Token};
+use self::table::Reader;
+use crate::document::{self, Table};
+use crate::finding::{Finding, Findings, Place};
+
+/// A configuration is held in memory, as are its last versions: more than this is a slip.
+pub const MOST_FILE_BYTES: usize = 1 << 20;
+
+/// What the meaning of a configuration depends on besides its text.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// Relative paths start here.
+    pub base: PathBuf,
+    /// Beat the file; a later one beats an earlier one.
+    pub overrides: Vec<Override>,
+    /// Reads at most this many bytes of a file the configuration names.
+    pub read: fn(&Path, usize) -> io::Result<Vec<u8>>,
+    /// Looks up a host name.
+    pub look_up: fn(&str) -> io::Result<Vec<IpAddr>>,
+    /// Default of `node.workers`; at least 1.
+    pub cores: usize,
+    /// Default of `node.name`.
+    pub host_name: String,
+    /// Default of `node.state_dir`; else `state` beside the file.
+    pub state_directory: Option<PathBuf>,
+}
+
+/// A value from the environment or the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Override {
+    /// `environment` or `command line`.
+    pub origin: &'static str,
+    /// As the operator wrote it: `EVENKEEL__ADMIN__BIND`, `--admin-bind`.
+    pub name: String,
+    /// `["admin", "bind"]`
+    pub path: Vec<String>,
+    pub value: String,
+}
+
+impl Override {
+    /// `EVENKEEL__ADMIN__BIND=…`; `None` when the variable is none of ours.
+    pub fn from_variable(name: &str, value: &str) -> Option<Self> {
+        let path = name.strip_prefix("EVENKEEL__")?;
+        Some(Self {
+            origin: "environment",
+            name: name.to_owned(),
+            path: path.split("__").map(str::to_ascii_lowercase).collect(),
+            value: value.to_owned(),
+        })
+    }
+
+    /// A flag that stands for the key at `path`.
+    pub fn from_flag(name: &str, path: &[&str], value: &str) -> Self {
+        Self {
+            origin: "command line",
+            name: name.to_owned(),
+            path: path.iter().map(|&key| key.to_owned()).collect(),
+            value: value.to_owned(),
+        }
+    }
+}
+
+/// What a configuration means.
+#[derive(Debug)]
+pub struct Compiled {
+    pub config: Config,
+    pub node: NodeSettings,
+    pub admin: AdminSettings,
+    /// Nothing that stops it, but worth a look.
+    pub warnings: Findings,
+}
+
+/// Compiles `text`, known to the operator as `file`. An error holds every fault found, and the
+/// warnings too.
+pub fn compile(
+    file: &str,
+    text: &str,
+    surroundings: &Surroundings,
+) -> Result<Compiled, Findings> {
+    let mut findings = Findings::default();
+    let main = findings.add_text(file, text);
+    if text.len() > MOST_FILE_BYTES {
+        let reason = format!("a configuration has at most {MOST_FILE_BYTES} bytes");
+        findings.add(Finding::fault(Place::new(main, 0..0), reason));
+        return Err(findings);
+    }
+    let mut tree = document::parse(main, text, &findings);
+    for over in &surroundings.overrides {
+        put_over(&mut tree, over, &mut findings);
+    }
+    let compiled = meaning(main, &tree, surroundings, &findings);
+    findings.settle();
+    if findings.faults() > 0 {
+        return Err(findings);
+    }
+    let (config, node, admin) = compiled;
+    Ok(Compiled { config, node, admin, warnings: findings })
+}
+
+/// Puts a value from outside over the file's, with a text of its own to be underlined in.
+fn put_over(tree: &mut Table, over: &Override, findings: &mut Findings) {
+    let shown = format!("{}={}", over.name, over.value);
+    let text = findings.add_text(over.origin, &shown);
+    let name = Place::new(text, 0..over.name.len());
+    let value = Place::new(text, over.name.len() + 1..shown.len());
+    tree.put(&over.path, name, document::parse_value(value, &over.value));
+}
+
+/// What is being compiled, handed down to every part.
+#[derive(Clone, Copy, Debug)]
+struct Bench<'a> {
+    surroundings: &'a Surroundings,
+    findings: &'a Findings,
+}
+
+fn meaning(
+    main: usize,
+    tree: &Table,
+    surroundings: &Surroundings,
+    findings: &Findings,
+) -> (Config, NodeSettings, AdminSettings) {
+    let bench = Bench { surroundings, findings };
+    let mut root = Reader::new(tree, Place::new(main, 0..0), "", findings);
+    let node = settings::node(&mut root, surroundings);
+    let (admin, admin_place) = settings::admin(&mut root, bench);
+    let access_log = log::access_log(&mut root, surroundings);
+    let (pools, directory) = pool::pools(&mut root, bench);
+    let listeners = listener::listeners(&mut root, bench, &directory, (admin.bind, admin_place));
+    directory.warn_of_unused(findings);
+    root.later(&["cache", "vip"]);
+    root.finish();
+    (Config { listeners, pools, access_log }, node, admin)
+}
+

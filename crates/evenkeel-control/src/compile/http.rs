@@ -1,0 +1,230 @@
+//! What an HTTP listener adds: routes, limits, forwarding.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use evenkeel_core::config::{
+    Action, Forwarding, HeaderMatch, HostPattern, Http, HttpLimits, PathPattern, Route,
+};
+
+use super::listener::routes;
+use super::pool::Directory;
+use super::table::{Reader, Wrong, wrong};
+use super::value::{boolean, expected, integer, size, size_within, text};
+use super::{Bench, edit, word};
+use crate::document::{Entry, Kind};
+use crate::finding::{Finding, Place};
+
+/// Routes are tried in turn.
+const MOST_ROUTES: usize = 1024;
+
+pub(super) fn http(reader: &mut Reader<'_>, bench: Bench<'_>, pools: &Directory) -> Http {
+    let default = action(reader, pools);
+    let routes = all_routes(reader, bench, pools);
+    if default.is_none() && routes.is_empty() && !has_any(reader, &["pool", "redirect", "route"]) {
+        let help = "add `pool = \"NAME\"`, a `redirect` or a route";
+        reader.fault(reader.place, wrong("nothing says where requests go").help(help));
+    }
+    let methods = reader.list("methods", word::method).map(unplaced);
+    let methods = methods.and_then(|listed| match word::methods(listed) {
+        Ok(methods) => Some(methods),
+        Err(wrong) => {
+            reader.fault(reader.place, wrong);
+            None
+        }
+    });
+    Http {
+        routes,
+        default,
+        methods,
+        trusted_proxies: reader.list("trusted_proxies", word::network).map(unplaced).unwrap_or_default(),
+        forwarding: forwarding(reader),
+        limits: limits(reader),
+        error_pages: edit::error_pages(reader, bench.surroundings),
+    }
+}
+
+fn unplaced<T>(listed: Vec<(Place, T)>) -> Vec<T> {
+    listed.into_iter().map(|(_, item)| item).collect()
+}
+
+fn has_any(reader: &Reader<'_>, keys: &[&str]) -> bool {
+    reader.entries().iter().any(|entry| keys.contains(&entry.key.as_str()))
+}
+
+/// `pool` or `redirect`, not both.
+fn action(reader: &mut Reader<'_>, pools: &Directory) -> Option<Action> {
+    let redirect = reader.entry("redirect");
+    let pool = reader.entry("pool");
+    if let (Some(redirect), Some(_)) = (redirect, pool) {
+        let reason = "a request is either redirected or given to a pool";
+        reader.fault(redirect.key_place, wrong(reason).help("remove `redirect` or `pool`"));
+    }
+    let to_pool = reader.read("pool", |value| pools.find(value)).map(Action::Pool);
+    let redirect = redirect.and_then(|entry| reader.inner(entry)).and_then(edit::redirect);
+    redirect.map(Action::Redirect).or(to_pool)
+}
+
+fn all_routes(reader: &mut Reader<'_>, bench: Bench<'_>, pools: &Directory) -> Vec<Route> {
+    let mut names: BTreeSet<Arc<str>> = BTreeSet::new();
+    let mut placed: Vec<(Place, Route)> = Vec::new();
+    for mut one in routes(reader) {
+        let place = one.place;
+        if placed.len() == MOST_ROUTES {
+            one.fault(place, wrong(format!("at most {MOST_ROUTES} routes in a listener")));
+            break;
+        }
+        let mut route = route(&mut one, pools);
+        let given = one.entries().iter().any(|entry| entry.key == "name");
+        if given && names.contains(&route.name) {
+            one.fault(place, wrong(format!("two routes named `{}`", route.name)));
+        }
+        route.name = unique(&route.name, &names);
+        names.insert(Arc::clone(&route.name));
+        let twin = placed.iter().find(|(_, other)| same_match(other, &route));
+        if let Some((first, _)) = twin {
+            let reason = "an earlier route matches the same requests: this one is never taken";
+            bench.findings.add(Finding::fault(place, reason).also(*first, "taken instead"));
+        }
+        one.finish();
+        placed.push((place, route));
+    }
+    unplaced(placed)
+}
+
+fn same_match(one: &Route, other: &Route) -> bool {
+    one.host == other.host
+        && one.path == other.path
+        && one.methods == other.methods
+        && one.headers == other.headers
+}
+
+fn unique(name: &Arc<str>, names: &BTreeSet<Arc<str>>) -> Arc<str> {
+    let numbered = (2..).map(|number| Arc::from(format!("{name}#{number}")));
+    std::iter::once(Arc::clone(name))
+        .chain(numbered)
+        .find(|candidate| !names.contains(candidate))
+        .expect("numbers do not run out")
+}
+
+fn route(reader: &mut Reader<'_>, pools: &Directory) -> Route {
+    let host = reader.read("host", word::host_pattern);
+    let path = reader.read("path", word::path_pattern);
+    let path = path.unwrap_or_else(|| PathPattern::Prefix("".into()));
+    let methods = reader.list("methods", word::method).map(unplaced);
+    let methods = methods.and_then(|listed| {
+        word::methods(listed).map_err(|wrong| reader.fault(reader.place, wrong)).ok()
+    });
+    let headers = headers(reader);
+    let action = action(reader, pools);
+    if action.is_none() && !has_any(reader, &["pool", "redirect", "static"]) {
+        let help = "add `pool = \"NAME\"` or `redirect = { to = \"…\" }`";
+        reader.fault(reader.place, wrong("this route leads nowhere").help(help));
+    }
+    let name = reader.read("name", |value| word::name(text(value)?));
+    reader.misplaced(&["sni", "alpn"], "belongs to a listener of `protocol = \"tls\"`");
+    reader.later(&["static", "cache", "auth", "limit"]);
+    Route {
+        name: name.unwrap_or_else(|| made_name(host.as_ref(), &path)),
+        strip_prefix: strip_prefix(reader, &path),
+        request_headers: edit::headers(reader, "request_headers"),
+        response_headers: edit::headers(reader, "response_headers"),
+        // What led nowhere was refused above.
+        action: action.unwrap_or(Action::Pool(evenkeel_core::config::PoolId(0))),
+        host,
+        path,
+        methods,
+        headers,
+    }
+}
+
+/// `shop.example/api/`, as the operator would say it.
+fn made_name(host: Option<&HostPattern>, path: &PathPattern) -> Arc<str> {
+    let host = match host {
+        Some(HostPattern::Exact(name)) => name.to_string(),
+        Some(HostPattern::Suffix(suffix)) => format!("*{suffix}"),
+        None => String::new(),
+    };
+    match path {
+        PathPattern::Exact(path) => format!("{host}={path}").into(),
+        PathPattern::Prefix(path) => format!("{host}{path}/").into(),
+    }
+}
+
+/// `{ "x-beta" = "1", "x-debug" = true }`
+fn headers(route: &mut Reader<'_>) -> Vec<HeaderMatch> {
+    let Some(reader) = route.table("headers") else { return Vec::new() };
+    let one = |entry: &Entry| -> Result<HeaderMatch, (Place, Wrong)> {
+        let name = word::header_name(&entry.key).map_err(|wrong| (entry.key_place, wrong))?;
+        let value = match &entry.value.kind {
+            Kind::Boolean(true) => Ok(None),
+            Kind::Text(_) => word::header_value(&entry.value).map(Some),
+            _ => Err(expected("a string, or true", &entry.value)
+                .help("true asks only that the header is there")),
+        };
+        let value = value.map_err(|wrong| (entry.value.place, wrong))?;
+        Ok(HeaderMatch { name, value })
+    };
+    let read = |entry| one(entry).map_err(|(place, wrong)| reader.fault(place, wrong)).ok();
+    reader.entries().iter().filter_map(read).collect()
+}
+
+/// `rewrite = { strip_prefix = "/api" }`
+fn strip_prefix(route: &mut Reader<'_>, pattern: &PathPattern) -> Option<Arc<str>> {
+    let mut reader = route.table("rewrite")?;
+    let prefix = reader.read("strip_prefix", |value| {
+        let written = word::path(text(value)?)?.trim_end_matches('/');
+        let (PathPattern::Exact(path) | PathPattern::Prefix(path)) = pattern;
+        let rest = path.strip_prefix(written);
+        if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+            return Ok(written);
+        }
+        let shown = if path.is_empty() { "/" } else { path };
+        Err(wrong(format!("requests of this route start with \"{shown}\", not \"{written}\""))
+            .help("strip the route's own path, or a front part of it"))
+    });
+    reader.finish();
+    prefix.filter(|prefix| !prefix.is_empty()).map(Arc::from)
+}
+
+fn limits(listener: &mut Reader<'_>) -> HttpLimits {
+    let mut limits = HttpLimits::default();
+    let Some(mut reader) = listener.table("limits") else { return limits };
+    let most = u64::from(HttpLimits::MOST_HEAD_BYTES);
+    for (key, target) in [("head", &mut limits.head_bytes), ("target", &mut limits.target_bytes)] {
+        if let Some(bytes) = reader.read(key, size_within(256..=most)) {
+            *target = u32::try_from(bytes).expect("the range ends at a u32");
+        }
+    }
+    if let Some(most) = reader.read("headers", integer(1..=HttpLimits::MOST_HEADERS)) {
+        limits.headers = most;
+    }
+    if let Some(most) = reader.read("requests", integer(1..=u32::MAX)) {
+        limits.requests = most;
+    }
+    limits.body_bytes = reader.read("body", size);
+    reader.finish();
+    limits
+}
+
+fn forwarding(listener: &mut Reader<'_>) -> Forwarding {
+    let mut forwarding = Forwarding::default();
+    let Some(mut reader) = listener.table("forwarding") else { return forwarding };
+    for (key, target) in [
+        ("x_forwarded", &mut forwarding.x_forwarded),
+        ("forwarded", &mut forwarding.forwarded),
+        ("request_id", &mut forwarding.request_id),
+    ] {
+        if let Some(given) = reader.read(key, boolean) {
+            *target = given;
+        }
+    }
+    forwarding.via = reader.read("via", |value| {
+        let written = text(value)?;
+        let wrong = || wrong(format!("\"{written}\" is not a name for `Via`"));
+        let fits = word::is_token(written).then(|| Arc::from(written));
+        fits.ok_or_else(|| wrong().help("one word, such as \"lb0\""))
+    });
+    reader.finish();
+    forwarding
+}

@@ -1,0 +1,252 @@
+//! `[listener.NAME]`
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use evenkeel_core::config::{ClientTimeouts, HostPattern, Listener, PoolId, Protocol, Tls, TlsRule};
+
+use super::pool::Directory;
+use super::table::{Reader, Wrong, note, wrong};
+use super::value::{Choice, duration, integer, text};
+use super::{Bench, http, word};
+use crate::document::{Kind, Value};
+use crate::finding::{Finding, Place};
+
+/// At 6 KiB a held connection this is 384 MiB.
+const MAX_CONNECTIONS: u32 = 65_536;
+
+/// Nobody holds more on one machine.
+const MOST_CONNECTIONS: u32 = 10_000_000;
+
+/// Every worker holds a socket for each address of each listener.
+const MOST_LISTENERS: usize = 1024;
+
+/// Keys that only an HTTP listener has.
+const HTTP_KEYS: [&str; 7] = [
+    "methods",
+    "trusted_proxies",
+    "redirect",
+    "error_pages",
+    "limits",
+    "forwarding",
+    "certificates",
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Speaks {
+    Tcp,
+    Tls,
+    Http,
+}
+
+const PROTOCOL: Choice<Speaks> = Choice {
+    words: &[("tcp", Speaks::Tcp), ("tls", Speaks::Tls), ("http", Speaks::Http)],
+    later: &["https", "udp"],
+};
+
+/// Addresses in use, each with who uses it.
+type Taken = BTreeMap<SocketAddr, (Arc<str>, Option<Place>)>;
+
+pub(super) fn listeners(
+    root: &mut Reader<'_>,
+    bench: Bench<'_>,
+    pools: &Directory,
+    admin: (SocketAddr, Option<Place>),
+) -> Vec<Listener> {
+    let mut taken = Taken::from([(admin.0, ("the admin address".into(), admin.1))]);
+    let mut listeners = Vec::new();
+    for (entry, reader) in root.named("listener") {
+        if listeners.len() == MOST_LISTENERS {
+            reader.fault(entry.key_place, wrong(format!("at most {MOST_LISTENERS} listeners")));
+            break;
+        }
+        let name = note(bench.findings, entry.key_place, word::name(&entry.key));
+        let name = name.unwrap_or_else(|| entry.key.as_str().into());
+        listeners.extend(listener(name, reader, bench, pools, &mut taken));
+    }
+    if root.entries().iter().all(|entry| entry.key != "listener") {
+        let help = "add one: `[listener.web]` with `bind`, `protocol` and `pool`";
+        let reason = "there is no listener: this node would serve nobody";
+        bench.findings.add(Finding::warning(root.place, reason).help(help));
+    }
+    listeners
+}
+
+fn listener(
+    name: Arc<str>,
+    mut reader: Reader<'_>,
+    bench: Bench<'_>,
+    pools: &Directory,
+    taken: &mut Taken,
+) -> Option<Listener> {
+    let bind = bind(&name, &mut reader, bench, taken);
+    let help = "one of: tcp, tls, http";
+    let speaks = reader.need("protocol", help, |value| PROTOCOL.read(value));
+    let protocol = match speaks {
+        Some(Speaks::Tcp) => tcp(&mut reader, pools),
+        Some(Speaks::Tls) => Some(Protocol::Tls(tls(&mut reader, pools))),
+        Some(Speaks::Http) => {
+            reader.misplaced(&["sni"], "belongs to a listener of `protocol = \"tls\"`");
+            Some(Protocol::Http(Box::new(http::http(&mut reader, bench, pools))))
+        }
+        None => {
+            // Whatever it was to be: the keys are known, and the pool is used.
+            reader.read("pool", |value| pools.find(value));
+            for key in HTTP_KEYS.into_iter().chain(["sni", "route"]) {
+                let _known = reader.entry(key);
+            }
+            None
+        }
+    };
+    let max_connections = reader.read("max_connections", integer(1..=MOST_CONNECTIONS));
+    let timeouts = timeouts(&mut reader);
+    reader.later(&["certificates", "redirect_http", "proxy_protocol"]);
+    reader.finish();
+    let max_connections = max_connections.unwrap_or(MAX_CONNECTIONS);
+    Some(Listener { name, bind, protocol: protocol?, max_connections, timeouts })
+}
+
+fn bind(
+    name: &Arc<str>,
+    reader: &mut Reader<'_>,
+    bench: Bench<'_>,
+    taken: &mut Taken,
+) -> Vec<SocketAddr> {
+    let help = "such as `bind = [\"0.0.0.0:80\"]`";
+    reader.need("bind", help, |_| Ok(()));
+    let place = reader.entry("bind").map_or(reader.place, |entry| entry.value.place);
+    let Some(listed) = reader.list("bind", word::bind) else { return Vec::new() };
+    if let Some(entry) = reader.entry("bind")
+        && matches!(&entry.value.kind, Kind::List(items) if items.is_empty())
+    {
+        reader.fault(place, wrong("a listener has at least one address").help(help));
+    }
+    for (place, address) in &listed {
+        // Port 0 is another free port each time.
+        if address.port() == 0 {
+            continue;
+        }
+        let me = (Arc::clone(name), Some(*place));
+        if let Some((owner, first)) = taken.insert(*address, me) {
+            let finding = Finding::fault(*place, format!("{address} is taken by {owner}"));
+            let finding = finding.help("every listener needs an address of its own");
+            bench.findings.add(match first {
+                Some(first) => finding.also(first, "first here"),
+                None => finding,
+            });
+        }
+    }
+    listed.into_iter().map(|(_, address)| address).collect()
+}
+
+fn timeouts(listener: &mut Reader<'_>) -> ClientTimeouts {
+    let mut timeouts = ClientTimeouts::default();
+    let Some(mut reader) = listener.table("timeouts") else { return timeouts };
+    for (key, target) in [
+        ("header", &mut timeouts.header),
+        ("keep_alive", &mut timeouts.keep_alive),
+        ("idle", &mut timeouts.idle),
+        ("fin", &mut timeouts.fin),
+    ] {
+        if let Some(given) = reader.read(key, duration) {
+            *target = given;
+        }
+    }
+    let why = "is a time-out of servers: write it under `[pool.NAME]`";
+    reader.misplaced(&["connect", "first_byte", "total", "tunnel"], why);
+    reader.finish();
+    timeouts
+}
+
+fn tcp(reader: &mut Reader<'_>, pools: &Directory) -> Option<Protocol> {
+    reader.misplaced(&["sni"], "belongs to a listener of `protocol = \"tls\"`");
+    reader.misplaced(&HTTP_KEYS, "belongs to a listener of `protocol = \"http\"`");
+    reader.misplaced(&["route"], "means nothing to tcp: bytes have no host and no path");
+    let help = "such as `pool = \"app\"`";
+    let pool = reader.need("pool", help, |value| pools.find(value))?;
+    Some(Protocol::Tcp { pool })
+}
+
+fn tls(reader: &mut Reader<'_>, pools: &Directory) -> Tls {
+    reader.misplaced(
+        &HTTP_KEYS,
+        "belongs to a listener of `protocol = \"http\"`; here TLS is passed through unopened",
+    );
+    let default = reader.read("pool", |value| pools.find(value));
+    let mut rules = Rules::default();
+    if let Some(sni) = reader.table("sni") {
+        for entry in sni.entries() {
+            let name = word::host_pattern_of(&entry.key);
+            let pool = pools.find(&entry.value);
+            let name = name.map_err(|wrong| sni.fault(entry.key_place, wrong));
+            let pool = pool.map_err(|wrong| sni.fault(entry.value.place, wrong));
+            if let (Ok(name), Ok(pool)) = (name, pool) {
+                rules.add(&sni, entry.key_place, TlsRule { name: Some(name), alpn: None, pool });
+            }
+        }
+    }
+    for mut route in routes(reader) {
+        if let Some(rule) = tls_rule(&mut route, pools) {
+            rules.add(&route, route.place, rule);
+        }
+        route.finish();
+    }
+    if default.is_none() && rules.list.is_empty() && reader.entry("pool").is_none() {
+        let help = "add `pool = \"NAME\"`, or `sni = { \"shop.example\" = \"NAME\" }`";
+        reader.fault(reader.place, wrong("nothing says where connections go").help(help));
+    }
+    Tls { default, rules: rules.list }
+}
+
+/// Rules of a tls listener, each kind of connection named once.
+#[derive(Debug, Default)]
+struct Rules {
+    list: Vec<TlsRule>,
+}
+
+impl Rules {
+    fn add(&mut self, reader: &Reader<'_>, place: Place, rule: TlsRule) {
+        let same = |other: &TlsRule| other.name == rule.name && other.alpn == rule.alpn;
+        if self.list.iter().any(same) {
+            reader.fault(place, wrong("another rule has this name and ALPN already"));
+        }
+        self.list.push(rule);
+    }
+}
+
+fn tls_rule(route: &mut Reader<'_>, pools: &Directory) -> Option<TlsRule> {
+    let name: Option<HostPattern> = route.read("sni", word::host_pattern);
+    let alpn = route.read("alpn", alpn);
+    let pool: Option<PoolId> =
+        route.need("pool", "such as `pool = \"app\"`", |value| pools.find(value));
+    let why = "belongs to a listener of `protocol = \"http\"`; in a tls route write `sni`, `alpn`";
+    route.misplaced(&["host", "path", "methods", "headers", "rewrite", "redirect"], why);
+    let given = |key| route.entries().iter().any(|entry| entry.key == key);
+    if !given("sni") && !given("alpn") {
+        let help = "add `sni` or `alpn`, or give the pool to the listener itself";
+        route.fault(route.place, wrong("this route matches every connection").help(help));
+    }
+    Some(TlsRule { name, alpn, pool: pool? })
+}
+
+/// A protocol name of RFC 7301: 1 to 255 bytes.
+fn alpn(value: &Value) -> Result<Arc<str>, Wrong> {
+    let written = text(value)?;
+    if (1..=255).contains(&written.len()) {
+        Ok(written.into())
+    } else {
+        Err(wrong("a protocol name has 1 to 255 bytes").help("such as \"h2\" or \"http/1.1\""))
+    }
+}
+
+/// `[[listener.NAME.route]]`, each to be read in turn.
+pub(super) fn routes<'a>(listener: &mut Reader<'a>) -> Vec<Reader<'a>> {
+    let Some(entry) = listener.entry("route") else { return Vec::new() };
+    let Kind::List(items) = &entry.value.kind else {
+        let help = format!("write `[[{}.route]]`, in double brackets", listener.path);
+        listener.fault(entry.key_place, wrong("`route` is a list of tables").help(help));
+        return Vec::new();
+    };
+    items.iter().filter_map(|item| listener.item(item, "route")).collect()
+}

@@ -1,0 +1,98 @@
+//! `servers` of a pool
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use evenkeel_core::config::Server;
+
+use super::table::{Reader, Wrong, note, wrong};
+use super::value::{boolean, expected, integer, text};
+use super::word::{self, HostPort};
+use super::{Bench, Surroundings};
+use crate::document::{Kind, Table, Value};
+use crate::finding::{Finding, Place};
+
+/// Choosing looks at every server of a pool.
+const MOST_SERVERS: usize = 1024;
+
+pub(super) fn servers(pool: &mut Reader<'_>, bench: Bench<'_>) -> Vec<Server> {
+    let help = "such as `servers = [\"10.0.0.21:8000\", \"10.0.0.22:8000\"]`";
+    pool.need("servers", help, |_| Ok(()));
+    let path = format!("{}.servers", pool.path);
+    let Some(listed) = pool.list("servers", |value| one(value, &path, bench)) else {
+        return Vec::new();
+    };
+    if listed.is_empty() {
+        let reason = format!("`{}` has no servers: it can answer nothing", pool.path);
+        bench.findings.add(Finding::warning(pool.place, reason));
+    }
+    if let Some((place, _)) = listed.get(MOST_SERVERS) {
+        pool.fault(*place, wrong(format!("at most {MOST_SERVERS} servers in a pool")));
+    }
+    let mut names: BTreeMap<Arc<str>, Place> = BTreeMap::new();
+    let mut addresses: BTreeMap<SocketAddr, Place> = BTreeMap::new();
+    let mut servers = Vec::new();
+    for (place, server) in listed {
+        let Some(server) = server else { continue };
+        let same_name = names.insert(Arc::clone(&server.name), place);
+        let same_address = addresses.insert(server.address, place);
+        if let Some(first) = same_address {
+            let reason = format!("{} is in this pool already", server.address);
+            let finding = Finding::fault(place, reason).also(first, "first here");
+            bench.findings.add(finding.help("for more of the traffic, give it a `weight`"));
+        } else if let Some(first) = same_name {
+            let reason = format!("two servers named `{}`", server.name);
+            let finding = Finding::fault(place, reason).also(first, "first here");
+            bench.findings.add(finding.help("give one of them another `name`"));
+        }
+        servers.push(server);
+    }
+    servers
+}
+
+/// A string or a table; `None` when its parts were refused and noted.
+fn one(value: &Value, path: &str, bench: Bench<'_>) -> Result<Option<Server>, Wrong> {
+    match &value.kind {
+        Kind::Text(_) => {
+            let address = word::host_port(value)?;
+            let resolved = resolve(&address, bench.surroundings)?;
+            let name = address.written.into();
+            Ok(Some(Server { name, address: resolved, weight: 1, backup: false }))
+        }
+        Kind::Table(table) => Ok(from_table(table, value.place, path, bench)),
+        _ => Err(expected("a server", value)
+            .help("such as \"10.0.0.21:8000\" or `{ address = \"10.0.0.21:8000\", weight = 2 }`")),
+    }
+}
+
+fn from_table(table: &Table, place: Place, path: &str, bench: Bench<'_>) -> Option<Server> {
+    let mut reader = Reader::new(table, place, path, bench.findings);
+    let address = reader.need("address", "such as `address = \"10.0.0.21:8000\"`", |value| {
+        word::host_port(value).map(|address| (value.place, address))
+    });
+    let name = reader.read("name", |value| word::name(text(value)?));
+    let weight = reader.read("weight", integer(0..=256_u16)).unwrap_or(1);
+    let backup = reader.read("backup", boolean).unwrap_or(false);
+    reader.later(&["zone", "max_connections"]);
+    reader.finish();
+    let (place, address) = address?;
+    let resolved = note(bench.findings, place, resolve(&address, bench.surroundings))?;
+    let name = name.unwrap_or_else(|| address.written.into());
+    Some(Server { name, address: resolved, weight, backup })
+}
+
+/// The first address of a name, in the resolver's order.
+fn resolve(address: &HostPort<'_>, surroundings: &Surroundings) -> Result<SocketAddr, Wrong> {
+    let HostPort { written: _, host, port } = *address;
+    if let Ok(ip) = host.parse() {
+        return Ok(SocketAddr::new(ip, port));
+    }
+    let help = "check the name, or write the address; names are looked up when the \
+                configuration is loaded";
+    let found = (surroundings.look_up)(host)
+        .map_err(|error| wrong(format!("cannot look up `{host}`: {error}")).help(help))?;
+    let first = found.first();
+    let ip = first.ok_or_else(|| wrong(format!("`{host}` has no address")).help(help))?;
+    Ok(SocketAddr::new(*ip, port))
+}

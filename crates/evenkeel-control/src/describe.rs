@@ -1,0 +1,127 @@
+//! The engine's values as documents of the API.
+
+use std::error::Error;
+
+use evenkeel_api as api;
+use evenkeel_engine::{
+    AdminState, EngineStatus, Event, Health, ListenerStatus, PoolMode, PoolStatus, ServerStatus,
+};
+
+use crate::finding::{Described, Findings, Severity};
+use crate::node::{LoadError, Node};
+
+pub(crate) fn node(node: &Node) -> api::Status {
+    let EngineStatus { listeners, pools, workers, connections, draining, .. } =
+        node.engine_status();
+    let state =
+        if draining { api::NodeState::Draining } else { api::NodeState::Running };
+    api::Status {
+        node: node.settings().name.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        state,
+        started: api::Timestamp(node.started()),
+        workers,
+        connections,
+        config: node.config_status(),
+        listeners: listeners.iter().map(listener).collect(),
+        pools: pools.iter().map(pool).collect(),
+    }
+}
+
+fn listener(listener: &ListenerStatus) -> api::Listener {
+    api::Listener {
+        name: listener.name.to_string(),
+        protocol: listener.protocol.to_owned(),
+        addresses: listener.addresses.iter().map(ToString::to_string).collect(),
+        connections: listener.connections,
+        connections_total: listener.connections_total,
+        requests_total: listener.requests_total,
+    }
+}
+
+pub(crate) fn pool(pool: &PoolStatus) -> api::Pool {
+    api::Pool {
+        name: pool.name.to_string(),
+        balance: pool.balance.to_owned(),
+        mode: match pool.mode {
+            PoolMode::Normal => api::PoolMode::Normal,
+            PoolMode::Backup => api::PoolMode::Backup,
+            PoolMode::Panic => api::PoolMode::Panic,
+            PoolMode::Empty => api::PoolMode::Empty,
+        },
+        servers: pool.servers.iter().map(server).collect(),
+    }
+}
+
+pub(crate) fn server(server: &ServerStatus) -> api::Server {
+    api::Server {
+        name: server.name.to_string(),
+        address: server.address.to_string(),
+        weight: server.weight,
+        backup: server.backup,
+        admin: api::ServerAdmin {
+            state: match server.admin.state {
+                AdminState::Ready => api::AdminState::Ready,
+                AdminState::Drain => api::AdminState::Drain,
+                AdminState::Maint => api::AdminState::Maint,
+            },
+            author: server.admin.author.to_string(),
+            reason: server.admin.reason.to_string(),
+            since: api::Timestamp(server.admin.since),
+        },
+        verdict: api::ServerVerdict {
+            health: match server.verdict.health {
+                Health::Up => api::Health::Up,
+                Health::Down => api::Health::Down,
+                Health::Checking => api::Health::Checking,
+            },
+            reason: server.verdict.reason.to_string(),
+            since: api::Timestamp(server.verdict.since),
+        },
+        in_use: server.in_use,
+        in_flight: server.in_flight,
+        idle_connections: server.idle_connections,
+        connections_total: server.connections_total,
+        requests_total: server.requests_total,
+        failures_total: server.failures_total,
+        retries_total: server.retries_total,
+        checks_total: server.checks_total,
+        check_failures_total: server.check_failures_total,
+    }
+}
+
+pub(crate) fn event(event: &Event) -> api::Event {
+    api::Event {
+        at: api::Timestamp(event.at),
+        kind: event.kind.to_owned(),
+        subject: event.subject.clone(),
+        message: event.message.clone(),
+    }
+}
+
+pub(crate) fn findings(findings: &Findings) -> Vec<api::Found> {
+    findings.describe().into_iter().map(found).collect()
+}
+
+fn found(described: Described) -> api::Found {
+    let Described { severity, file, line, column, reason, help } = described;
+    let severity = match severity {
+        Severity::Fault => api::Severity::Fault,
+        Severity::Warning => api::Severity::Warning,
+    };
+    api::Found { severity, file, line, column, reason, help }
+}
+
+/// An error with its causes.
+pub(crate) fn in_one_line(error: &LoadError) -> String {
+    if let LoadError::Faults(findings) = error {
+        return findings.to_string().replace('\n', " · ");
+    }
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
+}

@@ -1,0 +1,247 @@
+//! Faults and warnings about a configuration, each with its place, and how they are shown.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::ops::Range;
+
+use annotate_snippets::renderer::DecorStyle;
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+
+/// A stretch of one of the texts a configuration is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    /// Index into [`Findings::texts`].
+    pub(crate) text: usize,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+impl Place {
+    pub(crate) fn new(text: usize, span: Range<usize>) -> Self {
+        Self { text, start: span.start, end: span.end }
+    }
+}
+
+/// How grave a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// The configuration is refused.
+    Fault,
+    /// The configuration is taken, but probably does not do what was meant.
+    Warning,
+}
+
+/// One fault or warning.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    severity: Severity,
+    place: Place,
+    reason: String,
+    /// What to write instead.
+    help: Option<String>,
+    /// Another place that has to do with it, and what it is.
+    also: Option<(Place, &'static str)>,
+    nature: Nature,
+}
+
+/// What becomes of a finding when the text could not be read to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Nature {
+    /// The text itself cannot be read here.
+    Syntax,
+    /// Something is not there: perhaps only because it could not be read.
+    Missing,
+    Plain,
+}
+
+impl Finding {
+    pub(crate) fn fault(place: Place, reason: impl Into<String>) -> Self {
+        let reason = reason.into();
+        Self { severity: Severity::Fault, place, reason, help: None, also: None, nature: Nature::Plain }
+    }
+
+    pub(crate) fn syntax(place: Place, reason: impl Into<String>) -> Self {
+        Self { nature: Nature::Syntax, ..Self::fault(place, reason) }
+    }
+
+    pub(crate) fn warning(place: Place, reason: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::fault(place, reason) }
+    }
+
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    pub(crate) fn missing(self) -> Self {
+        Self { nature: Nature::Missing, ..self }
+    }
+
+    pub(crate) fn also(mut self, place: Place, what: &'static str) -> Self {
+        self.also = Some((place, what));
+        self
+    }
+}
+
+/// A text with the name it is known by to the operator.
+#[derive(Clone, Debug)]
+struct Text {
+    name: String,
+    content: String,
+}
+
+/// Everything found in one configuration, in the order of the text.
+#[derive(Clone, Debug, Default)]
+pub struct Findings {
+    texts: Vec<Text>,
+    list: RefCell<Vec<Finding>>,
+}
+
+/// A finding as plain words, for those who have no terminal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    pub severity: Severity,
+    /// `evenkeel.toml`, or the variable or flag it came from.
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+    /// In characters, from 1.
+    pub column: usize,
+    pub reason: String,
+    pub help: Option<String>,
+}
+
+impl Findings {
+    pub(crate) fn add_text(&mut self, name: &str, content: &str) -> usize {
+        self.texts.push(Text { name: name.to_owned(), content: content.to_owned() });
+        self.texts.len() - 1
+    }
+
+    pub(crate) fn add(&self, finding: Finding) {
+        self.list.borrow_mut().push(finding);
+    }
+
+    /// Puts what was found into the order of the text, and drops what only follows from text that
+    /// could not be read: one missing bracket makes nonsense of many lines.
+    pub(crate) fn settle(&self) {
+        let mut list = self.list.borrow_mut();
+        list.sort_by_key(|finding| finding.place);
+        if !list.iter().any(|finding| finding.nature == Nature::Syntax) {
+            return;
+        }
+        let mut broken: Option<(usize, usize)> = None;
+        list.retain(|Finding { severity, place, nature, .. }| {
+            let here = (place.text, self.line_and_column(*place).0);
+            let follows = broken.is_some_and(|(text, line)| text == here.0 && here.1 <= line + 1);
+            if follows || *nature == Nature::Syntax {
+                broken = Some(here);
+            }
+            let own = *nature == Nature::Syntax || *severity == Severity::Fault;
+            !follows && own && *nature != Nature::Missing
+        });
+    }
+
+    /// Both from 1; the column in characters.
+    fn line_and_column(&self, place: Place) -> (usize, usize) {
+        let content = &self.texts[place.text].content;
+        let before = content.get(..place.start).unwrap_or(content);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+    }
+
+    /// Nothing was found.
+    pub fn is_empty(&self) -> bool {
+        self.list.borrow().is_empty()
+    }
+
+    /// How many faults there are.
+    pub fn faults(&self) -> usize {
+        self.count(Severity::Fault)
+    }
+
+    /// How many warnings there are.
+    pub fn warnings(&self) -> usize {
+        self.count(Severity::Warning)
+    }
+
+    fn count(&self, severity: Severity) -> usize {
+        self.list.borrow().iter().filter(|finding| finding.severity == severity).count()
+    }
+
+    /// Each finding with the text underlined; `coloured` for a terminal.
+    pub fn render(&self, coloured: bool) -> String {
+        let renderer = if coloured { Renderer::styled() } else { Renderer::plain() };
+        let renderer = renderer.decor_style(DecorStyle::Ascii);
+        let list = self.list.borrow();
+        let reports: Vec<String> =
+            list.iter().map(|finding| self.render_one(&renderer, finding)).collect();
+        reports.join("\n\n")
+    }
+
+    fn render_one(&self, renderer: &Renderer, finding: &Finding) -> String {
+        let Finding { severity, place, reason, help, also, nature: _ } = finding;
+        let level = match severity {
+            Severity::Fault => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let primary = AnnotationKind::Primary.span(place.start..place.end);
+        let mut here = self.snippet(*place).annotation(primary);
+        let mut there = None;
+        if let Some((other, what)) = also {
+            let mark = AnnotationKind::Context.span(other.start..other.end).label(*what);
+            if other.text == place.text {
+                here = here.annotation(mark);
+            } else {
+                there = Some(self.snippet(*other).annotation(mark));
+            }
+        }
+        let mut group = level.primary_title(reason.as_str()).element(here);
+        if let Some(there) = there {
+            group = group.element(there);
+        }
+        if let Some(help) = help {
+            group = group.element(Level::HELP.message(help.as_str()));
+        }
+        renderer.render(&[group])
+    }
+
+    fn snippet(&self, place: Place) -> Snippet<'_, annotate_snippets::Annotation<'_>> {
+        let text = &self.texts[place.text];
+        Snippet::source(text.content.as_str()).path(text.name.as_str())
+    }
+
+    /// Each finding as plain words.
+    pub fn describe(&self) -> Vec<Described> {
+        let list = self.list.borrow();
+        list.iter()
+            .map(|Finding { severity, place, reason, help, also: _, nature: _ }| {
+                let (line, column) = self.line_and_column(*place);
+                Described {
+                    severity: *severity,
+                    file: self.texts[place.text].name.clone(),
+                    line,
+                    column,
+                    reason: reason.clone(),
+                    help: help.clone(),
+                }
+            })
+            .collect()
+    }
+}
+
+impl fmt::Display for Findings {
+    /// One line each: `evenkeel.toml:3:1: unknown key …; did you mean …?`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, found) in self.describe().iter().enumerate() {
+            let Described { severity: _, file, line, column, reason, help } = found;
+            let end = if index == 0 { "" } else { "\n" };
+            write!(f, "{end}{file}:{line}:{column}: {reason}")?;
+            if let Some(help) = help {
+                write!(f, "; {help}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Findings {}

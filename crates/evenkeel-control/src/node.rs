@@ -1,0 +1,352 @@
+//! The node: an engine, the configuration in force, and the one path by which it changes.
+
+use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard};
+use std::time::SystemTime;
+
+use evenkeel_api as api;
+use evenkeel_engine::{AdminChange, Drained, Engine, EngineStatus, Options};
+use tokio::sync::broadcast;
+
+use crate::clock;
+use crate::compile::{Compiled, NodeSettings, Surroundings, Token, compile};
+use crate::describe;
+use crate::finding::Findings;
+use crate::origin::{Origin, UnreadableError};
+
+/// Versions kept, so that one can be looked up or applied again.
+const MOST_VERSIONS: usize = 20;
+
+/// Events a slow reader may be behind before it loses the oldest.
+const MOST_EVENTS: usize = 256;
+
+/// A configuration read and understood, not yet in force.
+#[derive(Debug)]
+pub struct Loaded {
+    pub compiled: Compiled,
+    text: String,
+    /// What the operator knows the text by.
+    name: String,
+}
+
+/// Why a configuration is not in force.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error(transparent)]
+    Unreadable(#[from] UnreadableError),
+    #[error("the configuration has faults")]
+    Faults(Findings),
+    #[error("cannot apply the configuration")]
+    Refused(#[from] evenkeel_engine::ApplyError),
+    #[error("the configuration is {current} by now, not {expected}: read it again")]
+    Stale { expected: String, current: String },
+    #[error("the configuration came from the command line: there is no file to read again")]
+    NothingToReload,
+    #[error("the configuration could not be compiled: a defect of this program")]
+    Defect,
+}
+
+impl Loaded {
+    /// Reads and compiles what `origin` holds now.
+    pub fn from(origin: &Origin, surroundings: &Surroundings) -> Result<Self, LoadError> {
+        Self::compile(origin.name(), origin.read()?, surroundings)
+    }
+
+    fn compile(
+        name: String,
+        text: String,
+        surroundings: &Surroundings,
+    ) -> Result<Self, LoadError> {
+        let compiled = compile(&name, &text, surroundings).map_err(LoadError::Faults)?;
+        Ok(Self { compiled, text, name })
+    }
+}
+
+/// A version of the configuration that is or was in force.
+#[derive(Clone, Debug)]
+pub(crate) struct Version {
+    /// Follows from the text alone, so that it survives a restart.
+    pub(crate) id: String,
+    pub(crate) text: String,
+    pub(crate) name: String,
+    pub(crate) applied: SystemTime,
+}
+
+/// How changes of the configuration went, for `status` and `/metrics`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) applied_total: u64,
+    pub(crate) refused_total: u64,
+    pub(crate) last_refusal: Option<String>,
+}
+
+/// What is true since the last change.
+#[derive(Debug, Default)]
+struct Current {
+    /// The newest first; never empty once the node has started.
+    versions: VecDeque<Version>,
+    needs_restart: Vec<String>,
+    warnings: Vec<api::Found>,
+    token: Option<Token>,
+    tally: Tally,
+}
+
+/// A running node.
+#[derive(Debug)]
+pub struct Node {
+    engine: Engine,
+    origin: Origin,
+    surroundings: Surroundings,
+    /// As they were at the start: name, threads and state directory hold for the whole run.
+    settings: NodeSettings,
+    admin: SocketAddr,
+    started: SystemTime,
+    /// Held while a configuration is taking effect: one at a time.
+    changing: tokio::sync::Mutex<()>,
+    current: Mutex<Current>,
+    events: broadcast::Sender<api::Event>,
+}
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("cannot start the engine")]
+    Engine(#[from] evenkeel_engine::StartError),
+    #[error(transparent)]
+    Load(#[from] LoadError),
+}
+
+impl Node {
+    /// Starts an engine and applies `loaded` to it. `admin` is where the admin server listens.
+    pub async fn start(
+        origin: Origin,
+        surroundings: Surroundings,
+        loaded: Loaded,
+        admin: SocketAddr,
+    ) -> Result<Self, StartError> {
+        let settings = loaded.compiled.node.clone();
+        let engine = Engine::start(&Options { workers: settings.workers })?;
+        let (events, _) = broadcast::channel(MOST_EVENTS);
+        let node = Self {
+            engine,
+            origin,
+            surroundings,
+            settings,
+            admin,
+            started: clock::now(),
+            changing: tokio::sync::Mutex::default(),
+            current: Mutex::default(),
+            events,
+        };
+        node.put_in_force(loaded).await?;
+        Ok(node)
+    }
+
+    /// Reads the file again and applies it. On an error everything is as it was.
+    pub async fn reload(&self) -> Result<api::Applied, LoadError> {
+        let _one_at_a_time = self.changing.lock().await;
+        let origin = self.origin.clone();
+        let result = match origin {
+            Origin::Text { .. } => Err(LoadError::NothingToReload),
+            Origin::File(_) => self.change(move |here| Loaded::from(&origin, here)).await,
+        };
+        self.told(result)
+    }
+
+    /// Applies `text` in place of the version `expected`, if one is named. The file stays as it is.
+    pub(crate) async fn replace(
+        &self,
+        text: String,
+        expected: Option<&str>,
+    ) -> Result<api::Applied, LoadError> {
+        let _one_at_a_time = self.changing.lock().await;
+        let current = self.version().id;
+        let result = match expected {
+            Some(expected) if expected != current => {
+                Err(LoadError::Stale { expected: expected.to_owned(), current })
+            }
+            _ => self.change(|here| Loaded::compile("api".to_owned(), text, here)).await,
+        };
+        self.told(result)
+    }
+
+    /// Compiling may look up names, which takes its time: it must not hold up the admin server.
+    async fn change(
+        &self,
+        load: impl FnOnce(&Surroundings) -> Result<Loaded, LoadError> + Send + 'static,
+    ) -> Result<api::Applied, LoadError> {
+        let here = self.surroundings.clone();
+        let loaded = tokio::task::spawn_blocking(move || load(&here)).await;
+        self.put_in_force(loaded.map_err(|_| LoadError::Defect)??).await
+    }
+
+    /// The one path by which a configuration takes effect.
+    async fn put_in_force(&self, loaded: Loaded) -> Result<api::Applied, LoadError> {
+        let Loaded { compiled, text, name } = loaded;
+        let Compiled { config, node, admin, warnings } = compiled;
+        self.engine.apply(config).await?;
+        let mut needs_restart = Vec::new();
+        let NodeSettings { name: _, workers, state_dir, drain: _ } = &node;
+        if *workers != self.settings.workers {
+            needs_restart.push("node.workers".to_owned());
+        }
+        if *state_dir != self.settings.state_dir {
+            needs_restart.push("node.state_dir".to_owned());
+        }
+        if admin.bind != self.admin && admin.bind.port() != 0 {
+            needs_restart.push("admin.bind".to_owned());
+        }
+        let version = Version { id: version_of(&text), text, name, applied: clock::now() };
+        let warnings = describe::findings(&warnings);
+        let applied = api::Applied {
+            version: version.id.clone(),
+            needs_restart: needs_restart.clone(),
+            warnings: warnings.clone(),
+        };
+        let mut current = self.current();
+        current.versions.push_front(version);
+        current.versions.truncate(MOST_VERSIONS);
+        current.needs_restart = needs_restart;
+        current.warnings = warnings;
+        current.token = admin.token;
+        current.tally.applied_total += 1;
+        current.tally.last_refusal = None;
+        Ok(applied)
+    }
+
+    /// Announces how a change went.
+    fn told(&self, result: Result<api::Applied, LoadError>) -> Result<api::Applied, LoadError> {
+        match &result {
+            Ok(applied) => {
+                let mut message = format!("version {} is in force", applied.version);
+                if !applied.needs_restart.is_empty() {
+                    let keys = applied.needs_restart.join(", ");
+                    message = format!("{message}; after the next start also: {keys}");
+                }
+                self.announce("config-applied", message);
+            }
+            Err(error) => {
+                let why = describe::in_one_line(error);
+                let mut current = self.current();
+                current.tally.refused_total += 1;
+                current.tally.last_refusal = Some(why.clone());
+                drop(current);
+                self.announce("config-refused", format!("everything stays as it was: {why}"));
+            }
+        }
+        result
+    }
+
+    /// Says something about the node itself.
+    pub(crate) fn announce(&self, kind: &str, message: String) {
+        let at = api::Timestamp(clock::now());
+        let subject = self.settings.name.clone();
+        self.publish(api::Event { at, kind: kind.to_owned(), subject, message });
+    }
+
+    /// Gives an event to whoever listens, and to the log.
+    pub(crate) fn publish(&self, event: api::Event) {
+        let api::Event { at: _, kind, subject, message } = &event;
+        match kind.as_str() {
+            "server-down" | "accept-paused" | "config-refused" => {
+                tracing::warn!(kind, subject, "{message}");
+            }
+            "connection-panicked" => tracing::error!(kind, subject, "{message}"),
+            _ => tracing::info!(kind, subject, "{message}"),
+        }
+        // Nobody listening is no fault.
+        let _ = self.events.send(event);
+    }
+
+    /// Passes the engine's events on; never returns.
+    pub(crate) async fn relay_events(&self) {
+        let mut events = self.engine.events();
+        loop {
+            match events.recv().await {
+                Ok(event) => self.publish(describe::event(&event)),
+                Err(broadcast::error::RecvError::Lagged(lost)) => {
+                    tracing::warn!("{lost} events came faster than they could be told");
+                }
+                Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Stops accepting and lets what runs finish, within `node.drain`.
+    pub(crate) async fn drain(&self) -> Drained {
+        let limit = self.settings.drain;
+        let shown = limit.as_secs_f64();
+        self.announce("draining", format!("finishing what runs, at most {shown} s"));
+        let drained = self.engine.drain(limit).await;
+        self.announce("drained", format!("{} connections were cut", drained.cut));
+        drained
+    }
+
+    pub(crate) fn set_admin_state(&self, pool: &str, server: &str, change: AdminChange) -> bool {
+        self.engine.set_admin_state(pool, server, change)
+    }
+
+    pub(crate) fn engine_status(&self) -> EngineStatus {
+        self.engine.status()
+    }
+
+    pub(crate) fn events(&self) -> broadcast::Receiver<api::Event> {
+        self.events.subscribe()
+    }
+
+    pub(crate) fn settings(&self) -> &NodeSettings {
+        &self.settings
+    }
+
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    pub(crate) fn started(&self) -> SystemTime {
+        self.started
+    }
+
+    pub(crate) fn token(&self) -> Option<Token> {
+        self.current().token.clone()
+    }
+
+    pub(crate) fn tally(&self) -> Tally {
+        self.current().tally.clone()
+    }
+
+    /// The version in force.
+    pub(crate) fn version(&self) -> Version {
+        self.current().versions.front().cloned().expect("a node starts with a version")
+    }
+
+    /// The newest first.
+    pub(crate) fn versions(&self) -> Vec<Version> {
+        self.current().versions.iter().cloned().collect()
+    }
+
+    pub(crate) fn config_status(&self) -> api::ConfigStatus {
+        let version = self.version();
+        let current = self.current();
+        api::ConfigStatus {
+            version: version.id,
+            origin: version.name,
+            applied: api::Timestamp(version.applied),
+            needs_restart: current.needs_restart.clone(),
+            warnings: current.warnings.clone(),
+            last_refusal: current.tally.last_refusal.clone(),
+        }
+    }
+
+    fn current(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().expect("nothing panics while it holds this")
+    }
+}
+
+/// The same for the same text, on every run of the same build.
+fn version_of(text: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}

@@ -1,0 +1,47 @@
+//! The machine this runs on, as a configuration sees it.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::net::{IpAddr, ToSocketAddrs as _};
+use std::path::{Path, PathBuf};
+
+use crate::compile::{Override, Surroundings};
+
+impl Surroundings {
+    /// Relative paths start at `base`; `flags` beat the environment, which beats the file.
+    pub fn of_this_machine(base: PathBuf, flags: Vec<Override>) -> Self {
+        let mut overrides: Vec<Override> = std::env::vars_os()
+            .filter_map(|(name, value)| {
+                Override::from_variable(name.to_str()?, &value.to_string_lossy())
+            })
+            .collect();
+        overrides.sort_by(|one, other| one.name.cmp(&other.name));
+        overrides.extend(flags);
+        Self {
+            base,
+            overrides,
+            read,
+            look_up,
+            cores: std::thread::available_parallelism().map_or(1, Into::into),
+            host_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            state_directory: state_directory(),
+        }
+    }
+}
+
+/// What the service manager made for us; of several, the first.
+fn state_directory() -> Option<PathBuf> {
+    let directories = std::env::var_os("STATE_DIRECTORY")?;
+    std::env::split_paths(&directories).next()
+}
+
+fn read(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+    File::open(path)?.take(limit).read_to_end(&mut content)?;
+    Ok(content)
+}
+
+fn look_up(host: &str) -> io::Result<Vec<IpAddr>> {
+    Ok((host, 0).to_socket_addrs()?.map(|address| address.ip()).collect())
+}

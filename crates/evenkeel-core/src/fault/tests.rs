@@ -1,0 +1,154 @@
+//! The whole table: what an operator reads in a log, and what a client is told, is written down
+//! here a second time on purpose.
+
+use super::{Again, Blame, Fault, Level, Phase};
+
+/// Every fault there is. A new variant breaks `place`, which leads here.
+const ALL: [Fault; 25] = [
+    Fault::BadRequest(400),
+    Fault::BadRequest(431),
+    Fault::MethodClosed,
+    Fault::ClientGone(Phase::Request),
+    Fault::ClientGone(Phase::Connect),
+    Fault::ClientGone(Phase::Answer),
+    Fault::ClientGone(Phase::Data),
+    Fault::ClientTimeout(Phase::Request),
+    Fault::ClientTimeout(Phase::Connect),
+    Fault::ClientTimeout(Phase::Answer),
+    Fault::ClientTimeout(Phase::Data),
+    Fault::NoRoute,
+    Fault::NoServer,
+    Fault::ConnectRefused,
+    Fault::ConnectTimeout,
+    Fault::Exhausted,
+    Fault::ServerReset,
+    Fault::ServerResetReused,
+    Fault::ServerTimeout,
+    Fault::BadAnswer,
+    Fault::ServerCut,
+    Fault::ServerStalled,
+    Fault::TotalTimeout,
+    Fault::Stopping,
+    Fault::Internal,
+];
+
+/// Fault, status, blame, another try, level, termination code.
+const TABLE: &str = "\
+BadRequest(400)         400  Client  Never         Info   PR
+BadRequest(431)         431  Client  Never         Info   PR
+MethodClosed            -    Client  Never         Info   PR
+ClientGone(Request)     -    Client  Never         Debug  CR
+ClientGone(Connect)     -    Client  Never         Debug  CC
+ClientGone(Answer)      -    Client  Never         Debug  CH
+ClientGone(Data)        -    Client  Never         Debug  CD
+ClientTimeout(Request)  408  Client  Never         Info   cR
+ClientTimeout(Connect)  -    Client  Never         Info   cC
+ClientTimeout(Answer)   -    Client  Never         Info   cH
+ClientTimeout(Data)     -    Client  Never         Info   cD
+NoRoute                 404  Node    Never         Debug  PR
+NoServer                503  Server  Never         Error  SC
+ConnectRefused          502  Server  Always        Warn   SC
+ConnectTimeout          504  Server  Always        Warn   sC
+Exhausted               503  Node    Always        Error  RC
+ServerReset             502  Server  IfIdempotent  Warn   SH
+ServerResetReused       502  Server  IfIdempotent  Info   SH
+ServerTimeout           504  Server  IfIdempotent  Warn   sH
+BadAnswer               502  Server  Never         Error  PH
+ServerCut               -    Server  Never         Warn   SD
+ServerStalled           -    Server  Never         Warn   sD
+TotalTimeout            504  Server  Never         Warn   sH
+Stopping                -    Node    Never         Info   KD
+Internal                500  Node    Never         Error  I-
+";
+
+#[test]
+fn the_table() {
+    let line = |fault: Fault| {
+        let row = fault.verdict();
+        let status = row.status.map_or_else(|| "-".into(), |status| status.to_string());
+        let (name, blame) = (format!("{fault:?}"), format!("{:?}", row.blame));
+        let (again, level) = (format!("{:?}", row.again), format!("{:?}", row.level));
+        format!("{name:24}{status:5}{blame:8}{again:14}{level:7}{}\n", row.code)
+    };
+    assert_eq!(ALL.map(line).concat(), TABLE);
+}
+
+#[test]
+fn every_variant_is_in_the_table() {
+    let mut seen = [false; 18];
+    for fault in ALL {
+        seen[place(fault)] = true;
+    }
+    assert_eq!(seen, [true; 18]);
+}
+
+fn place(fault: Fault) -> usize {
+    match fault {
+        Fault::BadRequest(_) => 0,
+        Fault::MethodClosed => 1,
+        Fault::ClientGone(_) => 2,
+        Fault::ClientTimeout(_) => 3,
+        Fault::NoRoute => 4,
+        Fault::NoServer => 5,
+        Fault::ConnectRefused => 6,
+        Fault::ConnectTimeout => 7,
+        Fault::Exhausted => 8,
+        Fault::ServerReset => 9,
+        Fault::ServerResetReused => 10,
+        Fault::ServerTimeout => 11,
+        Fault::BadAnswer => 12,
+        Fault::ServerCut => 13,
+        Fault::ServerStalled => 14,
+        Fault::TotalTimeout => 15,
+        Fault::Stopping => 16,
+        Fault::Internal => 17,
+    }
+}
+
+/// `HAProxy`'s manual, "Session state at disconnection": the first letter says who ended it, the
+/// second when.
+#[test]
+fn codes_say_who_and_when() {
+    for fault in ALL {
+        let row = fault.verdict();
+        let (who, when) = row.code.split_at(1);
+        let blamed = match who {
+            "C" | "c" => Some(Blame::Client),
+            "S" | "s" => Some(Blame::Server),
+            "R" | "I" | "K" => Some(Blame::Node),
+            "P" => None, // the proxy refused either side's bytes
+            _ => panic!("{fault:?}: {who} is not a cause"),
+        };
+        assert!(blamed.is_none_or(|blamed| blamed == row.blame), "{fault:?}");
+        assert!(["R", "C", "H", "D", "-"].contains(&when), "{fault:?}: {when}");
+    }
+}
+
+/// A request that surely was not processed, or may be repeated, was never answered: there must be
+/// an answer to give once tries run out.
+#[test]
+fn what_may_be_tried_again_has_a_status() {
+    for fault in ALL {
+        let row = fault.verdict();
+        assert!(row.again == Again::Never || row.status.is_some(), "{fault:?}");
+        assert!(row.again == Again::Never || row.blame != Blame::Client, "{fault:?}");
+    }
+}
+
+/// A client can cause its own faults at will: they must not fill the log.
+#[test]
+fn clients_cannot_shout() {
+    for fault in ALL {
+        let row = fault.verdict();
+        assert!(row.blame != Blame::Client || row.level <= Level::Info, "{fault:?}");
+    }
+}
+
+#[test]
+fn words_are_distinct() {
+    let mut words: Vec<String> = ALL.iter().map(ToString::to_string).collect();
+    words.sort();
+    words.dedup();
+    // Phases share their words: three more each for a client that is gone or late.
+    assert_eq!(words.len(), ALL.len() - 6, "{words:#?}");
+}

@@ -1,0 +1,406 @@
+use std::sync::Arc;
+
+use super::*;
+use crate::config::HttpLimits;
+use crate::message::request::{self, Space};
+use crate::message::response::{self, Asked};
+
+/// A peer and a listener to try rewriting with.
+struct Setting {
+    peer: &'static str,
+    forwarding: Forwarding,
+    edits: HeaderEdits,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        let off = Forwarding { x_forwarded: false, forwarded: false, request_id: false, via: None };
+        Self { peer: "192.0.2.1", forwarding: off, edits: HeaderEdits::default() }
+    }
+}
+
+const PROXY: &str = "10.0.0.1";
+
+impl Setting {
+    /// The forwarded head, one line each, without `Host` and the request line.
+    fn fields(&self, sent: &str) -> Vec<String> {
+        let out = self.forward(&format!("GET / HTTP/1.1\r\nHost: a\r\n{sent}\r\n"));
+        let rest = out.strip_prefix("GET / HTTP/1.1\r\nHost: a\r\n").expect("line and host first");
+        rest.trim_end_matches("\r\n")
+            .split("\r\n")
+            .filter(|line| !line.is_empty())
+            .map(str::to_owned)
+            .collect()
+    }
+
+    fn forward(&self, sent: &str) -> String {
+        let mut space = Space::new();
+        let head = request::parse(sent.as_bytes(), &mut space, &HttpLimits::default());
+        let head = head.expect("accepted").expect("whole");
+        let trusted_proxies = networks();
+        let address = self.peer.parse().unwrap();
+        let client = Client {
+            address,
+            address_text: self.peer,
+            trusted: trusted_proxies.iter().any(|network| network.contains(address)),
+            scheme: "http",
+            port_text: "8080",
+        };
+        let outgoing = Outgoing {
+            path: head.path,
+            default_host: "10.0.0.9:80",
+            client: &client,
+            forwarding: &self.forwarding,
+            trusted_proxies: &trusted_proxies,
+            request_id: kept_request_id(&head, client.trusted).unwrap_or("new"),
+            edits: &self.edits,
+        };
+        let mut out = Vec::new();
+        write_request(&mut out, &head, &outgoing);
+        String::from_utf8(out).unwrap()
+    }
+}
+
+fn networks() -> [Network; 2] {
+    ["10.0.0.0/8", "2001:db8::/32"].map(|text| {
+        let (address, bits) = text.split_once('/').unwrap();
+        Network::new(address.parse().unwrap(), bits.parse().unwrap()).unwrap()
+    })
+}
+
+fn edits(remove: &[&str], set: &[(&str, &str)], add: &[(&str, &str)]) -> HeaderEdits {
+    let pairs = |pairs: &[(&str, &str)]| {
+        pairs.iter().map(|(name, value)| (Arc::from(*name), Arc::from(*value))).collect()
+    };
+    HeaderEdits {
+        remove: remove.iter().map(|name| Arc::from(*name)).collect(),
+        set: pairs(set),
+        add: pairs(add),
+    }
+}
+
+#[test]
+fn request_lines_are_written_anew() {
+    for (sent, wanted) in [
+        ("GET /a/../b?c HTTP/1.0\r\n\r\n", "GET /b?c HTTP/1.1\r\nHost: 10.0.0.9:80\r\n\r\n"),
+        ("GET http://b:1/?q HTTP/1.1\r\nHost: a\r\n\r\n", "GET /?q HTTP/1.1\r\nHost: b:1\r\n\r\n"),
+        (
+            "OPTIONS * HTTP/1.1\r\nX: y\r\nhost: A.\r\n\r\n",
+            "OPTIONS * HTTP/1.1\r\nHost: A.\r\nX: y\r\n\r\n",
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\ncontent-length: 007\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n\r\n",
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\ntransfer-encoding: CHUNKED\r\nTrailer: x\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: a\r\nTrailer: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+        ),
+    ] {
+        assert_eq!(Setting::default().forward(sent), wanted);
+    }
+}
+
+#[test]
+fn fields_of_one_hop_stay_there() {
+    let cases: [(&str, &[&str]); 13] = [
+        ("X-Foo: 1\r\nConnection: X-Foo\r\nX-Bar: 2\r\n", &["X-Bar: 2"]),
+        ("Connection: close, x-foo\r\nConnection: X-BAR\r\nX-Foo: 1\r\nX-Bar: 2\r\n", &[]),
+        ("Connection: host, content-length\r\nContent-Length: 0\r\n", &["Content-Length: 0"]),
+        (
+            "Connection: authorization, cookie\r\nAuthorization: b\r\nCookie: c\r\n",
+            &["Authorization: b", "Cookie: c"],
+        ),
+        ("Keep-Alive: 5\r\nProxy-Connection: x\r\nTE: trailers\r\nTrailer: x\r\n", &[]),
+        ("Proxy-Authorization: x\r\n", &[]),
+        ("Transfer_Encoding: chunked\r\nX_Y: z\r\n", &[]),
+        ("Upgrade: h2c\r\nHTTP2-Settings: x\r\nConnection: upgrade, http2-settings\r\n", &[]),
+        ("Upgrade: websocket\r\n", &[]),
+        (
+            "Upgrade: tls/1.3\r\nConnection: upgrade\r\n",
+            &["Connection: upgrade", "Upgrade: tls/1.3"],
+        ),
+        ("Expect: 100-continue\r\n", &[]),
+        (
+            "Expect: 100-continue\r\nContent-Length: 1\r\n",
+            &["Content-Length: 1", "Expect: 100-continue"],
+        ),
+        (
+            "Via: 1.1 x\r\nUser-Agent: u\r\nReferer: r\r\n",
+            &["Via: 1.1 x", "User-Agent: u", "Referer: r"],
+        ),
+    ];
+    for (sent, wanted) in cases {
+        assert_eq!(Setting::default().fields(sent), wanted, "{sent}");
+    }
+    let websocket = "Connection: Upgrade\r\nUpgrade: WebSocket\r\n\
+                     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let fields = Setting::default().fields(websocket);
+    assert_eq!(fields[2..], ["Connection: upgrade", "Upgrade: websocket"]);
+}
+
+const CLAIMS: &str = "X-Forwarded-For: 6.6.6.6, 7.7.7.7\r\nX-Forwarded-For: 8.8.8.8\r\nX-Real-IP: 6.6.6.6\r\n\
+                      X-Forwarded-Proto: https\r\nX-Forwarded-Host: b\r\nX-Forwarded-Port: 443\r\n\
+                      X-Request-Id: theirs\r\nForwarded: for=6.6.6.6\r\n";
+
+fn all_on() -> Forwarding {
+    Forwarding { x_forwarded: true, forwarded: true, request_id: true, via: Some("lb".into()) }
+}
+
+#[test]
+fn claims_of_a_stranger_are_replaced() {
+    let wanted = [
+        "X-Real-IP: 192.0.2.1",
+        "X-Forwarded-For: 192.0.2.1",
+        "X-Forwarded-Proto: http",
+        "X-Forwarded-Host: a",
+        "X-Forwarded-Port: 8080",
+        "Forwarded: for=192.0.2.1;host=\"a\";proto=http",
+        "X-Request-Id: new",
+        "Via: 1.1 lb",
+    ];
+    let setting = Setting { forwarding: all_on(), ..Setting::default() };
+    assert_eq!(setting.fields(CLAIMS), wanted);
+    assert_eq!(setting.fields(""), wanted);
+    assert!(Setting::default().fields(CLAIMS).is_empty());
+}
+
+#[test]
+fn claims_of_a_trusted_proxy_are_extended() {
+    let setting = Setting { peer: PROXY, forwarding: all_on(), ..Setting::default() };
+    let wanted = [
+        "X-Real-IP: 8.8.8.8",
+        "X-Forwarded-For: 6.6.6.6, 7.7.7.7, 8.8.8.8, 10.0.0.1",
+        "X-Forwarded-Proto: https",
+        "X-Forwarded-Host: b",
+        "X-Forwarded-Port: 443",
+        "Forwarded: for=6.6.6.6, for=10.0.0.1;host=\"a\";proto=http",
+        "X-Request-Id: theirs",
+        "Via: 1.1 lb",
+    ];
+    assert_eq!(setting.fields(CLAIMS), wanted);
+    assert_eq!(setting.fields("X-Real-IP: 6.6.6.6\r\n")[0], "X-Real-IP: 6.6.6.6");
+    assert_eq!(setting.fields("X-Real-IP: 6.6.6.6, 7\r\n")[0], "X-Real-IP: 10.0.0.1");
+    assert_eq!(
+        setting.fields("X-Forwarded-Proto: a\r\nX-Forwarded-Proto: b\r\n")[2],
+        "X-Forwarded-Proto: http"
+    );
+    let off = Setting { peer: PROXY, ..Setting::default() };
+    let sent: Vec<_> = CLAIMS.trim_end().split("\r\n").map(str::to_owned).collect();
+    let mut kept = off.fields(CLAIMS);
+    kept.sort();
+    let mut sorted = sent;
+    sorted.sort();
+    assert_eq!(kept, sorted);
+}
+
+#[test]
+fn request_ids_are_kept_only_when_sane() {
+    let setting = Setting { peer: PROXY, forwarding: all_on(), ..Setting::default() };
+    let long = "x".repeat(129);
+    for (value, wanted) in
+        [("0a-Z", "0a-Z"), ("", "new"), ("a b", "new"), ("\u{e4}", "new"), (&long, "new")]
+    {
+        let fields = setting.fields(&format!("X-Request-Id: {value}\r\n"));
+        assert!(fields.contains(&format!("X-Request-Id: {wanted}")), "{value}: {fields:?}");
+    }
+}
+
+#[test]
+fn an_ipv6_peer_is_quoted_where_needed() {
+    let setting = Setting { peer: "2001:db9::1", forwarding: all_on(), ..Setting::default() };
+    let fields = setting.fields("");
+    assert!(fields.contains(&"X-Forwarded-For: 2001:db9::1".to_owned()), "{fields:?}");
+    assert!(fields.contains(&"Forwarded: for=\"[2001:db9::1]\";host=\"a\";proto=http".to_owned()));
+}
+
+#[test]
+fn the_client_is_the_right_most_address_not_trusted() {
+    let thousand = "6.6.6.6, ".repeat(1000) + "7.7.7.7";
+    let own = "10.1.1.1, ".repeat(1000) + "10.2.2.2";
+    for (peer, claim, wanted) in [
+        ("192.0.2.1", "6.6.6.6", "192.0.2.1"),
+        (PROXY, "", PROXY),
+        (PROXY, "6.6.6.6", "6.6.6.6"),
+        (PROXY, "6.6.6.6, 7.7.7.7", "7.7.7.7"),
+        (PROXY, "6.6.6.6, 7.7.7.7, 10.9.9.9", "7.7.7.7"),
+        (PROXY, "6.6.6.6\r\nX-Forwarded-For: 10.9.9.9", "6.6.6.6"),
+        (PROXY, "6.6.6.6:1234", "6.6.6.6"),
+        (PROXY, "[2001:db9::1]:80, 10.9.9.9", "2001:db9::1"),
+        (PROXY, "2001:db9::1", "2001:db9::1"),
+        (PROXY, "[2001:db9::1]", "2001:db9::1"),
+        (PROXY, "::ffff:6.6.6.6", "6.6.6.6"),
+        (PROXY, "6.6.6.6, fe80::1%eth0", PROXY),
+        (PROXY, "6.6.6.6, unknown, 10.9.9.9", "10.9.9.9"),
+        (PROXY, "6.6.6.6, , 10.9.9.9", "10.9.9.9"),
+        (PROXY, "\u{e4}", PROXY),
+        (PROXY, &thousand, "7.7.7.7"),
+        (PROXY, &own, "10.1.1.1"),
+        ("::ffff:10.0.0.1", "6.6.6.6", "6.6.6.6"),
+    ] {
+        let sent = format!("GET / HTTP/1.0\r\nX-Forwarded-For: {claim}\r\n\r\n");
+        let mut space = Space::new();
+        let head = request::parse(sent.as_bytes(), &mut space, &HttpLimits::default());
+        let head = head.unwrap().unwrap();
+        let client = client_address(&head, peer.parse().unwrap(), &networks());
+        assert_eq!(client.to_string(), wanted, "{peer} claims {}", &claim[..claim.len().min(60)]);
+    }
+}
+
+#[test]
+fn edits_are_applied_to_what_leaves() {
+    let setting = Setting {
+        forwarding: all_on(),
+        edits: edits(
+            &["x-secret", "x-forwarded-port", "forwarded"],
+            &[
+                ("x-from", "front"),
+                ("x-forwarded-proto", "https"),
+                ("transfer-encoding", "chunked"),
+            ],
+            &[("x-more", "1"), ("x-more", "2")],
+        ),
+        ..Setting::default()
+    };
+    let wanted = [
+        "x-more: 0",
+        "X-Real-IP: 192.0.2.1",
+        "X-Forwarded-For: 192.0.2.1",
+        "X-Forwarded-Host: a",
+        "X-Request-Id: new",
+        "Via: 1.1 lb",
+        "x-from: front",
+        "x-forwarded-proto: https",
+        "x-more: 1",
+        "x-more: 2",
+    ];
+    assert_eq!(setting.fields("X-Secret: s\r\nX-From: me\r\nx-more: 0\r\n"), wanted);
+}
+
+#[test]
+fn answers() {
+    const CLOSED: Version = Version::Http10;
+    let length = AnswerBody::Length(5);
+    for (sent, asked, body, keep_alive, client, wanted) in [
+        (
+            "200 OK\r\nX: y\r\nContent-Length: 5\r\n",
+            "GET",
+            length,
+            true,
+            Version::Http11,
+            "200 OK\r\nX: y\r\nContent-Length: 5\r\n",
+        ),
+        (
+            "200 OK\r\ncontent-length: 5\r\n",
+            "GET",
+            length,
+            false,
+            Version::Http11,
+            "200 OK\r\nContent-Length: 5\r\nConnection: close\r\n",
+        ),
+        (
+            "200 OK\r\nContent-Length: 5\r\n",
+            "GET",
+            length,
+            true,
+            CLOSED,
+            "200 OK\r\nContent-Length: 5\r\nConnection: keep-alive\r\n",
+        ),
+        (
+            "200 OK\r\n",
+            "GET",
+            AnswerBody::Chunked,
+            true,
+            Version::Http11,
+            "200 OK\r\nTransfer-Encoding: chunked\r\n",
+        ),
+        (
+            "200 OK\r\n",
+            "GET",
+            AnswerBody::UntilClose,
+            true,
+            CLOSED,
+            "200 OK\r\nConnection: close\r\n",
+        ),
+        (
+            "200 OK\r\nContent-Length: 5\r\n",
+            "HEAD",
+            AnswerBody::None,
+            true,
+            Version::Http11,
+            "200 OK\r\nContent-Length: 5\r\n",
+        ),
+        (
+            "304 x\r\nContent-Length: 5\r\nETag: e\r\n",
+            "GET",
+            AnswerBody::None,
+            true,
+            Version::Http11,
+            "304 x\r\nETag: e\r\nContent-Length: 5\r\n",
+        ),
+        (
+            "204\r\nContent-Length: 5\r\n",
+            "GET",
+            AnswerBody::None,
+            true,
+            Version::Http11,
+            "204 \r\n",
+        ),
+        (
+            "103 Early Hints\r\nLink: l\r\nConnection: close\r\n",
+            "GET",
+            AnswerBody::None,
+            false,
+            Version::Http11,
+            "103 Early Hints\r\nLink: l\r\n",
+        ),
+        (
+            "101 S\r\nUpgrade: websocket\r\nConnection: upgrade, x-hop\r\nX-Hop: 1\r\n",
+            "UPGRADE",
+            AnswerBody::None,
+            false,
+            Version::Http11,
+            "101 S\r\nConnection: upgrade\r\nUpgrade: websocket\r\n",
+        ),
+        (
+            "200 OK\r\nKeep-Alive: 5\r\nProxy-Connection: x\r\nUpgrade: h2\r\nConnection: x-foo\r\nX-Foo: 1\r\nA_b: c\r\nContent-Length: 5\r\n",
+            "GET",
+            length,
+            true,
+            Version::Http11,
+            "200 OK\r\nA_b: c\r\nContent-Length: 5\r\n",
+        ),
+    ] {
+        let sent = format!("HTTP/1.1 {sent}\r\n");
+        let asked = Asked { head: asked == "HEAD", upgrade: asked == "UPGRADE" };
+        let mut space = Space::new();
+        let head = response::parse(sent.as_bytes(), &mut space, asked).unwrap().unwrap();
+        let edits = HeaderEdits::default();
+        let mut out = Vec::new();
+        write_answer(
+            &mut out,
+            &head,
+            &AnswerOut { body, keep_alive, client, via: None, edits: &edits },
+        );
+        assert_eq!(String::from_utf8(out).unwrap(), format!("HTTP/1.1 {wanted}\r\n"));
+    }
+}
+
+#[test]
+fn answers_carry_via_and_edits() {
+    let sent = b"HTTP/1.0 200 OK\r\nServer: s\r\nContent-Length: 0\r\n\r\n";
+    let mut space = Space::new();
+    let head = response::parse(sent, &mut space, Asked::default()).unwrap().unwrap();
+    let edits = edits(&["server"], &[("x-a", "1")], &[]);
+    let mut out = Vec::new();
+    let answer = AnswerOut {
+        body: head.body,
+        keep_alive: true,
+        client: Version::Http11,
+        via: Some("lb"),
+        edits: &edits,
+    };
+    write_answer(&mut out, &head, &answer);
+    let wanted = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nVia: 1.0 lb\r\nx-a: 1\r\n\r\n";
+    assert_eq!(String::from_utf8(out).unwrap(), wanted);
+}

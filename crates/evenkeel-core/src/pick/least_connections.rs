@@ -1,0 +1,26 @@
+//! Least connections: the server with the fewest in flight for its weight.
+
+use crate::pool::Used;
+
+/// The open server with the least load once it has this request too; those with equal load take
+/// turns.
+pub(super) fn pick(
+    used: &[Used],
+    turn: u64,
+    in_flight: impl Fn(usize) -> u32,
+    open: impl Fn(&Used) -> bool,
+) -> Option<&Used> {
+    let start = usize::try_from(turn.checked_rem(used.len() as u64)?).ok()?;
+    let (before, from) = used.split_at(start);
+    from.iter()
+        .chain(before)
+        .filter(|used| open(used))
+        .map(|used| (used, u64::from(in_flight(used.member.into())) + 1))
+        .reduce(|best, next| if lighter(next, best) { next } else { best })
+        .map(|(used, _)| used)
+}
+
+/// Compares load / weight as whole numbers.
+fn lighter((a, a_load): (&Used, u64), (b, b_load): (&Used, u64)) -> bool {
+    a_load * u64::from(b.weight) < b_load * u64::from(a.weight)
+}

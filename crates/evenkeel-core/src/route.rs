@@ -1,0 +1,125 @@
+//! Which route a request takes, which pool a TLS connection goes to.
+//!
+//! The most specific match wins, as in the Gateway API: exact host before the longest wildcard
+//! before any host; then exact path before the longest prefix; then a route that names methods;
+//! then the most headers; then the order of the file. A route whose host and path match but whose
+//! method or headers do not is passed over, and the search goes on with the next less specific one.
+//!
+//! A look-up costs a few hashes, whatever the number of routes, and allocates nothing.
+
+mod host;
+mod path;
+
+use std::fmt;
+
+use self::host::Hosts;
+use self::path::Paths;
+use crate::config::{HeaderMatch, Methods, PoolId, Route, Tls, TlsRule};
+
+/// What of a request decides its route.
+#[derive(Clone, Copy)]
+pub struct Question<'a> {
+    /// Without a port; any case; may end in a dot.
+    pub host: &'a str,
+    /// Normalised, without the query.
+    pub path: &'a str,
+    /// As sent: methods are case-sensitive (RFC 9110 §9.1).
+    pub method: &'a str,
+    /// The value of the header with this lower-case name, if there is one.
+    pub header: &'a dyn Fn(&str) -> Option<&'a [u8]>,
+}
+
+impl fmt::Debug for Question<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, path, method, header: _ } = self;
+        write!(f, "{method} {host}{path}")
+    }
+}
+
+/// The routes of an HTTP listener, ready to be looked up.
+#[derive(Debug, Default)]
+pub struct HttpRouter {
+    hosts: Hosts<Paths>,
+}
+
+impl HttpRouter {
+    /// Answers with places in `routes`.
+    pub fn build(routes: &[Route]) -> Self {
+        let mut hosts = Hosts::<Paths>::default();
+        for (index, route) in routes.iter().enumerate() {
+            hosts.entry(route.host.as_ref()).insert(&route.path, Candidate::new(index, route));
+        }
+        Self { hosts }
+    }
+
+    /// The place of the route in [`crate::config::Http::routes`]; `None` if none matches.
+    pub fn route(&self, question: &Question<'_>) -> Option<usize> {
+        self.hosts.find(Some(question.host), |paths| {
+            paths.find(question.path, |candidate| candidate.admits(question))
+        })
+    }
+}
+
+/// A route as seen by those who have found its host and path: what else it asks for.
+#[derive(Debug)]
+struct Candidate {
+    index: usize,
+    methods: Option<Methods>,
+    headers: Vec<HeaderMatch>,
+}
+
+impl Candidate {
+    fn new(index: usize, route: &Route) -> Self {
+        Self { index, methods: route.methods.clone(), headers: route.headers.clone() }
+    }
+
+    /// Smaller is more specific; no two are equal.
+    fn precedence(&self) -> impl Ord + use<> {
+        (self.methods.is_none(), usize::MAX - self.headers.len(), self.index)
+    }
+
+    fn admits(&self, question: &Question<'_>) -> bool {
+        self.methods.as_ref().is_none_or(|methods| methods.contains(question.method))
+            && self.headers.iter().all(|wanted| {
+                (question.header)(&wanted.name).is_some_and(|found| {
+                    wanted.value.as_ref().is_none_or(|value| value.as_bytes() == found)
+                })
+            })
+    }
+}
+
+/// The rules of a listener that passes TLS through, ready to be looked up.
+#[derive(Debug, Default)]
+pub struct TlsRouter {
+    hosts: Hosts<Vec<TlsRule>>,
+    default: Option<PoolId>,
+}
+
+impl TlsRouter {
+    /// Keeps, for each name, the rules with an application protocol in front of those without.
+    pub fn build(tls: &Tls) -> Self {
+        let mut hosts = Hosts::<Vec<TlsRule>>::default();
+        for rule in &tls.rules {
+            let rules = hosts.entry(rule.name.as_ref());
+            let place = if rule.alpn.is_some() {
+                rules.partition_point(|other| other.alpn.is_some())
+            } else {
+                rules.len()
+            };
+            rules.insert(place, rule.clone());
+        }
+        Self { hosts, default: tls.default }
+    }
+
+    /// Where a connection goes that asks for this server name (any case) and `offers` some
+    /// application protocols; `None` if no rule matches and there is no default.
+    pub fn route(&self, name: Option<&str>, offers: impl Fn(&[u8]) -> bool) -> Option<PoolId> {
+        let matches = |rule: &&TlsRule| rule.alpn.as_ref().is_none_or(|one| offers(one.as_bytes()));
+        self.hosts
+            .find(name, |rules| rules.iter().find(matches).map(|rule| rule.pool))
+            .or(self.default)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! What must hold for all bytes, tried with bytes made from the words of the protocol.
+
+#[path = "../../../fuzz/src/lib.rs"]
+mod properties;
+
+use proptest::prelude::*;
+
+/// Bytes that get further than noise does.
+fn http() -> impl Strategy<Value = Vec<u8>> {
+    const WORDS: &[&str] = &[
+        "GET ",
+        "POST ",
+        "OPTIONS ",
+        "/",
+        "/a/../b",
+        "/%61;x?y",
+        "*",
+        "http://b:1/c",
+        " HTTP/1.1\r\n",
+        " HTTP/1.0\r\n",
+        "GET / HTTP/1.1\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n",
+        "HTTP/1.1 200 OK\r\n",
+        "HTTP/1.0 204 \r\n",
+        "HTTP/1.1 101 S\r\n",
+        "Host: a\r\n",
+        "Host: [::1]:80\r\n",
+        "Content-Length: 5\r\n",
+        "Content-Length:",
+        "Transfer-Encoding: chunked\r\n",
+        "Connection: close, X\r\n",
+        "Connection: upgrade\r\n",
+        "Upgrade: x\r\n",
+        "Upgrade: h2c\r\n",
+        "Expect: 100-continue\r\n",
+        "X: y\r\n",
+        "X_Y: z\r\n",
+        "X-Forwarded-For: 1.2.3.4, ::1\r\n",
+        "Trailer: X\r\n",
+        "TE: x\r\n",
+        "\r\n",
+        "\r\n\r\n",
+        "\n",
+        "\r",
+        " ",
+        ":",
+        ",",
+        "\0",
+        "\t",
+        "é",
+    ];
+    let piece = prop_oneof![
+        20 => prop::sample::select(WORDS).prop_map(|word| word.as_bytes().to_vec()),
+        1 => prop::collection::vec(any::<u8>(), 0..4),
+    ];
+    prop::collection::vec(piece, 0..14).prop_map(|pieces| pieces.concat())
+}
+
+fn chunks() -> impl Strategy<Value = Vec<u8>> {
+    const WORDS: &[&str] = &[
+        "5\r\nhello\r\n",
+        "0\r\n",
+        "0\r\n\r\n",
+        "\r\n",
+        "1",
+        "a",
+        ";b=c",
+        ";\"d\\\"\"",
+        "X: y\r\n",
+        "Host: b\r\n",
+        "\n",
+        "\r",
+        " ",
+        "x",
+    ];
+    let piece = prop_oneof![
+        20 => prop::sample::select(WORDS).prop_map(|word| word.as_bytes().to_vec()),
+        1 => prop::collection::vec(any::<u8>(), 0..3),
+    ];
+    prop::collection::vec(piece, 0..10).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn request_heads(bytes in http()) {
+        properties::request_head(&bytes);
+    }
+
+    #[test]
+    fn response_heads(bytes in http()) {
+        properties::response_head(&bytes);
+    }
+
+    #[test]
+    fn chunked_bodies(bytes in chunks()) {
+        properties::chunked_body(&bytes);
+    }
+
+    #[test]
+    fn noise(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        properties::request_head(&bytes);
+        properties::response_head(&bytes);
+        properties::chunked_body(&bytes);
+        properties::client_hello(&bytes);
+    }
+
+    #[test]
+    fn broken_hellos(at in 0..512_usize, byte in any::<u8>()) {
+        let mut bytes = include_bytes!("../../../fuzz/corpus/client_hello/several-records").to_vec();
+        let at = at % bytes.len();
+        bytes[at] = byte;
+        properties::client_hello(&bytes);
+    }
+}

@@ -1,0 +1,178 @@
+//! From a listening socket to a connection's task.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use evenkeel_core::config::Protocol;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::spawn_local;
+
+use crate::clock;
+use crate::exchange;
+use crate::plan::Bound;
+use crate::status::Event;
+use crate::tls;
+use crate::tunnel;
+use crate::worker::{Shared, Slot, Worker};
+
+/// File descriptors left for listeners, checks, the admin address, logs and pipes.
+const RESERVED_FILES: u64 = 192;
+/// How long to wait for room when no connection of this worker is closed meanwhile.
+const ROOM_WAIT: Duration = Duration::from_millis(50);
+
+/// A client's connection, counted until it is dropped, however it ends.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    pub(crate) worker: Rc<Worker>,
+    pub(crate) slot: Rc<Slot>,
+    /// The listener's port, as `X-Forwarded-Port` gives it.
+    pub(crate) port: Rc<str>,
+}
+
+/// Accepts until aborted.
+pub(crate) async fn accept(worker: Rc<Worker>, slot: Rc<Slot>, listener: TcpListener) {
+    let port = port_text(listener.local_addr());
+    loop {
+        while !has_room(&worker, &slot) {
+            let _ = tokio::time::timeout(ROOM_WAIT, worker.released.notified()).await;
+        }
+        match listener.accept().await {
+            Ok((stream, peer)) => admit(&worker, &slot, &port, stream, peer),
+            Err(error) if concerns_the_connection(&error) => {}
+            Err(error) => pause(&worker, &slot, &error).await,
+        }
+    }
+}
+
+/// Serves who is in the queue of a socket that is about to close.
+pub(crate) fn accept_queued(worker: &Rc<Worker>, slot: &Rc<Slot>, bound: &Bound) {
+    let socket = &bound.sockets[worker.index];
+    let port = port_text(socket.local_addr());
+    while let Ok((stream, peer)) = socket.accept() {
+        let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+        if let Ok(stream) = stream {
+            admit(worker, slot, &port, stream, peer);
+        }
+    }
+}
+
+/// Reads how many files may be open now: an operator can change it while the process runs.
+pub(crate) fn measure_room(shared: &Shared) {
+    let limit = evenkeel_sys::file_limit();
+    // Half of a very small limit is better than nothing.
+    let most = limit.saturating_sub(RESERVED_FILES).max(limit / 2);
+    shared.most_sockets.store(u32::try_from(most).unwrap_or(u32::MAX), Ordering::Relaxed);
+}
+
+fn has_room(worker: &Worker, slot: &Slot) -> bool {
+    let local = worker.local();
+    let most = slot
+        .index
+        .get()
+        .map_or(u32::MAX, |index| local.plan.snapshot.config().listeners[index].max_connections);
+    if slot.counts.open.0.load(Ordering::Relaxed) >= most {
+        return false;
+    }
+    let shared = &worker.shared;
+    let full =
+        shared.sockets.load(Ordering::Relaxed) >= shared.most_sockets.load(Ordering::Relaxed);
+    if full {
+        announce_pause(worker, slot, "no file descriptors are left for more connections");
+    } else if shared.paused.load(Ordering::Relaxed) {
+        shared.paused.store(false, Ordering::Relaxed);
+    }
+    !full
+}
+
+/// The client gave up between its SYN and our accept, or the network spoke of it (accept(2)).
+fn concerns_the_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+            | io::ErrorKind::PermissionDenied
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::NetworkDown
+    )
+}
+
+/// Out of file descriptors or memory: those who wait stay in the kernel's queue.
+async fn pause(worker: &Rc<Worker>, slot: &Slot, error: &io::Error) {
+    announce_pause(worker, slot, &error.to_string());
+    let _ = tokio::time::timeout(ROOM_WAIT, worker.released.notified()).await;
+}
+
+fn announce_pause(worker: &Worker, slot: &Slot, why: &str) {
+    if !worker.shared.paused.swap(true, Ordering::Relaxed) {
+        worker.vitals().accept_pauses.add(1);
+        let message = format!(
+            "accepting is paused: {why}; new connections wait in the kernel's queue. Raise the \
+             limit of open files (LimitNOFILE) or lower max_connections"
+        );
+        worker.shared.tell("accept-paused", slot.name.to_string(), message);
+    }
+}
+
+fn port_text(address: io::Result<SocketAddr>) -> Rc<str> {
+    address.map_or(0, |address| address.port()).to_string().into()
+}
+
+fn admit(
+    worker: &Rc<Worker>,
+    slot: &Rc<Slot>,
+    port: &Rc<str>,
+    stream: TcpStream,
+    peer: SocketAddr,
+) {
+    let seat = Seat::take(worker, slot, port);
+    let local = worker.local();
+    let Some(index) = slot.index.get() else { return };
+    match &local.plan.snapshot.config().listeners[index].protocol {
+        Protocol::Http(_) => drop(spawn_local(exchange::serve(seat, stream, peer))),
+        Protocol::Tcp { pool } => drop(spawn_local(tunnel::serve(seat, stream, *pool))),
+        Protocol::Tls(_) => drop(spawn_local(tls::serve(seat, stream))),
+    }
+}
+
+impl Seat {
+    fn take(worker: &Rc<Worker>, slot: &Rc<Slot>, port: &Rc<str>) -> Self {
+        slot.counts.tally(worker.index).connections.add(1);
+        slot.counts.open.0.fetch_add(1, Ordering::Relaxed);
+        worker.vitals().connections.fetch_add(1, Ordering::Relaxed);
+        worker.shared.sockets.fetch_add(1, Ordering::Relaxed);
+        Self { worker: Rc::clone(worker), slot: Rc::clone(slot), port: Rc::clone(port) }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let Self { worker, slot, port: _ } = self;
+        slot.counts.open.0.fetch_sub(1, Ordering::Relaxed);
+        worker.vitals().connections.fetch_sub(1, Ordering::Relaxed);
+        worker.shared.sockets.fetch_sub(1, Ordering::Relaxed);
+        worker.released.notify_one();
+        if worker.draining() {
+            worker.shared.changed.notify_waiters();
+        }
+        if std::thread::panicking() {
+            worker.vitals().panics.fetch_add(1, Ordering::Relaxed);
+            worker.shared.tell(
+                "connection-panicked",
+                slot.name.to_string(),
+                "a connection was ended by a defect of this program; no other is affected".into(),
+            );
+        }
+    }
+}
+
+impl Shared {
+    /// Tells whoever listens; nobody may.
+    pub(crate) fn tell(&self, kind: &'static str, subject: String, message: String) {
+        let _ = self.events.send(Event { at: clock::wall(), kind, subject, message });
+    }
+}

@@ -1,0 +1,156 @@
+//! Buffers that are held only while something is under way.
+
+use std::cell::RefCell;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::net::TcpStream;
+
+/// Bytes read at once: the usual size of a loopback or jumbo segment burst, and two TLS records' half.
+pub(crate) const BUFFER_BYTES: usize = 16 * 1024;
+
+/// Bytes read and not yet used: `bytes[start..end]`.
+#[derive(Debug)]
+pub(crate) struct Buffer {
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Default for Buffer {
+    fn default() -> Self {
+        Self { bytes: vec![0; BUFFER_BYTES], start: 0, end: 0 }
+    }
+}
+
+impl Buffer {
+    pub(crate) fn unread(&self) -> &[u8] {
+        &self.bytes[self.start..self.end]
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// The first `count` unread bytes are done with.
+    pub(crate) fn consume(&mut self, count: usize) {
+        self.start = (self.start + count).min(self.end);
+        if self.start == self.end {
+            self.clear();
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.start = 0;
+        self.end = 0;
+    }
+
+    /// Gives back what was grown for one large head.
+    pub(crate) fn shrink(&mut self) {
+        if self.bytes.len() > BUFFER_BYTES {
+            *self = Self::default();
+        }
+    }
+
+    /// Makes room behind the unread bytes: moves them to the front, then grows, up to `most`.
+    /// `false`: they already fill `most`.
+    pub(crate) fn make_room(&mut self, most: usize) -> bool {
+        if self.end < self.bytes.len() {
+            return true;
+        }
+        if self.start > 0 {
+            self.bytes.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+            return true;
+        }
+        let grown = (self.bytes.len() * 2).min(most);
+        let grows = grown > self.bytes.len();
+        if grows {
+            self.bytes.resize(grown, 0);
+        }
+        grows
+    }
+
+    /// Reads once, behind what is unread. `Ok(0)` is the FIN. There must be room.
+    pub(crate) fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut TcpStream,
+    ) -> Poll<io::Result<usize>> {
+        debug_assert!(self.end < self.bytes.len(), "reading into no room looks like a FIN");
+        let mut space = ReadBuf::new(&mut self.bytes[self.end..]);
+        ready!(Pin::new(stream).poll_read(cx, &mut space))?;
+        let read = space.filled().len();
+        self.end += read;
+        Poll::Ready(Ok(read))
+    }
+
+    /// The last read filled all the room there was: more is probably waiting.
+    pub(crate) fn is_full(&self) -> bool {
+        self.end == self.bytes.len()
+    }
+}
+
+/// A stock of things that are costly to make, kept up to a limit.
+#[derive(Debug)]
+pub(crate) struct Stock<T> {
+    spare: RefCell<Vec<T>>,
+    most: usize,
+}
+
+impl<T> Stock<T> {
+    pub(crate) fn new(most: usize) -> Self {
+        Self { spare: RefCell::new(Vec::new()), most }
+    }
+
+    /// The one given back last, whose memory is still in the cache.
+    pub(crate) fn take(&self) -> Option<T> {
+        self.spare.borrow_mut().pop()
+    }
+
+    pub(crate) fn give_back(&self, thing: T) {
+        let mut spare = self.spare.borrow_mut();
+        if spare.len() < self.most {
+            spare.push(thing);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_made_by_moving_before_growing_and_never_past_the_limit() {
+        let mut buffer = Buffer::default();
+        buffer.end = BUFFER_BYTES;
+        buffer.consume(10);
+        assert!(buffer.make_room(BUFFER_BYTES));
+        assert_eq!(
+            (buffer.start, buffer.end, buffer.bytes.len()),
+            (0, BUFFER_BYTES - 10, BUFFER_BYTES)
+        );
+        buffer.end = BUFFER_BYTES;
+        assert!(buffer.make_room(BUFFER_BYTES + 1));
+        buffer.end = BUFFER_BYTES + 1;
+        assert!(!buffer.make_room(BUFFER_BYTES + 1));
+        buffer.clear();
+        buffer.shrink();
+        assert_eq!(buffer.bytes.len(), BUFFER_BYTES);
+    }
+
+    #[test]
+    fn a_stock_keeps_no_more_than_it_may() {
+        let stock = Stock::new(1);
+        stock.give_back(1);
+        stock.give_back(2);
+        assert_eq!((stock.take(), stock.take()), (Some(1), None));
+    }
+}

@@ -1,0 +1,292 @@
+//! The body of an answer, from the server to the client, without ever holding more than a buffer.
+
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::mem;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use evenkeel_core::config::HttpLimits;
+use evenkeel_core::fault::{Fault, Phase};
+use evenkeel_core::message::chunked::{self, Decoder, Step};
+use evenkeel_core::message::response::AnswerBody;
+use evenkeel_sys::{Pipe, Spliced, reset_on_close};
+use tokio::io::AsyncWrite;
+
+use crate::answer::Answer;
+use crate::connect::Upstream;
+use crate::exchange::{Desk, Errand};
+use crate::tunnel::{self, SPLICE_FROM};
+
+/// Bodies up to this are copied behind their head, so that one plain send carries both.
+const MOST_COPIED: usize = 4 * 1024;
+
+/// One body on its way.
+struct Delivery<'d, 'e> {
+    errand: &'d mut Errand<'e>,
+    upstream: &'d mut Upstream,
+    source: Source,
+    /// Chunks towards the client.
+    chunk: bool,
+    /// Bytes of `reply` the client has taken.
+    replied: usize,
+    /// Bytes at the start of `answer` that go to the client as they are, after `reply`.
+    direct: usize,
+    pipe: Option<Pipe>,
+    /// Body bytes the client has taken, and those of heads and chunk lines with them.
+    sent: u64,
+    moved: bool,
+    waits_for_client: bool,
+    keep_server: bool,
+}
+
+/// What is still to come from the server.
+enum Source {
+    Done,
+    Length(u64),
+    Chunked(Box<Decoder>),
+    UntilClose,
+}
+
+/// Passes the body on. Returns whether the server's connection can be kept.
+pub(crate) async fn deliver(
+    mut errand: Errand<'_>,
+    upstream: &mut Upstream,
+    answer: &Answer,
+) -> Result<bool, Fault> {
+    let timeouts = &errand.pool.live.config.timeouts;
+    errand.patience(timeouts.idle);
+    let mut delivery = Delivery {
+        source: Source::new(answer.from_server),
+        chunk: answer.to_client == AnswerBody::Chunked,
+        replied: 0,
+        direct: 0,
+        pipe: None,
+        sent: 0,
+        moved: false,
+        waits_for_client: false,
+        keep_server: answer.keep_server,
+        errand: &mut errand,
+        upstream,
+    };
+    let ended = poll_fn(|cx| delivery.poll(cx)).await;
+    let Delivery { pipe, sent, keep_server, .. } = delivery;
+    if let Some(pipe) = pipe.filter(|pipe| pipe.held() == 0) {
+        errand.client.worker().pipes.give_back(pipe);
+    }
+    errand.desk.record.sent(sent, errand.upload.received());
+    if ended.is_err() && answer.to_client == AnswerBody::UntilClose {
+        // A FIN would say that this was all.
+        let _ = reset_on_close(&errand.client.stream);
+    }
+    ended.map(|()| keep_server)
+}
+
+impl Source {
+    fn new(body: AnswerBody) -> Self {
+        match body {
+            AnswerBody::None | AnswerBody::Length(0) => Self::Done,
+            AnswerBody::Length(length) => Self::Length(length),
+            AnswerBody::Chunked => {
+                Self::Chunked(Box::new(Decoder::new(HttpLimits::MOST_HEAD_BYTES)))
+            }
+            AnswerBody::UntilClose => Self::UntilClose,
+        }
+    }
+}
+
+impl Delivery<'_, '_> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        if !self.errand.upload.is_read() {
+            // The server answers while the client still sends. What becomes of the rest of the
+            // request is no longer of interest.
+            let Errand { client, desk, upload, .. } = &mut *self.errand;
+            let _ = upload.poll(cx, client, desk, &mut self.upstream.link.stream);
+        }
+        let polled = self.poll_body(cx);
+        if polled.is_ready() {
+            return polled;
+        }
+        let moved = mem::take(&mut self.moved) | mem::take(&mut self.errand.upload.moved);
+        if moved {
+            let limit = if self.waits_for_client {
+                self.errand.client_timeouts().idle
+            } else {
+                self.errand.pool.live.config.timeouts.idle
+            };
+            self.errand.patience(limit);
+        }
+        if !self.errand.client.watch.expired() {
+            return Poll::Pending;
+        }
+        Poll::Ready(Err(if self.waits_for_client {
+            Fault::ClientTimeout(Phase::Data)
+        } else {
+            Fault::ServerStalled
+        }))
+    }
+
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        loop {
+            // What lies here already goes out together with the head.
+            self.take_body()?;
+            self.waits_for_client = true;
+            if let Err(_gone) = ready!(self.poll_flush(cx)) {
+                return Poll::Ready(Err(Fault::ClientGone(Phase::Data)));
+            }
+            self.waits_for_client = false;
+            if self.errand.desk.answer.is_empty() && !self.is_waiting() {
+                if matches!(self.source, Source::Done) {
+                    return Poll::Ready(Ok(()));
+                }
+                ready!(self.poll_more(cx))?;
+            } else if matches!(self.source, Source::Done) && !self.is_waiting() {
+                // More than was announced: nobody's answer, and never the next client's.
+                self.keep_server = false;
+                self.errand.desk.answer.clear();
+            }
+        }
+    }
+
+    /// Something is still to be written.
+    fn is_waiting(&self) -> bool {
+        self.replied < self.errand.desk.reply.len()
+            || self.direct > 0
+            || self.pipe.as_ref().is_some_and(|pipe| pipe.held() > 0)
+    }
+
+    /// Reads on, into a pipe for long bodies of known length, else into the buffer.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        let stream = &mut self.upstream.link.stream;
+        if let Source::Length(left) = &mut self.source {
+            if self.pipe.is_none() && *left >= SPLICE_FROM {
+                self.pipe = tunnel::pipe(self.errand.client.worker());
+            }
+            if let Some(pipe) = &mut self.pipe {
+                let most = usize::try_from(*left).unwrap_or(usize::MAX);
+                return match ready!(tunnel::poll_fill(cx, pipe, stream, most)) {
+                    Ok(Spliced::Moved(moved)) => {
+                        *left -= moved as u64;
+                        if *left == 0 {
+                            self.source = Source::Done;
+                        }
+                        self.moved = true;
+                        Poll::Ready(Ok(()))
+                    }
+                    Ok(Spliced::End) | Err(_) => Poll::Ready(Err(Fault::ServerCut)),
+                };
+            }
+        }
+        match ready!(self.errand.desk.answer.poll_fill(cx, stream)) {
+            Ok(0) if matches!(self.source, Source::UntilClose) => {
+                self.source = Source::Done;
+                if self.chunk {
+                    chunked::write_end(&mut self.errand.desk.reply, &[]);
+                }
+            }
+            Ok(0) | Err(_) => return Poll::Ready(Err(Fault::ServerCut)),
+            Ok(_) => self.moved = true,
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// From `answer` into what is written next: copied when small or framed anew, else in place.
+    fn take_body(&mut self) -> Result<(), Fault> {
+        let Desk { answer, reply, .. } = &mut *self.errand.desk;
+        if answer.is_empty() || self.direct > 0 {
+            return Ok(());
+        }
+        let here = answer.len();
+        let take = match &mut self.source {
+            Source::Done => return Ok(()),
+            Source::Chunked(_) => return self.take_chunks(),
+            Source::UntilClose => here,
+            Source::Length(left) => {
+                let take = usize::try_from(*left).map_or(here, |left| left.min(here));
+                *left -= take as u64;
+                if *left == 0 {
+                    self.source = Source::Done;
+                }
+                take
+            }
+        };
+        if self.chunk {
+            put_chunk(reply, &answer.unread()[..take]);
+            answer.consume(take);
+        } else if reply.len() + take <= MOST_COPIED {
+            reply.extend_from_slice(&answer.unread()[..take]);
+            answer.consume(take);
+        } else {
+            self.direct = take;
+        }
+        Ok(())
+    }
+
+    fn take_chunks(&mut self) -> Result<(), Fault> {
+        let Desk { answer, reply, .. } = &mut *self.errand.desk;
+        while let Source::Chunked(decoder) = &mut self.source {
+            if answer.is_empty() {
+                break;
+            }
+            let decoded = decoder.decode(answer.unread());
+            let (step, consumed) = decoded.map_err(|_reason| Fault::ServerCut)?;
+            let mut ended = false;
+            match step {
+                Step::More => {}
+                Step::Data(data) if self.chunk => put_chunk(reply, data),
+                Step::Data(data) => reply.extend_from_slice(data),
+                Step::End => {
+                    if self.chunk {
+                        chunked::write_end(reply, decoder.trailers());
+                    }
+                    ended = true;
+                }
+            }
+            answer.consume(consumed);
+            if ended {
+                self.source = Source::Done;
+            }
+        }
+        Ok(())
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Errand { client, desk, .. } = &mut *self.errand;
+        let Desk { answer, reply, .. } = &mut **desk;
+        let mut stream = Pin::new(&mut client.stream);
+        loop {
+            let head = &reply[self.replied..];
+            let body = &answer.unread()[..self.direct];
+            let written = match (head, body) {
+                ([], []) => break,
+                (bytes, []) | ([], bytes) => ready!(stream.as_mut().poll_write(cx, bytes))?,
+                (head, body) => {
+                    let both = [IoSlice::new(head), IoSlice::new(body)];
+                    ready!(stream.as_mut().poll_write_vectored(cx, &both))?
+                }
+            };
+            self.moved = true;
+            self.sent += written as u64;
+            let of_head = written.min(head.len());
+            self.replied += of_head;
+            self.direct -= written - of_head;
+            answer.consume(written - of_head);
+        }
+        reply.clear();
+        self.replied = 0;
+        if let Some(pipe) = &mut self.pipe {
+            while pipe.held() > 0 {
+                let drained = ready!(tunnel::poll_drain(cx, pipe, &client.stream))?;
+                self.moved = true;
+                self.sent += drained as u64;
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn put_chunk(out: &mut Vec<u8>, data: &[u8]) {
+    chunked::write_size(out, data.len());
+    out.extend_from_slice(data);
+    out.extend_from_slice(b"\r\n");
+}

@@ -1,0 +1,286 @@
+//! The spine: a client's connection, and on it one exchange after another:
+//! receive → route → pick → connect → forward → record.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use evenkeel_core::config::{ClientTimeouts, PoolId};
+use evenkeel_core::fault::Fault;
+use evenkeel_core::moment::Moment;
+use evenkeel_core::pick::Tried;
+use evenkeel_core::retry;
+use tokio::net::TcpStream;
+
+use crate::accept::Seat;
+use crate::answer::{Answer, await_answer};
+use crate::buffer::{BUFFER_BYTES, Buffer};
+use crate::clock;
+use crate::connect::{Upstream, connect};
+use crate::deliver::deliver;
+use crate::own;
+use crate::receive::{Goal, Request, receive};
+use crate::record::Record;
+use crate::timers::Watch;
+use crate::tunnel;
+use crate::upload::Upload;
+use crate::worker::{Local, LocalPool, Worker};
+
+/// How long a connection that never sent a request may hold up a drain.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(1);
+
+/// An HTTP client's connection.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
+    pub(crate) watch: Watch,
+    pub(crate) seat: Seat,
+    pub(crate) peer: SocketAddr,
+    pub(crate) address_text: Box<str>,
+    /// Requests received so far.
+    pub(crate) requests: u32,
+    /// The client has sent its FIN: it may still want its answer.
+    pub(crate) half_closed: bool,
+}
+
+/// The memory an exchange works with. A connection holds one only while an exchange is under way.
+#[derive(Debug, Default)]
+pub(crate) struct Desk {
+    /// From the client.
+    pub(crate) inbox: Buffer,
+    /// To the server: the head, then what of the body is on its way or kept for another try.
+    pub(crate) outbox: Vec<u8>,
+    /// From the server.
+    pub(crate) answer: Buffer,
+    /// To the client: heads, chunk lines, small bodies.
+    pub(crate) reply: Vec<u8>,
+    pub(crate) record: Record,
+}
+
+/// What becomes of the client's connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    Keep,
+    Close,
+}
+
+/// A request on its way to some server of a pool.
+#[derive(Debug)]
+pub(crate) struct Errand<'a> {
+    pub(crate) client: &'a mut Client,
+    pub(crate) desk: &'a mut Desk,
+    pub(crate) local: &'a Local,
+    pub(crate) request: &'a Request,
+    pub(crate) pool: &'a LocalPool,
+    pub(crate) upload: Upload,
+    tried: Tried,
+    /// When the exchange as a whole has taken too long.
+    end: Moment,
+}
+
+/// Why a try did not give an answer to pass on.
+enum Miss {
+    Fault(Fault),
+    /// The answer has a status for which the operator wants another server.
+    Status,
+}
+
+/// Serves a client's connection to its end.
+pub(crate) async fn serve(seat: Seat, stream: TcpStream, peer: SocketAddr) {
+    let watch = poll_fn(|cx| Poll::Ready(seat.worker.timers.watch(cx.waker().clone()))).await;
+    let address_text = peer.ip().to_canonical().to_string().into();
+    let (requests, half_closed) = (0, false);
+    let mut client = Client { stream, watch, seat, peer, address_text, requests, half_closed };
+    while client.speaks().await {
+        let mut desk = client.worker().desks.take().unwrap_or_default();
+        let next = loop {
+            let next = exchange(&mut client, &mut desk).await;
+            if next == Next::Close || desk.inbox.is_empty() {
+                break next;
+            }
+        };
+        desk.clear();
+        client.seat.worker.desks.give_back(desk);
+        if next == Next::Close || client.half_closed {
+            break;
+        }
+    }
+}
+
+/// One request and its answer.
+async fn exchange(client: &mut Client, desk: &mut Desk) -> Next {
+    let local = client.worker().local();
+    let outcome = match receive(client, desk, &local).await {
+        Ok(None) => return Next::Close,
+        Ok(Some(request)) => match &request.goal {
+            Goal::Pool(pool) => Errand::new(client, desk, &local, &request, *pool).run().await,
+            Goal::Redirect { status, location } => {
+                own::redirect(client, desk, &request, (*status, location)).await
+            }
+        },
+        Err(fault) => Err(fault),
+    };
+    match outcome {
+        Ok(next) => {
+            desk.record.finish(client, &local, None);
+            next
+        }
+        Err(fault) => {
+            let next = own::answer_fault(client, desk, &local, fault).await;
+            desk.record.finish(client, &local, Some(fault));
+            next
+        }
+    }
+}
+
+impl<'a> Errand<'a> {
+    fn new(
+        client: &'a mut Client,
+        desk: &'a mut Desk,
+        local: &'a Local,
+        request: &'a Request,
+        pool: PoolId,
+    ) -> Self {
+        let pool = &local.pools[usize::from(pool.0)];
+        let upload = Upload::new(request, desk);
+        let total = pool.live.config.timeouts.total;
+        let end = total.map_or(Moment::NEVER, |total| desk.record.began() + total);
+        Self { client, desk, local, request, pool, upload, tried: Tried::new(), end }
+    }
+
+    /// Nothing may happen for at most this long from now.
+    pub(crate) fn patience(&self, limit: Duration) {
+        self.client.watch.set((clock::now() + limit).min(self.end));
+    }
+
+    pub(crate) fn is_over_time(&self) -> bool {
+        self.end <= clock::now()
+    }
+
+    pub(crate) fn client_timeouts(&self) -> &'a ClientTimeouts {
+        &self.local.plan.snapshot.config().listeners[self.request.listener].timeouts
+    }
+
+    /// Tries servers until one answers, then passes the answer on.
+    async fn run(mut self) -> Result<Next, Fault> {
+        self.upload.take_body(self.desk)?;
+        let turn = self.pool.live.take_turn();
+        let mut last = None;
+        loop {
+            let Some(index) = self.pick(turn, last) else {
+                return Err(last.map_or(Fault::NoServer, |(fault, _)| fault));
+            };
+            self.tried.insert(index);
+            let server = &self.pool.servers[index].server;
+            match self.attempt(index, last.is_none()).await {
+                Ok((upstream, answer)) => return self.hand_over(upstream, answer).await,
+                Err(Miss::Status) => last = Some((Fault::BadAnswer, index)),
+                Err(Miss::Fault(fault)) => {
+                    self.client.worker().report_fault(server, fault);
+                    if !self.may_try_again(fault) {
+                        return Err(fault);
+                    }
+                    last = Some((fault, index));
+                }
+            }
+            self.upload.rewind();
+            self.desk.answer.clear();
+            self.desk.reply.clear();
+        }
+    }
+
+    fn pick(&self, turn: u64, last: Option<(Fault, usize)>) -> Option<usize> {
+        let load = |index: usize| self.pool.servers[index].server.in_flight();
+        let pick = self.pool.roster().pick(turn, load, &self.tried);
+        // A kept connection that had died says nothing against its server: a new one may serve.
+        pick.or_else(|| last.and_then(|(f, at)| (f == Fault::ServerResetReused).then_some(at)))
+    }
+
+    fn may_try_again(&self, fault: Fault) -> bool {
+        let attempt = self.upload.attempt(self.request.idempotent, self.tried.len());
+        self.tried.len() < Tried::MOST && retry::again(&self.pool.live.config.retry, fault, attempt)
+    }
+
+    /// One server: connects, sends, waits for the head of its answer.
+    async fn attempt(&mut self, index: usize, reuse: bool) -> Result<(Upstream, Answer), Miss> {
+        let server = &self.pool.servers[index];
+        let config = &self.pool.live.config;
+        let worker = Rc::clone(self.client.worker());
+        self.desk.record.tries(server);
+        let timeout = config.timeouts.connect;
+        let connected = connect(&worker, server, &self.client.watch, timeout, reuse).await;
+        let mut upstream = connected.map_err(Miss::Fault)?;
+        self.desk.record.connected();
+        let answer = await_answer(self, &mut upstream).await.map_err(Miss::Fault)?;
+        self.desk.record.answered(answer.status);
+        worker.report_success(&server.server);
+        let attempt = self.upload.attempt(self.request.idempotent, self.tried.len());
+        let more = self.tried.len() < Tried::MOST;
+        if more && retry::again_on_status(&config.retry, answer.status, attempt) {
+            return Err(Miss::Status);
+        }
+        Ok((upstream, answer))
+    }
+
+    /// The rest of the answer, or all that follows when both sides changed the protocol.
+    async fn hand_over(self, mut upstream: Upstream, answer: Answer) -> Result<Next, Fault> {
+        if answer.status == 101 {
+            return Ok(tunnel::upgraded(self, &mut upstream).await);
+        }
+        let worker = Rc::clone(self.client.worker());
+        if deliver(self, &mut upstream, &answer).await? {
+            upstream.keep(&worker);
+        }
+        Ok(if answer.keep_client { Next::Keep } else { Next::Close })
+    }
+}
+
+impl Client {
+    pub(crate) fn worker(&self) -> &Rc<Worker> {
+        &self.seat.worker
+    }
+
+    /// Waits without memory until the client has something to say. `false`: it has not, or too late.
+    async fn speaks(&mut self) -> bool {
+        let worker = Rc::clone(self.worker());
+        let wait = {
+            let local = worker.local();
+            let Some(index) = self.seat.slot.index.get() else { return self.requests == 0 };
+            let timeouts = &local.plan.snapshot.config().listeners[index].timeouts;
+            if self.requests == 0 { timeouts.header } else { timeouts.keep_alive }
+        };
+        self.watch.set_after(wait);
+        let mut hurried = false;
+        poll_fn(|cx| {
+            if let Poll::Ready(ready) = self.stream.poll_read_ready(cx) {
+                return Poll::Ready(ready.is_ok());
+            }
+            let leaving = worker.draining() || self.seat.slot.index.get().is_none();
+            if self.watch.expired() || (leaving && self.requests > 0) {
+                return Poll::Ready(false);
+            }
+            if leaving && !hurried {
+                hurried = true;
+                self.watch.set_after(DRAIN_PATIENCE.min(wait));
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+impl Desk {
+    /// Ready for another exchange, without what one large message made it grow to.
+    fn clear(&mut self) {
+        self.inbox.clear();
+        self.answer.clear();
+        self.inbox.shrink();
+        self.answer.shrink();
+        for bytes in [&mut self.outbox, &mut self.reply] {
+            bytes.clear();
+            bytes.shrink_to(BUFFER_BYTES);
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! The servers as they live: what outlasts a snapshot because it belongs to a server by identity.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use evenkeel_core::config::{Pool, Server as ServerConfig};
+use evenkeel_core::pool::{Admin as CoreAdmin, Member, Mode, Roster};
+
+use crate::clock;
+use crate::count::{Counter, Padded, one_each};
+use crate::status::{
+    Admin, AdminChange, AdminState, Health, PoolMode, PoolStatus, ServerStatus, Verdict,
+};
+
+/// A server, for as long as some snapshot, request or stream knows it.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) pool: Arc<str>,
+    pub(crate) name: Arc<str>,
+    pub(crate) address: SocketAddr,
+    /// Requests or streams under way, over all workers.
+    in_flight: Padded<AtomicU32>,
+    /// The judge counts failures of it at the moment and wants to hear of a success.
+    pub(crate) troubled: AtomicBool,
+    state: Mutex<State>,
+    tallies: Box<[Padded<Tally>]>,
+}
+
+#[derive(Debug)]
+struct State {
+    admin: Admin,
+    verdict: Verdict,
+    usable: bool,
+    checks: u64,
+    check_failures: u64,
+}
+
+/// What one worker counts of one server.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) connections: Counter,
+    pub(crate) connect_failures: Counter,
+    pub(crate) requests: Counter,
+    pub(crate) answers: [Counter; 6],
+    pub(crate) retries: Counter,
+    pub(crate) failures: Counter,
+    pub(crate) bytes_sent: Counter,
+    pub(crate) bytes_received: Counter,
+    /// Idle connections now: a level, not a count.
+    pub(crate) idle: AtomicU32,
+}
+
+impl Server {
+    pub(crate) fn new(
+        pool: &Pool,
+        server: &ServerConfig,
+        verdict: Verdict,
+        workers: usize,
+    ) -> Self {
+        let usable = verdict.health != Health::Down;
+        let since = verdict.since;
+        let admin = Admin { state: AdminState::Ready, author: "".into(), reason: "".into(), since };
+        Self {
+            pool: Arc::clone(&pool.name),
+            name: Arc::clone(&server.name),
+            address: server.address,
+            in_flight: Padded::default(),
+            troubled: AtomicBool::new(false),
+            state: Mutex::new(State { admin, verdict, usable, checks: 0, check_failures: 0 }),
+            tallies: one_each(workers),
+        }
+    }
+
+    /// Whether it is the server that this configuration means.
+    pub(crate) fn is(&self, pool: &Pool, server: &ServerConfig) -> bool {
+        self.pool == pool.name && self.name == server.name && self.address == server.address
+    }
+
+    pub(crate) fn tally(&self, worker: usize) -> &Tally {
+        &self.tallies[worker].0
+    }
+
+    pub(crate) fn in_flight(&self) -> u32 {
+        self.in_flight.0.load(Ordering::Relaxed)
+    }
+
+    /// One more under way until the result is dropped.
+    pub(crate) fn enter(self: &Arc<Self>) -> InFlight {
+        self.in_flight.0.fetch_add(1, Ordering::Relaxed);
+        InFlight(Arc::clone(self))
+    }
+
+    pub(crate) fn admin_state(&self) -> AdminState {
+        self.state().admin.state
+    }
+
+    pub(crate) fn set_admin(&self, change: AdminChange) {
+        let AdminChange { state, author, reason } = change;
+        self.state().admin = Admin { state, author, reason, since: clock::wall() };
+    }
+
+    pub(crate) fn set_verdict(&self, verdict: Verdict, usable: bool) {
+        let mut state = self.state();
+        state.verdict = verdict;
+        state.usable = usable;
+    }
+
+    pub(crate) fn count_check(&self, passed: bool) {
+        let mut state = self.state();
+        state.checks += 1;
+        state.check_failures += u64::from(!passed);
+    }
+
+    fn member(&self, weight: u16, backup: bool) -> Member {
+        let state = self.state();
+        let admin = match state.admin.state {
+            AdminState::Ready => CoreAdmin::Ready,
+            AdminState::Drain => CoreAdmin::Drain,
+            AdminState::Maint => CoreAdmin::Maint,
+        };
+        Member { weight, backup, admin, usable: state.usable }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Each lock only reads or replaces whole fields: a panic cannot leave a half-made state.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn status(&self, member: &MemberConfig, in_use: bool) -> ServerStatus {
+        let sum = |of: fn(&Tally) -> &Counter| {
+            self.tallies.iter().map(|tally| of(&tally.0).get()).sum::<u64>()
+        };
+        let mut answers_total = [0; 6];
+        for tally in &self.tallies {
+            for (total, class) in answers_total.iter_mut().zip(&tally.0.answers) {
+                *total += class.get();
+            }
+        }
+        let state = self.state();
+        ServerStatus {
+            name: Arc::clone(&self.name),
+            address: self.address,
+            weight: member.weight,
+            backup: member.backup,
+            admin: state.admin.clone(),
+            verdict: state.verdict.clone(),
+            in_use,
+            in_flight: self.in_flight(),
+            idle_connections: self.tallies.iter().map(|t| t.0.idle.load(Ordering::Relaxed)).sum(),
+            connections_total: sum(|tally| &tally.connections),
+            connect_failures_total: sum(|tally| &tally.connect_failures),
+            requests_total: sum(|tally| &tally.requests),
+            answers_total,
+            retries_total: sum(|tally| &tally.retries),
+            failures_total: sum(|tally| &tally.failures),
+            bytes_sent_total: sum(|tally| &tally.bytes_sent),
+            bytes_received_total: sum(|tally| &tally.bytes_received),
+            checks_total: state.checks,
+            check_failures_total: state.check_failures,
+        }
+    }
+}
+
+/// A request or stream on a server, counted until dropped.
+#[derive(Debug)]
+pub(crate) struct InFlight(Arc<Server>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What the configuration says of a member, beside its identity.
+#[derive(Clone, Copy, Debug)]
+struct MemberConfig {
+    weight: u16,
+    backup: bool,
+}
+
+/// A pool of one snapshot over servers that may be older.
+#[derive(Debug)]
+pub(crate) struct LivePool {
+    pub(crate) name: Arc<str>,
+    pub(crate) config: Pool,
+    pub(crate) servers: Vec<Arc<Server>>,
+    members: Vec<MemberConfig>,
+    /// Grows by one with each request, whichever worker takes it.
+    turn: Arc<Padded<AtomicU64>>,
+    roster: Mutex<Arc<Roster>>,
+    /// Changes with the roster, so that workers need not lock to see that it has not.
+    edition: AtomicU64,
+}
+
+impl LivePool {
+    /// `before` is the pool of the same name in the snapshot being replaced: its turn goes on.
+    pub(crate) fn new(config: &Pool, servers: Vec<Arc<Server>>, before: Option<&Self>) -> Self {
+        let members = config
+            .servers
+            .iter()
+            .map(|server| MemberConfig { weight: server.weight, backup: server.backup })
+            .collect();
+        let pool = Self {
+            name: Arc::clone(&config.name),
+            config: config.clone(),
+            servers,
+            members,
+            turn: before.map_or_else(Arc::default, |before| Arc::clone(&before.turn)),
+            roster: Mutex::new(Arc::new(Roster::build(config.balance, &[]))),
+            edition: AtomicU64::new(0),
+        };
+        pool.publish();
+        pool
+    }
+
+    /// Builds the roster anew from the servers' state. Returns the mode before and after.
+    pub(crate) fn publish(&self) -> (Mode, Mode) {
+        let mut roster = self.roster.lock().unwrap_or_else(PoisonError::into_inner);
+        let members: Vec<_> = self
+            .servers
+            .iter()
+            .zip(&self.members)
+            .map(|(server, member)| server.member(member.weight, member.backup))
+            .collect();
+        let before = roster.mode();
+        *roster = Arc::new(Roster::build(self.config.balance, &members));
+        self.edition.fetch_add(1, Ordering::Release);
+        (before, roster.mode())
+    }
+
+    pub(crate) fn edition(&self) -> u64 {
+        self.edition.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn roster(&self) -> Arc<Roster> {
+        Arc::clone(&self.roster.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// This request's number.
+    pub(crate) fn take_turn(&self) -> u64 {
+        self.turn.0.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn server(&self, name: &str) -> Option<&Arc<Server>> {
+        self.servers.iter().find(|server| &*server.name == name)
+    }
+
+    pub(crate) fn status(&self) -> PoolStatus {
+        let roster = self.roster();
+        let servers = self.servers.iter().zip(&self.members).enumerate();
+        PoolStatus {
+            name: Arc::clone(&self.name),
+            balance: self.config.balance.as_str(),
+            mode: mode(roster.mode()),
+            servers: servers
+                .map(|(index, (server, member))| server.status(member, roster.uses(index)))
+                .collect(),
+        }
+    }
+}
+
+/// The word for it outside.
+pub(crate) fn mode(mode: Mode) -> PoolMode {
+    match mode {
+        Mode::Normal => PoolMode::Normal,
+        Mode::Backup => PoolMode::Backup,
+        Mode::Panic => PoolMode::Panic,
+        Mode::Empty => PoolMode::Empty,
+    }
+}

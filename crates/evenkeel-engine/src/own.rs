@@ -1,0 +1,135 @@
+//! Answers this node makes itself.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use evenkeel_core::config::{ErrorPage, Protocol};
+use evenkeel_core::fault::{Fault, Phase};
+use evenkeel_core::message::own::write_own;
+use evenkeel_core::message::request::Body;
+use tokio::io::AsyncWrite;
+
+use crate::buffer::Buffer;
+use crate::exchange::{Client, Desk, Next};
+use crate::receive::Request;
+use crate::worker::Local;
+
+/// How long a client that is still sending is listened to after its last answer. Closing at once
+/// would reset the connection, and the client might lose the answer (RFC 9112 §9.6).
+const LINGER: Duration = Duration::from_secs(5);
+/// Why a busy node wants a client to wait before it asks again.
+const RETRY_AFTER_SECONDS: &str = "1";
+
+/// Names another place.
+pub(crate) async fn redirect(
+    client: &mut Client,
+    desk: &mut Desk,
+    request: &Request,
+    (status, location): (u16, &str),
+) -> Result<Next, Fault> {
+    // A body that is still to come would be read as the next request.
+    let keep = request.keep_alive && matches!(request.body, Body::None | Body::Length(0));
+    desk.reply.clear();
+    let location = [("Location", location)];
+    write_own(&mut desk.reply, status, None, keep, request.head_only, &location);
+    desk.record.answered(status);
+    flush(client, desk).await?;
+    if keep {
+        return Ok(Next::Keep);
+    }
+    linger(client, &mut desk.inbox).await;
+    Ok(Next::Close)
+}
+
+/// The answer that `fault` stands for, if the client can still be given one.
+pub(crate) async fn answer_fault(
+    client: &mut Client,
+    desk: &mut Desk,
+    local: &Local,
+    fault: Fault,
+) -> Next {
+    desk.reply.clear();
+    let Some(status) = fault.verdict().status else { return Next::Close };
+    let page = client.seat.slot.index.get().and_then(|index| error_page(local, index, status));
+    let extra: &[(&str, &str)] = match status {
+        503 => &[("Retry-After", RETRY_AFTER_SECONDS)],
+        405 => &[("Allow", "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS")],
+        426 => &[("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")],
+        _ => &[],
+    };
+    let request = desk.record.request();
+    // After a request that was understood and read to its end the connection can go on.
+    let keep = request.is_some_and(|request| request.keep_alive)
+        && !client.half_closed
+        && !client.worker().draining();
+    let head_only = request.is_some_and(|request| request.head_only);
+    write_own(&mut desk.reply, status, page, keep, head_only, extra);
+    desk.record.answered(status);
+    client.watch.set_after(LINGER);
+    if flush(client, desk).await.is_err() {
+        return Next::Close;
+    }
+    if keep {
+        return Next::Keep;
+    }
+    linger(client, &mut desk.inbox).await;
+    Next::Close
+}
+
+fn error_page(local: &Local, listener: usize, status: u16) -> Option<&ErrorPage> {
+    match &local.plan.snapshot.config().listeners[listener].protocol {
+        Protocol::Http(http) => http.error_pages.iter().find(|page| page.status == status),
+        Protocol::Tcp { .. } | Protocol::Tls(_) => None,
+    }
+}
+
+/// Writes `reply` out; the watch's deadline holds.
+async fn flush(client: &mut Client, desk: &mut Desk) -> Result<(), Fault> {
+    let mut written = 0;
+    poll_fn(|cx| {
+        while written < desk.reply.len() {
+            let unsent = &desk.reply[written..];
+            match Pin::new(&mut client.stream).poll_write(cx, unsent) {
+                Poll::Ready(Ok(count)) => written += count,
+                Poll::Ready(Err(_gone)) => {
+                    return Poll::Ready(Err(Fault::ClientGone(Phase::Data)));
+                }
+                Poll::Pending if client.watch.expired() => {
+                    return Poll::Ready(Err(Fault::ClientTimeout(Phase::Data)));
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(Ok(()))
+    })
+    .await?;
+    desk.record.sent(written as u64, 0);
+    desk.reply.clear();
+    Ok(())
+}
+
+/// Sends the FIN and reads on, without looking, until the client's comes or the time is over.
+async fn linger(client: &mut Client, scratch: &mut Buffer) {
+    client.watch.set_after(LINGER);
+    let mut closed = false;
+    poll_fn(|cx| {
+        if !closed {
+            closed = true;
+            if Pin::new(&mut client.stream).poll_shutdown(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+        loop {
+            scratch.clear();
+            match scratch.poll_fill(cx, &mut client.stream) {
+                Poll::Ready(Ok(read)) if read > 0 => {}
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending if client.watch.expired() => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    })
+    .await;
+}

@@ -1,0 +1,245 @@
+//! A configuration made live: the snapshot with the sockets and the servers it stands on.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use evenkeel_core::config::{
+    AccessLog, Check, Config, InitialState, Listener, LogTarget, Pool, Protocol,
+};
+use evenkeel_core::snapshot::Snapshot;
+use evenkeel_sys::{Listening, defer_accept, listen};
+
+use crate::clock;
+use crate::count::{Counter, Padded, one_each};
+use crate::engine::ApplyError;
+use crate::fleet::{LivePool, Server};
+use crate::log::LogFile;
+use crate::status::{EngineStatus, Health, ListenerStatus, Verdict};
+
+/// Longest time the kernel holds back a connection whose client says nothing.
+const DEFER_ACCEPT: Duration = Duration::from_secs(5);
+
+/// What workers and judge work from until the next one comes. Immutable but for what lives in it.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) pools: Vec<Arc<LivePool>>,
+    pub(crate) listeners: Vec<Arc<LiveListener>>,
+    pub(crate) log: Option<(AccessLog, Arc<LogFile>)>,
+}
+
+/// A listener of one snapshot with its sockets.
+#[derive(Debug)]
+pub(crate) struct LiveListener {
+    pub(crate) name: Arc<str>,
+    protocol: &'static str,
+    pub(crate) bound: Vec<Arc<Bound>>,
+    pub(crate) counts: Arc<ListenerCounts>,
+}
+
+/// One address that is listened on: a socket for each worker.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    /// As configured; its port may be 0.
+    address: SocketAddr,
+    pub(crate) sockets: Vec<TcpListener>,
+}
+
+/// What is counted of a listener, for as long as one of its name exists.
+#[derive(Debug)]
+pub(crate) struct ListenerCounts {
+    /// Connections now, over all workers.
+    pub(crate) open: Padded<AtomicU32>,
+    tallies: Box<[Padded<ListenerTally>]>,
+    /// Refusals by label; rare, so a lock.
+    refusals: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+/// What one worker counts of one listener.
+#[derive(Debug, Default)]
+pub(crate) struct ListenerTally {
+    pub(crate) connections: Counter,
+    pub(crate) requests: Counter,
+    pub(crate) answers: [Counter; 6],
+    pub(crate) bytes_received: Counter,
+    pub(crate) bytes_sent: Counter,
+    pub(crate) durations: [Counter; EngineStatus::DURATION_BOUNDS.len() + 1],
+    pub(crate) duration_micros: Counter,
+}
+
+impl Plan {
+    /// The plan of a node that does nothing yet.
+    pub(crate) fn empty() -> Self {
+        Self {
+            snapshot: Snapshot::compile(Config::default()),
+            pools: Vec::new(),
+            listeners: Vec::new(),
+            log: None,
+        }
+    }
+
+    /// Makes `config` live, keeping of `before` what stays. An error has changed nothing.
+    pub(crate) fn build(config: Config, before: &Self, workers: usize) -> Result<Self, ApplyError> {
+        let log = config.access_log.clone().map(open_log).transpose()?;
+        let mut listeners = Vec::with_capacity(config.listeners.len());
+        for listener in &config.listeners {
+            listeners.push(Arc::new(LiveListener::build(listener, before, workers)?));
+        }
+        let pools =
+            config.pools.iter().map(|pool| Arc::new(live_pool(pool, before, workers))).collect();
+        Ok(Self { snapshot: Snapshot::compile(config), pools, listeners, log })
+    }
+
+    pub(crate) fn pool(&self, name: &str) -> Option<&Arc<LivePool>> {
+        self.pools.iter().find(|pool| &*pool.name == name)
+    }
+
+    fn bound(&self, address: SocketAddr) -> Option<&Arc<Bound>> {
+        let mut all = self.listeners.iter().flat_map(|listener| &listener.bound);
+        all.find(|bound| bound.address == address)
+    }
+
+    fn holds_port(&self, port: u16) -> bool {
+        let mut all = self.listeners.iter().flat_map(|listener| &listener.bound);
+        all.any(|bound| bound.address.port() == port)
+    }
+}
+
+fn open_log(log: AccessLog) -> Result<(AccessLog, Arc<LogFile>), ApplyError> {
+    let path = match &log.to {
+        LogTarget::Stdout => Path::new("stdout"),
+        LogTarget::File(path) => path,
+    };
+    match LogFile::open(&log.to) {
+        Ok(file) => Ok((log, Arc::new(file))),
+        Err(source) => Err(ApplyError::AccessLog { path: path.to_owned(), source }),
+    }
+}
+
+fn live_pool(pool: &Pool, before: &Plan, workers: usize) -> LivePool {
+    let old = before.pool(&pool.name);
+    let servers = pool.servers.iter().map(|server| {
+        let known = old.and_then(|old| old.servers.iter().find(|known| known.is(pool, server)));
+        known.map_or_else(
+            || Arc::new(Server::new(pool, server, initial(pool.check.as_ref()), workers)),
+            Arc::clone,
+        )
+    });
+    LivePool::new(pool, servers.collect(), old.map(|old| &**old))
+}
+
+fn initial(check: Option<&Check>) -> Verdict {
+    let (health, reason) = match check {
+        None => (Health::Up, "not checked; judged by its traffic"),
+        Some(Check { initial: InitialState::Up, .. }) => {
+            (Health::Checking, "not checked yet; taken for up")
+        }
+        Some(Check { initial: InitialState::Down, .. }) => {
+            (Health::Down, "not checked yet; taken for down")
+        }
+    };
+    Verdict { health, reason: reason.into(), since: clock::wall() }
+}
+
+impl LiveListener {
+    fn build(listener: &Listener, before: &Plan, workers: usize) -> Result<Self, ApplyError> {
+        let mut bound = Vec::with_capacity(listener.bind.len());
+        for &address in &listener.bind {
+            let socket = Bound::take(address, &listener.protocol, before, workers);
+            bound.push(socket.map_err(|source| ApplyError::Bind {
+                listener: Arc::clone(&listener.name),
+                address,
+                source,
+            })?);
+        }
+        let old = before.listeners.iter().find(|old| old.name == listener.name);
+        Ok(Self {
+            name: Arc::clone(&listener.name),
+            protocol: listener.protocol.as_str(),
+            bound,
+            counts: old.map_or_else(
+                || Arc::new(ListenerCounts::new(workers)),
+                |old| Arc::clone(&old.counts),
+            ),
+        })
+    }
+
+    pub(crate) fn status(&self) -> ListenerStatus {
+        let counts = &self.counts;
+        let tallies = || counts.tallies.iter().map(|tally| &tally.0);
+        let mut answers_total = [0; 6];
+        let mut durations = vec![0; EngineStatus::DURATION_BOUNDS.len() + 1];
+        for tally in tallies() {
+            add(&mut answers_total, &tally.answers);
+            add(&mut durations, &tally.durations);
+        }
+        let micros: u64 = tallies().map(|tally| tally.duration_micros.get()).sum();
+        let refusals = counts.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        ListenerStatus {
+            name: Arc::clone(&self.name),
+            protocol: self.protocol,
+            addresses: self.bound.iter().filter_map(|bound| bound.actual()).collect(),
+            connections: counts.open.0.load(Ordering::Relaxed),
+            connections_total: tallies().map(|tally| tally.connections.get()).sum(),
+            requests_total: tallies().map(|tally| tally.requests.get()).sum(),
+            answers_total,
+            refusals_total: refusals.iter().map(|(&label, &count)| (label, count)).collect(),
+            bytes_received_total: tallies().map(|tally| tally.bytes_received.get()).sum(),
+            bytes_sent_total: tallies().map(|tally| tally.bytes_sent.get()).sum(),
+            durations,
+            duration_seconds_sum: Duration::from_micros(micros).as_secs_f64(),
+        }
+    }
+}
+
+fn add(totals: &mut [u64], counters: &[Counter]) {
+    for (total, counter) in totals.iter_mut().zip(counters) {
+        *total += counter.get();
+    }
+}
+
+impl Bound {
+    /// The sockets that are bound already, else new ones.
+    fn take(
+        address: SocketAddr,
+        protocol: &Protocol,
+        before: &Plan,
+        workers: usize,
+    ) -> std::io::Result<Arc<Self>> {
+        // Behind a plain tcp listener the server may be the one to speak first.
+        let wait = (!matches!(protocol, Protocol::Tcp { .. })).then_some(DEFER_ACCEPT);
+        if let Some(bound) = before.bound(address) {
+            for socket in &bound.sockets {
+                defer_accept(socket, wait)?;
+            }
+            return Ok(Arc::clone(bound));
+        }
+        let exclusive = !before.holds_port(address.port());
+        let sockets = listen(Listening { address, defer_accept: wait, exclusive }, workers)?;
+        Ok(Arc::new(Self { address, sockets }))
+    }
+
+    /// With the real port.
+    fn actual(&self) -> Option<SocketAddr> {
+        self.sockets.first()?.local_addr().ok()
+    }
+}
+
+impl ListenerCounts {
+    fn new(workers: usize) -> Self {
+        Self { open: Padded::default(), tallies: one_each(workers), refusals: Mutex::default() }
+    }
+
+    pub(crate) fn tally(&self, worker: usize) -> &ListenerTally {
+        &self.tallies[worker].0
+    }
+
+    pub(crate) fn refuse(&self, label: &'static str) {
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        *refusals.entry(label).or_default() += 1;
+    }
+}

@@ -1,0 +1,247 @@
+//! From a client's bytes to a request that knows where it goes, with its new head in the outbox.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+
+use evenkeel_core::config::{Action, HeaderEdits, Http, HttpLimits, PoolId, Protocol, Route};
+use evenkeel_core::fault::{Fault, Phase};
+use evenkeel_core::message::forward::{self, Outgoing, kept_request_id, write_request};
+use evenkeel_core::message::request::{self, Body, RequestHead, Space, Upgrade};
+use evenkeel_core::message::{Version, own};
+use evenkeel_core::route::Question;
+
+use crate::clock;
+use crate::exchange::{Client, Desk};
+use crate::websocket;
+use crate::worker::Local;
+
+pub(crate) static NO_EDITS: HeaderEdits =
+    HeaderEdits { remove: Vec::new(), set: Vec::new(), add: Vec::new() };
+
+/// What is kept of a request head once it is parsed and routed.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) goal: Goal,
+    /// Place of the listener in the plan.
+    pub(crate) listener: usize,
+    /// Place of the route in the listener; `None`: the default.
+    pub(crate) route: Option<usize>,
+    pub(crate) version: Version,
+    pub(crate) body: Body,
+    /// Most bytes of the body.
+    pub(crate) body_bytes: Option<u64>,
+    /// Most bytes of the trailer section.
+    pub(crate) trailer_bytes: u32,
+    /// The method was `HEAD`.
+    pub(crate) head_only: bool,
+    pub(crate) idempotent: bool,
+    /// The client and this node would keep the connection.
+    pub(crate) keep_alive: bool,
+    pub(crate) upgrade: Offered,
+}
+
+/// Where a request goes.
+#[derive(Debug)]
+pub(crate) enum Goal {
+    Pool(PoolId),
+    Redirect { status: u16, location: String },
+}
+
+/// The protocol change a client offers.
+#[derive(Debug)]
+pub(crate) enum Offered {
+    Nothing,
+    /// With the `Sec-WebSocket-Accept` that a server must answer (RFC 6455 §4.2.2).
+    WebSocket {
+        accept: [u8; websocket::ACCEPT_BYTES],
+    },
+    Other,
+}
+
+/// Reads a request head, at most as long as the listener allows. `None`: the client has nothing
+/// more to ask.
+pub(crate) async fn receive(
+    client: &mut Client,
+    desk: &mut Desk,
+    local: &Rc<Local>,
+) -> Result<Option<Request>, Fault> {
+    desk.record.begin(clock::now());
+    let Some(index) = client.seat.slot.index.get() else { return Ok(None) };
+    let listener = &local.plan.snapshot.config().listeners[index];
+    let Protocol::Http(http) = &listener.protocol else { return Ok(None) };
+    client.watch.set_after(listener.timeouts.header);
+    let most = http.limits.head_bytes as usize;
+    let mut fresh = 0;
+    loop {
+        if worth_parsing(desk, fresh, &http.limits) {
+            if let Some(request) = parse(client, desk, local, index, http)? {
+                client.requests += 1;
+                client.seat.slot.counts.tally(client.worker().index).requests.add(1);
+                desk.record.received(&request);
+                return Ok(Some(request));
+            }
+        }
+        desk.inbox.make_room(most);
+        let begun = !desk.inbox.is_empty();
+        let read = poll_fn(|cx| match desk.inbox.poll_fill(cx, &mut client.stream) {
+            Poll::Ready(read) => Poll::Ready(Some(read)),
+            Poll::Pending if client.watch.expired() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        });
+        match read.await {
+            Some(Ok(read)) if read > 0 => fresh = read,
+            None if begun => return Err(Fault::ClientTimeout(Phase::Request)),
+            Some(_) if begun => return Err(Fault::ClientGone(Phase::Request)),
+            _ => return Ok(None),
+        }
+    }
+}
+
+/// A head that comes in drops is not parsed anew with each of them: a line has to end, or a limit
+/// to be reached.
+fn worth_parsing(desk: &Desk, fresh: usize, limits: &HttpLimits) -> bool {
+    let unread = desk.inbox.unread();
+    let new = &unread[unread.len() - fresh.min(unread.len())..];
+    match fresh {
+        0 => !unread.is_empty(),
+        _ => {
+            new.contains(&b'\n')
+                || unread.len() >= limits.head_bytes as usize
+                || (unread.len() >= limits.target_bytes as usize && desk.inbox.is_full())
+        }
+    }
+}
+
+fn parse(
+    client: &Client,
+    desk: &mut Desk,
+    local: &Local,
+    index: usize,
+    http: &Http,
+) -> Result<Option<Request>, Fault> {
+    let Desk { inbox, outbox, record, .. } = desk;
+    let mut space = Space::new();
+    let head = match request::parse(inbox.unread(), &mut space, &http.limits) {
+        Ok(None) => return Ok(None),
+        Ok(Some(head)) => head,
+        Err(refusal) => {
+            client.seat.slot.counts.refuse(refusal.reason.label());
+            return Err(Fault::BadRequest(refusal.status));
+        }
+    };
+    assert!(
+        client.worker().shared.panic_path.as_deref() != Some(head.path),
+        "asked to panic by EVENKEEL_FAULT_PANIC_PATH"
+    );
+    let config = local.plan.snapshot.config();
+    if http.methods.as_ref().is_some_and(|methods| !methods.contains(head.method)) {
+        return Err(Fault::MethodClosed);
+    }
+    let peer = client.peer.ip().to_canonical();
+    let trusted = http.trusted_proxies.iter().any(|network| network.contains(peer));
+    let kept_id = kept_request_id(&head, trusted);
+    let own_id = client.worker().request_id();
+    let request_id = kept_id.unwrap_or_else(|| str_of(&own_id));
+    if local.plan.log.is_some() {
+        let address = forward::client_address(&head, peer, &http.trusted_proxies);
+        record.note(&head, address, request_id);
+    }
+    let route = route(&head, local, index);
+    let action = match route {
+        Some(route) => Some(&http.routes[route].action),
+        None => http.default.as_ref(),
+    };
+    let goal = match action.ok_or(Fault::NoRoute)? {
+        Action::Redirect(to) => Goal::Redirect {
+            status: to.status,
+            location: own::redirect_location(to, head.host, &path_and_query(&head)),
+        },
+        Action::Pool(pool) => {
+            let route = route.map(|route| &http.routes[route]);
+            let from = forward::Client {
+                address: peer,
+                address_text: &client.address_text,
+                trusted,
+                scheme: "http",
+                port_text: &client.seat.port,
+            };
+            let outgoing = Outgoing {
+                path: stripped(head.path, route),
+                default_host: &config.pools[usize::from(pool.0)].name,
+                client: &from,
+                forwarding: &http.forwarding,
+                trusted_proxies: &http.trusted_proxies,
+                request_id,
+                edits: route.map_or(&NO_EDITS, |route| &route.request_headers),
+            };
+            outbox.clear();
+            write_request(outbox, &head, &outgoing);
+            Goal::Pool(*pool)
+        }
+    };
+    let request = summary(&head, client, (index, http), route, goal);
+    let length = head.length;
+    inbox.consume(length);
+    Ok(Some(request))
+}
+
+fn summary(
+    head: &RequestHead<'_, '_>,
+    client: &Client,
+    (index, http): (usize, &Http),
+    route: Option<usize>,
+    goal: Goal,
+) -> Request {
+    Request {
+        goal,
+        listener: index,
+        route,
+        version: head.version,
+        body: head.body,
+        body_bytes: http.limits.body_bytes,
+        trailer_bytes: http.limits.head_bytes,
+        head_only: head.method == "HEAD",
+        idempotent: head.is_idempotent(),
+        keep_alive: head.keep_alive
+            && client.requests + 1 < http.limits.requests
+            && !client.worker().draining(),
+        upgrade: match head.upgrade {
+            Upgrade::None => Offered::Nothing,
+            Upgrade::WebSocket => {
+                let key = head.header("sec-websocket-key").unwrap_or_default();
+                Offered::WebSocket { accept: websocket::accept(key) }
+            }
+            Upgrade::Other(_) => Offered::Other,
+        },
+    }
+}
+
+fn route(head: &RequestHead<'_, '_>, local: &Local, listener: usize) -> Option<usize> {
+    local.plan.snapshot.http_router(listener).route(&Question {
+        host: head.host,
+        path: head.path,
+        method: head.method,
+        header: &|name| head.header(name),
+    })
+}
+
+fn stripped<'p>(path: &'p str, route: Option<&Route>) -> &'p str {
+    let prefix = route.and_then(|route| route.strip_prefix.as_deref());
+    match prefix.and_then(|prefix| path.strip_prefix(prefix)) {
+        Some("") => "/",
+        Some(rest) if rest.starts_with('/') => rest,
+        _ => path,
+    }
+}
+
+fn path_and_query(head: &RequestHead<'_, '_>) -> String {
+    match head.query {
+        Some(query) => format!("{}?{query}", head.path),
+        None => head.path.to_owned(),
+    }
+}
+
+fn str_of(id: &[u8; 32]) -> &str {
+    std::str::from_utf8(id).expect("hexadecimal digits are ASCII")
+}

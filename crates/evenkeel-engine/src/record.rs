@@ -1,0 +1,222 @@
+//! What is known of an exchange: the one source of its counters and its log line.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use evenkeel_core::fault::{Blame, Fault};
+use evenkeel_core::message::Version;
+use evenkeel_core::message::header::Name;
+use evenkeel_core::message::request::RequestHead;
+use evenkeel_core::moment::Moment;
+
+use crate::clock;
+use crate::connect::LocalServer;
+use crate::count::class;
+use crate::exchange::Client;
+use crate::log::{Line, Said};
+use crate::receive::Request;
+use crate::status::EngineStatus;
+use crate::worker::Local;
+
+/// An exchange from its first byte to its last.
+#[derive(Debug, Default)]
+pub(crate) struct Record {
+    began: Moment,
+    received: Option<Moment>,
+    trying: Option<Moment>,
+    connected: Option<Moment>,
+    answered: Option<Moment>,
+    status: Option<u16>,
+    server: Option<Rc<LocalServer>>,
+    tries: u8,
+    sent: u64,
+    uploaded: u64,
+    known: Option<Known>,
+    address: Option<IpAddr>,
+    said: Said,
+}
+
+/// What matters of the request after it is gone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known {
+    listener: usize,
+    route: Option<usize>,
+    version: Version,
+    pub(crate) keep_alive: bool,
+    pub(crate) head_only: bool,
+}
+
+impl Record {
+    /// Another exchange begins.
+    pub(crate) fn begin(&mut self, now: Moment) {
+        let mut said = std::mem::take(&mut self.said);
+        said.clear();
+        *self = Self { began: now, said, ..Self::default() };
+    }
+
+    pub(crate) fn began(&self) -> Moment {
+        self.began
+    }
+
+    /// What a log line will need of the client's own words.
+    pub(crate) fn note(&mut self, head: &RequestHead<'_, '_>, address: IpAddr, request_id: &str) {
+        self.address = Some(address);
+        let said = &mut self.said;
+        said.set_method(head.method.as_bytes());
+        said.set_host(head.authority.as_bytes());
+        said.set_target(head.target.as_bytes());
+        said.set_request_id(request_id.as_bytes());
+        for (kind, name, value) in head.headers() {
+            match kind {
+                Name::Referer => said.set_referer(value),
+                Name::UserAgent => said.set_user_agent(value),
+                Name::Other if name.eq_ignore_ascii_case("traceparent") => {
+                    said.set_traceparent(value);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    pub(crate) fn received(&mut self, request: &Request) {
+        self.received = Some(clock::now());
+        self.known = Some(Known {
+            listener: request.listener,
+            route: request.route,
+            version: request.version,
+            keep_alive: request.keep_alive && request.body.is_empty(),
+            head_only: request.head_only,
+        });
+    }
+
+    /// The request, once it was understood.
+    pub(crate) fn request(&self) -> Option<Known> {
+        self.known
+    }
+
+    /// A server is tried.
+    pub(crate) fn tries(&mut self, server: &Rc<LocalServer>) {
+        self.tries += 1;
+        self.trying = Some(clock::now());
+        self.connected = None;
+        self.server = Some(Rc::clone(server));
+    }
+
+    pub(crate) fn connected(&mut self) {
+        self.connected = Some(clock::now());
+    }
+
+    pub(crate) fn answered(&mut self, status: u16) {
+        self.answered = Some(clock::now());
+        self.status = Some(status);
+    }
+
+    /// Bytes that went to the client and, of the body, to the server.
+    pub(crate) fn sent(&mut self, to_client: u64, to_server: u64) {
+        self.sent += to_client;
+        self.uploaded += to_server;
+    }
+
+    /// The exchange is over: counts it and, if a log is kept, writes its line.
+    pub(crate) fn finish(&mut self, client: &Client, local: &Local, fault: Option<Fault>) {
+        let now = clock::now();
+        let worker = client.worker();
+        let active = now.since(self.began);
+        let tally = client.seat.slot.counts.tally(worker.index);
+        tally.answers[class(self.status)].add(1);
+        tally.bytes_sent.add(self.sent);
+        tally.bytes_received.add(self.uploaded);
+        tally.durations[bucket(active)].add(1);
+        tally.duration_micros.add(u64::try_from(active.as_micros()).unwrap_or(u64::MAX));
+        if let Some(server) = &self.server {
+            let tally = server.tally(worker);
+            tally.requests.add(1);
+            tally.retries.add(u64::from(self.tries.saturating_sub(1)));
+            tally.bytes_received.add(self.sent);
+            tally.bytes_sent.add(self.uploaded);
+            // A status that stands for a fault is this node's answer, not the server's.
+            tally.answers[class(self.status.filter(|_| fault.is_none()))].add(1);
+        }
+        if let Some(fault) = fault
+            && fault.verdict().blame != Blame::Client
+        {
+            client.seat.slot.counts.refuse(fault.label());
+        }
+        if local.plan.log.is_some() {
+            self.log(client, local, fault, active);
+        }
+        self.server = None;
+    }
+
+    #[cold]
+    fn log(&self, client: &Client, local: &Local, fault: Option<Fault>, active: Duration) {
+        let Some(log) = &local.plan.log else { return };
+        let config = local.plan.snapshot.config();
+        let route = self.known.and_then(|known| {
+            let http = config.listeners.get(known.listener)?.protocol.http()?;
+            Some(&*http.routes.get(known.route?)?.name)
+        });
+        let since = |later: Option<Moment>, earlier: Option<Moment>| Some(later?.since(earlier?));
+        let server = self.server.as_ref().map(|server| &server.server);
+        let line = Line {
+            client: self.address.unwrap_or_else(|| client.peer.ip().to_canonical()),
+            client_port: client.peer.port(),
+            started: clock::wall().checked_sub(active).unwrap_or_else(clock::wall),
+            listener: &client.seat.slot.name,
+            route: route.unwrap_or_default(),
+            pool: server.map_or("", |server| &server.pool),
+            server: server.map_or("", |server| &server.name),
+            said: &self.said,
+            version: match self.known.map(|known| known.version) {
+                Some(Version::Http11) => "HTTP/1.1",
+                Some(Version::Http10) => "HTTP/1.0",
+                None => "",
+            },
+            status: self.status,
+            bytes: self.sent,
+            request: self.received.unwrap_or_else(clock::now).since(self.began),
+            wait: since(self.trying, self.received),
+            connect: since(self.connected, self.trying),
+            response: since(self.answered, self.connected),
+            active,
+            code: fault.map_or("--", |fault| fault.verdict().code),
+            retries: self.tries.saturating_sub(1),
+        };
+        client.worker().log.borrow_mut().write(log, &line);
+    }
+}
+
+/// Index of a duration in [`EngineStatus::DURATION_BOUNDS`], the last one open.
+fn bucket(duration: Duration) -> usize {
+    const BOUNDS_MICROS: [u64; EngineStatus::DURATION_BOUNDS.len()] = {
+        let mut micros = [0; EngineStatus::DURATION_BOUNDS.len()];
+        let mut index = 0;
+        while index < micros.len() {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "constants of at most 30 s"
+            )]
+            let bound = (EngineStatus::DURATION_BOUNDS[index] * 1e6) as u64;
+            micros[index] = bound;
+            index += 1;
+        }
+        micros
+    };
+    let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    BOUNDS_MICROS.iter().position(|&bound| micros <= bound).unwrap_or(BOUNDS_MICROS.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_fall_into_the_first_bound_not_below_them() {
+        assert_eq!(bucket(Duration::ZERO), 0);
+        assert_eq!(bucket(Duration::from_millis(1)), 0);
+        assert_eq!(bucket(Duration::from_micros(1_001)), 1);
+        assert_eq!(bucket(Duration::from_secs(31)), EngineStatus::DURATION_BOUNDS.len());
+    }
+}

@@ -1,0 +1,388 @@
+//! Bytes both ways: tcp, tls passed through, and HTTP connections that were upgraded.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use std::{io, mem};
+
+use evenkeel_core::config::PoolId;
+use evenkeel_core::fault::{Fault, Phase};
+use evenkeel_core::pick::Tried;
+use evenkeel_core::retry::{self, Attempt};
+use evenkeel_sys::{Pipe, Spliced, reset_on_close};
+use tokio::io::{AsyncWrite, Interest};
+use tokio::net::TcpStream;
+
+use crate::accept::Seat;
+use crate::buffer::{BUFFER_BYTES, Buffer};
+use crate::connect::{Upstream, connect};
+use crate::exchange::{Errand, Next};
+use crate::timers::Watch;
+use crate::worker::{LocalPool, Worker};
+
+/// Bodies shorter than this are copied: a pipe would cost more system calls than it saves.
+pub(crate) const SPLICE_FROM: u64 = 64 * 1024;
+/// Reads in a row that fill the buffer, after which a direction is taken to move bulk.
+const FULL_READS: u8 = 2;
+
+/// How long each silence may last.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    /// Neither side has sent its FIN.
+    idle: Duration,
+    /// Only the server has sent its FIN.
+    client_fin: Duration,
+    /// Only the client has sent its FIN.
+    server_fin: Duration,
+}
+
+/// What passed, and how it ended.
+#[derive(Clone, Copy, Debug)]
+struct Passed {
+    from_client: u64,
+    from_server: u64,
+    fault: Option<Fault>,
+}
+
+/// One direction of a tunnel.
+#[derive(Debug)]
+struct Way {
+    buffer: Option<Buffer>,
+    pipe: Option<Pipe>,
+    full_reads: u8,
+    /// The FIN was read.
+    ended: bool,
+    /// The FIN was passed on.
+    closed: bool,
+    moved: u64,
+}
+
+/// Which side broke.
+enum Broken {
+    Source,
+    Sink,
+}
+
+/// Serves a client of a tcp listener.
+pub(crate) async fn serve(seat: Seat, stream: TcpStream, pool: PoolId) {
+    let watch = poll_fn(|cx| Poll::Ready(seat.worker.timers.watch(cx.waker().clone()))).await;
+    relay(&seat, stream, &watch, pool, None).await;
+}
+
+/// Connects a client to a server of `pool` and passes bytes until both are done. `first` is what
+/// the client has said already.
+pub(crate) async fn relay(
+    seat: &Seat,
+    mut client: TcpStream,
+    watch: &Watch,
+    pool: PoolId,
+    first: Option<Buffer>,
+) {
+    let worker = &seat.worker;
+    let reached = {
+        let local = worker.local();
+        let Some(index) = seat.slot.index.get() else { return };
+        let client_fin = local.plan.snapshot.config().listeners[index].timeouts.fin;
+        let pool = &local.pools[usize::from(pool.0)];
+        let timeouts = &pool.live.config.timeouts;
+        let patience = Patience { idle: timeouts.tunnel, client_fin, server_fin: timeouts.fin };
+        reach(worker, pool, watch).await.map(|upstream| (upstream, patience))
+        // Streams outlive reloads: nothing of this plan is held while one runs.
+    };
+    let (mut upstream, patience) = match reached {
+        Ok(reached) => reached,
+        Err(fault) => {
+            seat.slot.counts.refuse(fault.label());
+            // Nothing may look like an answer.
+            let _ = reset_on_close(&client);
+            return;
+        }
+    };
+    upstream.local.tally(worker).requests.add(1);
+    let server = &mut upstream.link.stream;
+    let passed = run(worker, watch, (&mut client, first), (server, None), patience).await;
+    passed.count(seat, &upstream);
+}
+
+/// Goes on after a 101 that was passed on: neither side speaks HTTP any more.
+pub(crate) async fn upgraded(errand: Errand<'_>, upstream: &mut Upstream) -> Next {
+    let Errand { client, desk, pool, .. } = errand;
+    let timeouts = &pool.live.config.timeouts;
+    let patience =
+        Patience { idle: timeouts.tunnel, client_fin: timeouts.fin, server_fin: timeouts.fin };
+    let from_client = mem::take(&mut desk.inbox);
+    let from_server = mem::take(&mut desk.answer);
+    let worker = Rc::clone(client.worker());
+    let ends =
+        ((&mut client.stream, Some(from_client)), (&mut upstream.link.stream, Some(from_server)));
+    let passed = run(&worker, &client.watch, ends.0, ends.1, patience).await;
+    desk.record.sent(passed.from_server, passed.from_client);
+    Next::Close
+}
+
+/// A new connection to a server of the pool: to another one if the first cannot be reached.
+async fn reach(worker: &Worker, pool: &LocalPool, watch: &Watch) -> Result<Upstream, Fault> {
+    let config = &pool.live.config;
+    let turn = pool.live.take_turn();
+    let mut tried = Tried::new();
+    let mut last = Fault::NoServer;
+    loop {
+        let load = |index: usize| pool.servers[index].server.in_flight();
+        let Some(index) = pool.roster().pick(turn, load, &tried) else { return Err(last) };
+        tried.insert(index);
+        let local = &pool.servers[index];
+        let fault = match connect(worker, local, watch, config.timeouts.connect, false).await {
+            Ok(upstream) => {
+                worker.report_success(&local.server);
+                return Ok(upstream);
+            }
+            Err(fault) => fault,
+        };
+        worker.report_fault(&local.server, fault);
+        let tries = u8::try_from(tried.len()).unwrap_or(u8::MAX);
+        let attempt = Attempt {
+            tries,
+            idempotent: false,
+            replayable: true,
+            nothing_sent: true,
+            answer_started: false,
+        };
+        if tried.len() == Tried::MOST || !retry::again(&config.retry, fault, attempt) {
+            return Err(fault);
+        }
+        local.tally(worker).retries.add(1);
+        last = fault;
+    }
+}
+
+/// Passes bytes both ways until both sides have sent their FIN, one breaks, or neither says
+/// anything for too long. The buffers hold what was read already.
+async fn run(
+    worker: &Worker,
+    watch: &Watch,
+    (client, from_client): (&mut TcpStream, Option<Buffer>),
+    (server, from_server): (&mut TcpStream, Option<Buffer>),
+    patience: Patience,
+) -> Passed {
+    let mut up = Way::new(from_client);
+    let mut down = Way::new(from_server);
+    let mut seen = None;
+    let fault = poll_fn(|cx| {
+        let upward = up.poll(cx, worker, client, server);
+        let downward = down.poll(cx, worker, server, client);
+        let broken = match (upward, downward) {
+            (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => return Poll::Ready(None),
+            (Poll::Ready(Err(Broken::Source)), _) | (_, Poll::Ready(Err(Broken::Sink))) => {
+                Some(Fault::ClientGone(Phase::Data))
+            }
+            (Poll::Ready(Err(Broken::Sink)), _) | (_, Poll::Ready(Err(Broken::Source))) => {
+                Some(Fault::ServerCut)
+            }
+            _ => None,
+        };
+        if broken.is_some() {
+            return Poll::Ready(broken);
+        }
+        let now = (up.moved, down.moved, up.ended, down.ended);
+        if seen != Some(now) {
+            seen = Some(now);
+            watch.set_after(patience.now(&up, &down));
+        } else if watch.expired() {
+            return Poll::Ready(Some(Patience::fault(&up, &down)));
+        }
+        Poll::Pending
+    })
+    .await;
+    if matches!(fault, Some(Fault::ClientGone(_) | Fault::ServerCut)) {
+        // A reset is passed on: the other side must not take what it has for the whole.
+        let _ = (reset_on_close(&*client), reset_on_close(&*server));
+    }
+    let (from_client, from_server) = (up.moved, down.moved);
+    up.release(worker);
+    down.release(worker);
+    Passed { from_client, from_server, fault }
+}
+
+impl Passed {
+    fn count(&self, seat: &Seat, upstream: &Upstream) {
+        let worker = &seat.worker;
+        let tally = seat.slot.counts.tally(worker.index);
+        tally.bytes_received.add(self.from_client);
+        tally.bytes_sent.add(self.from_server);
+        let tally = upstream.local.tally(worker);
+        tally.bytes_sent.add(self.from_client);
+        tally.bytes_received.add(self.from_server);
+        if let Some(fault) = self.fault {
+            seat.slot.counts.refuse(fault.label());
+        }
+    }
+}
+
+impl Patience {
+    fn now(&self, up: &Way, down: &Way) -> Duration {
+        match (up.ended, down.ended) {
+            (false, true) => self.client_fin,
+            (true, false) => self.server_fin,
+            _ => self.idle,
+        }
+    }
+
+    /// Who was silent, or took nothing.
+    fn fault(up: &Way, down: &Way) -> Fault {
+        if down.ended || !down.is_empty() || !up.ended {
+            Fault::ClientTimeout(Phase::Data)
+        } else {
+            Fault::ServerStalled
+        }
+    }
+}
+
+impl Way {
+    fn new(buffer: Option<Buffer>) -> Self {
+        Self { buffer, pipe: None, full_reads: 0, ended: false, closed: false, moved: 0 }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.buffer.as_ref().is_none_or(Buffer::is_empty)
+            && self.pipe.as_ref().is_none_or(|pipe| pipe.held() == 0)
+    }
+
+    /// Moves what can be moved. `Ready`: all, and the FIN.
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        worker: &Worker,
+        source: &mut TcpStream,
+        sink: &mut TcpStream,
+    ) -> Poll<Result<(), Broken>> {
+        if self.closed {
+            return Poll::Ready(Ok(()));
+        }
+        loop {
+            ready!(self.poll_out(cx, sink)).map_err(|_gone| Broken::Sink)?;
+            if self.ended {
+                ready!(Pin::new(sink).poll_shutdown(cx)).map_err(|_gone| Broken::Sink)?;
+                self.closed = true;
+                self.release(worker);
+                return Poll::Ready(Ok(()));
+            }
+            let read = if self.full_reads >= FULL_READS {
+                self.poll_pipe(cx, worker, source)
+            } else {
+                self.poll_buffer(cx, worker, source)
+            };
+            match read {
+                Poll::Ready(Ok(0)) => self.ended = true,
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(_gone)) => return Poll::Ready(Err(Broken::Source)),
+                Poll::Pending => {
+                    self.release(worker); // a silent stream holds no memory
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    /// `Ready(Ok)`: nothing is held any more.
+    fn poll_out(&mut self, cx: &mut Context<'_>, sink: &mut TcpStream) -> Poll<io::Result<()>> {
+        if let Some(buffer) = &mut self.buffer {
+            while !buffer.is_empty() {
+                let written = ready!(Pin::new(&mut *sink).poll_write(cx, buffer.unread()))?;
+                buffer.consume(written);
+                self.moved += written as u64;
+            }
+        }
+        if let Some(pipe) = &mut self.pipe {
+            while pipe.held() > 0 {
+                self.moved += ready!(poll_drain(cx, pipe, sink))? as u64;
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_buffer(
+        &mut self,
+        cx: &mut Context<'_>,
+        worker: &Worker,
+        source: &mut TcpStream,
+    ) -> Poll<io::Result<usize>> {
+        ready!(source.poll_read_ready(cx))?;
+        let buffer = self.buffer.get_or_insert_with(|| worker.buffers.take().unwrap_or_default());
+        let read = ready!(buffer.poll_fill(cx, source))?;
+        self.full_reads = if buffer.is_full() { self.full_reads + 1 } else { 0 };
+        Poll::Ready(Ok(read))
+    }
+
+    fn poll_pipe(
+        &mut self,
+        cx: &mut Context<'_>,
+        worker: &Worker,
+        source: &TcpStream,
+    ) -> Poll<io::Result<usize>> {
+        if self.pipe.is_none() {
+            self.pipe = pipe(worker);
+        }
+        let Some(pipe) = &mut self.pipe else {
+            self.full_reads = 0; // no descriptors for a pipe: copying works as well
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        };
+        match ready!(poll_fill(cx, pipe, source, usize::MAX))? {
+            Spliced::End => Poll::Ready(Ok(0)),
+            Spliced::Moved(moved) => {
+                if moved < BUFFER_BYTES {
+                    self.full_reads = 0; // the bulk is over
+                }
+                Poll::Ready(Ok(moved))
+            }
+        }
+    }
+
+    /// Gives back what holds nothing.
+    fn release(&mut self, worker: &Worker) {
+        if let Some(buffer) = self.buffer.take_if(|buffer| buffer.is_empty()) {
+            worker.buffers.give_back(buffer);
+        }
+        if let Some(pipe) = self.pipe.take_if(|pipe| pipe.held() == 0) {
+            worker.pipes.give_back(pipe);
+        }
+    }
+}
+
+/// An empty pipe; `None` when no more file descriptors are to be had.
+pub(crate) fn pipe(worker: &Worker) -> Option<Pipe> {
+    worker.pipes.take().or_else(|| Pipe::new().ok())
+}
+
+/// From a socket into an empty pipe.
+pub(crate) fn poll_fill(
+    cx: &mut Context<'_>,
+    pipe: &mut Pipe,
+    source: &TcpStream,
+    most: usize,
+) -> Poll<io::Result<Spliced>> {
+    loop {
+        ready!(source.poll_read_ready(cx))?;
+        match source.try_io(Interest::READABLE, || pipe.fill(source, most)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            filled => return Poll::Ready(filled),
+        }
+    }
+}
+
+/// From a pipe that holds something into a socket.
+pub(crate) fn poll_drain(
+    cx: &mut Context<'_>,
+    pipe: &mut Pipe,
+    sink: &TcpStream,
+) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(sink.poll_write_ready(cx))?;
+        match sink.try_io(Interest::WRITABLE, || pipe.drain(sink)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            drained => return Poll::Ready(drained),
+        }
+    }
+}

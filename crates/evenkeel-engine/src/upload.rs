@@ -1,0 +1,264 @@
+//! The request on its way to the server: the head, then the body as the client sends it.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use evenkeel_core::fault::{Fault, Phase};
+use evenkeel_core::message::chunked::{self, Decoder, Step};
+use evenkeel_core::message::request::Body;
+use evenkeel_core::retry::Attempt;
+use evenkeel_sys::{Pipe, Spliced};
+use tokio::io::AsyncWrite;
+use tokio::net::TcpStream;
+
+use crate::exchange::{Client, Desk};
+use crate::receive::Request;
+use crate::tunnel::{self, SPLICE_FROM};
+
+/// Body bytes kept for another try; a longer body is streamed and cannot be sent twice.
+const MOST_REPLAY: usize = 64 * 1024;
+/// The head and this much of the body may wait for a slow server.
+const MOST_WAITING: usize = MOST_REPLAY + 16 * 1024;
+
+/// How far the request has got.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    source: Source,
+    /// Bytes of the outbox the server has taken.
+    sent: usize,
+    /// The outbox still holds the request from its first byte.
+    replayable: bool,
+    /// Length of the head at the start of the outbox.
+    head: usize,
+    received: u64,
+    most: Option<u64>,
+    pipe: Option<Pipe>,
+    /// Whom the upload waits for.
+    pub(crate) waits_for_client: bool,
+    /// Bytes moved since the last look: a reason to extend the deadline.
+    pub(crate) moved: bool,
+    /// The server takes no more: only its answer is of interest.
+    failed: bool,
+}
+
+/// What is still to come from the client.
+#[derive(Debug)]
+enum Source {
+    Done,
+    Length(u64),
+    Chunked(Box<Decoder>),
+}
+
+impl Upload {
+    /// For a request whose head is in the outbox.
+    pub(crate) fn new(request: &Request, desk: &Desk) -> Self {
+        let source = match request.body {
+            Body::None | Body::Length(0) => Source::Done,
+            Body::Length(length) => Source::Length(length),
+            Body::Chunked => Source::Chunked(Box::new(Decoder::new(request.trailer_bytes))),
+        };
+        Self {
+            source,
+            sent: 0,
+            replayable: true,
+            head: desk.outbox.len(),
+            received: 0,
+            most: request.body_bytes,
+            pipe: None,
+            waits_for_client: false,
+            moved: false,
+            failed: false,
+        }
+    }
+
+    /// All of the request has been read from the client.
+    pub(crate) fn is_read(&self) -> bool {
+        matches!(self.source, Source::Done)
+    }
+
+    /// What another try would be.
+    pub(crate) fn attempt(&self, idempotent: bool, tries: usize) -> Attempt {
+        Attempt {
+            tries: u8::try_from(tries).unwrap_or(u8::MAX),
+            idempotent,
+            replayable: self.replayable,
+            nothing_sent: self.replayable && self.sent == 0,
+            answer_started: false,
+        }
+    }
+
+    /// Begins anew with another server. Only while replayable.
+    pub(crate) fn rewind(&mut self) {
+        self.sent = 0;
+        self.failed = false;
+    }
+
+    /// Body bytes received from the client.
+    pub(crate) fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Moves what can be moved. `Ready`: the server has all of it, or takes no more.
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut Client,
+        desk: &mut Desk,
+        server: &mut TcpStream,
+    ) -> Poll<Result<(), Fault>> {
+        loop {
+            if self.failed {
+                return Poll::Ready(Ok(()));
+            }
+            self.waits_for_client = false;
+            ready!(self.poll_send(cx, desk, server));
+            if matches!(self.source, Source::Done) && self.pipe.is_none() {
+                return Poll::Ready(Ok(()));
+            }
+            self.take_body(desk)?;
+            if self.sent < desk.outbox.len() || matches!(self.source, Source::Done) {
+                continue;
+            }
+            if self.may_splice() {
+                ready!(self.poll_splice(cx, client, server))?;
+                continue;
+            }
+            self.waits_for_client = true;
+            match ready!(desk.inbox.poll_fill(cx, &mut client.stream)) {
+                Ok(0) | Err(_) => return Poll::Ready(Err(Fault::ClientGone(Phase::Data))),
+                Ok(_) => self.moved = true,
+            }
+        }
+    }
+
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        desk: &mut Desk,
+        server: &mut TcpStream,
+    ) -> Poll<()> {
+        while self.sent < desk.outbox.len() {
+            let unsent = &desk.outbox[self.sent..];
+            match ready!(Pin::new(&mut *server).poll_write(cx, unsent)) {
+                Ok(sent) => {
+                    self.sent += sent;
+                    self.moved = true;
+                }
+                // The server may have answered before it closed.
+                Err(_) => {
+                    self.failed = true;
+                    return Poll::Ready(());
+                }
+            }
+        }
+        if !self.replayable {
+            desk.outbox.clear();
+            self.sent = 0;
+        }
+        Poll::Ready(())
+    }
+
+    /// From the inbox to the outbox, in the framing the head announced.
+    pub(crate) fn take_body(&mut self, desk: &mut Desk) -> Result<(), Fault> {
+        let Desk { inbox, outbox, .. } = desk;
+        while !inbox.is_empty() && outbox.len() - self.sent < MOST_WAITING {
+            match &mut self.source {
+                Source::Done => break,
+                Source::Length(left) => {
+                    let here = inbox.unread();
+                    let count = usize::try_from(*left).map_or(here.len(), |it| it.min(here.len()));
+                    outbox.extend_from_slice(&here[..count]);
+                    inbox.consume(count);
+                    self.received += count as u64;
+                    *left -= count as u64;
+                    if *left == 0 {
+                        self.source = Source::Done;
+                    }
+                }
+                Source::Chunked(decoder) => {
+                    let decoded = decoder.decode(inbox.unread());
+                    let (step, consumed) = decoded.map_err(|_reason| Fault::BadRequest(400))?;
+                    let mut ended = false;
+                    match step {
+                        Step::More => {}
+                        Step::Data(data) => {
+                            self.received += data.len() as u64;
+                            chunked::write_size(outbox, data.len());
+                            outbox.extend_from_slice(data);
+                            outbox.extend_from_slice(b"\r\n");
+                        }
+                        Step::End => {
+                            chunked::write_end(outbox, decoder.trailers());
+                            ended = true;
+                        }
+                    }
+                    inbox.consume(consumed);
+                    if ended {
+                        self.source = Source::Done;
+                    }
+                    if self.most.is_some_and(|most| self.received > most) {
+                        return Err(Fault::BadRequest(413));
+                    }
+                }
+            }
+        }
+        if outbox.len() > self.head + MOST_REPLAY {
+            self.replayable = false;
+        }
+        Ok(())
+    }
+
+    /// A long body of known length, of which nothing lies in a buffer.
+    fn may_splice(&self) -> bool {
+        self.pipe.is_some()
+            || (!self.replayable
+                && matches!(self.source, Source::Length(left) if left >= SPLICE_FROM))
+    }
+
+    fn poll_splice(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut Client,
+        server: &TcpStream,
+    ) -> Poll<Result<(), Fault>> {
+        let Source::Length(left) = &mut self.source else { return Poll::Ready(Ok(())) };
+        if self.pipe.is_none() {
+            self.pipe = tunnel::pipe(client.worker());
+        }
+        let Some(pipe) = &mut self.pipe else {
+            return Poll::Ready(Err(Fault::Exhausted));
+        };
+        loop {
+            if pipe.held() > 0 {
+                match ready!(tunnel::poll_drain(cx, pipe, server)) {
+                    Ok(_) => self.moved = true,
+                    Err(_) => {
+                        self.failed = true;
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+                continue;
+            }
+            if *left == 0 {
+                if let Some(pipe) = self.pipe.take() {
+                    client.worker().pipes.give_back(pipe);
+                }
+                self.source = Source::Done;
+                return Poll::Ready(Ok(()));
+            }
+            self.waits_for_client = true;
+            let most = usize::try_from(*left).unwrap_or(usize::MAX);
+            match ready!(tunnel::poll_fill(cx, pipe, &client.stream, most)) {
+                Ok(Spliced::Moved(moved)) => {
+                    self.waits_for_client = false;
+                    self.moved = true;
+                    self.received += moved as u64;
+                    *left -= moved as u64;
+                }
+                Ok(Spliced::End) | Err(_) => {
+                    return Poll::Ready(Err(Fault::ClientGone(Phase::Data)));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,414 @@
+//! An engine thread: its view of the plan, its listeners, its connections.
+
+use std::cell::{Cell, Ref, RefCell};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use evenkeel_core::fault::{Blame, Fault};
+use evenkeel_core::pool::Roster;
+use evenkeel_sys::Pipe;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::{Notify, broadcast, mpsc, watch};
+use tokio::task::{JoinHandle, spawn_local};
+
+use crate::accept;
+use crate::buffer::{Buffer, Stock};
+use crate::clock;
+use crate::connect::LocalServer;
+use crate::count::{Counter, Padded};
+use crate::exchange::Desk;
+use crate::fleet::{LivePool, Server};
+use crate::log::LogLines;
+use crate::plan::{Bound, ListenerCounts, Plan};
+use crate::probe::{Report, Traffic};
+use crate::status::Event;
+use crate::timers::Timers;
+
+/// Spare buffers, desks and pipes a worker keeps: what a few hundred exchanges at once use.
+const SPARE_BUFFERS: usize = 256;
+/// Spare pipes hold two file descriptors each.
+const SPARE_PIPES: usize = 32;
+
+/// What the engine's threads share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) workers: usize,
+    pub(crate) reports: mpsc::Sender<Report>,
+    pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) vitals: Box<[Padded<Vitals>]>,
+    /// A worker has applied an order or closed a connection while draining.
+    pub(crate) changed: Notify,
+    /// Sockets of clients and servers held now, over all workers.
+    pub(crate) sockets: AtomicU32,
+    /// Most sockets that leave file descriptors for everything else.
+    pub(crate) most_sockets: AtomicU32,
+    /// Accepting is paused; for one event a pause.
+    pub(crate) paused: AtomicBool,
+    /// A request for this path panics: the way the isolation of panics is tested.
+    pub(crate) panic_path: Option<String>,
+}
+
+/// What one worker tells of itself.
+#[derive(Debug, Default)]
+pub(crate) struct Vitals {
+    /// Generation of the last order applied.
+    pub(crate) applied: AtomicU64,
+    pub(crate) connections: AtomicU32,
+    pub(crate) accept_pauses: Counter,
+    pub(crate) panics: AtomicU64,
+    pub(crate) log_lines_dropped: Counter,
+}
+
+/// What workers are told; each replaces the one before.
+#[derive(Clone, Debug)]
+pub(crate) struct Order {
+    pub(crate) generation: u64,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) phase: Phase,
+}
+
+/// How the node's life stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Serving,
+    /// No new connections; exchanges and streams finish.
+    Draining,
+    /// What is left is cut.
+    Ending,
+}
+
+/// One engine thread's state.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) index: usize,
+    pub(crate) shared: Arc<Shared>,
+    local: RefCell<Rc<Local>>,
+    pub(crate) timers: Rc<Timers>,
+    pub(crate) desks: Stock<Box<Desk>>,
+    pub(crate) buffers: Stock<Buffer>,
+    pub(crate) pipes: Stock<Pipe>,
+    pub(crate) log: RefCell<LogLines>,
+    draining: Cell<bool>,
+    /// A connection was closed: there may be room for another.
+    pub(crate) released: Notify,
+    slots: RefCell<Vec<Rc<Slot>>>,
+    acceptors: RefCell<Vec<Acceptor>>,
+    request_prefix: u64,
+    requests: Cell<u64>,
+}
+
+/// A plan as one worker sees it.
+#[derive(Debug)]
+pub(crate) struct Local {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) pools: Vec<LocalPool>,
+}
+
+/// A pool as one worker sees it.
+#[derive(Debug)]
+pub(crate) struct LocalPool {
+    pub(crate) live: Arc<LivePool>,
+    pub(crate) servers: Vec<Rc<LocalServer>>,
+    roster: RefCell<(u64, Arc<Roster>)>,
+}
+
+/// A listener over the reloads in which it keeps its name.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) name: Arc<str>,
+    /// Its place in the plan; `None` once it is removed.
+    pub(crate) index: Cell<Option<usize>>,
+    pub(crate) counts: Arc<ListenerCounts>,
+}
+
+#[derive(Debug)]
+struct Acceptor {
+    bound: Arc<Bound>,
+    slot: Rc<Slot>,
+    task: JoinHandle<()>,
+}
+
+/// The thread: obeys until the end, and starts over should a defect end it early.
+pub(crate) fn run(index: usize, shared: &Arc<Shared>, orders: &watch::Receiver<Order>) {
+    loop {
+        let (shared, orders) = (Arc::clone(shared), orders.clone());
+        let vitals = Arc::clone(&shared);
+        match catch_unwind(AssertUnwindSafe(|| live(index, shared, orders))) {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => {
+                tracing::error!(worker = index, %error, "engine thread cannot run");
+                return;
+            }
+            Err(_) => {
+                let vitals = &vitals.vitals[index].0;
+                vitals.panics.fetch_add(1, Ordering::Relaxed);
+                vitals.connections.store(0, Ordering::Relaxed);
+                tracing::error!(worker = index, "engine thread ended by a defect; started anew");
+            }
+        }
+    }
+}
+
+fn live(index: usize, shared: Arc<Shared>, orders: watch::Receiver<Order>) -> io::Result<()> {
+    clock::refresh();
+    let runtime = Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .on_thread_unpark(|| {
+            clock::refresh();
+        })
+        .build_local(LocalOptions::default())?;
+    runtime.block_on(Rc::new(Worker::new(index, shared)).obey(orders));
+    Ok(())
+}
+
+impl Worker {
+    fn new(index: usize, shared: Arc<Shared>) -> Self {
+        let plan = Arc::new(Plan::empty());
+        Self {
+            index,
+            shared,
+            local: RefCell::new(Rc::new(Local { plan, pools: Vec::new() })),
+            timers: Rc::default(),
+            desks: Stock::new(SPARE_BUFFERS),
+            buffers: Stock::new(SPARE_BUFFERS),
+            pipes: Stock::new(SPARE_PIPES),
+            log: RefCell::default(),
+            draining: Cell::new(false),
+            released: Notify::new(),
+            slots: RefCell::default(),
+            acceptors: RefCell::default(),
+            request_prefix: random(),
+            requests: Cell::new(0),
+        }
+    }
+
+    /// The plan of this moment.
+    pub(crate) fn local(&self) -> Rc<Local> {
+        Rc::clone(&self.local.borrow())
+    }
+
+    /// No connection outlives its current exchange.
+    pub(crate) fn draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    pub(crate) fn vitals(&self) -> &Vitals {
+        &self.shared.vitals[self.index].0
+    }
+
+    /// 32 hexadecimal digits, unique over workers and starts.
+    pub(crate) fn request_id(&self) -> [u8; 32] {
+        let count = self.requests.get();
+        self.requests.set(count.wrapping_add(1));
+        let mut id = [0; 32];
+        hex(&mut id[..16], self.request_prefix);
+        // Multiplied by an odd number, so that neighbours differ at a glance and none repeats.
+        hex(&mut id[16..], count.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        id
+    }
+
+    /// Tells the judge of a failure that is the server's.
+    pub(crate) fn report_fault(&self, server: &Arc<Server>, fault: Fault) {
+        if fault.verdict().blame == Blame::Server {
+            server.tally(self.index).failures.add(1);
+            self.report(server, Traffic::Failed(fault));
+        }
+    }
+
+    /// Tells the judge of a success, when it counts failures of that server.
+    pub(crate) fn report_success(&self, server: &Arc<Server>) {
+        if server.troubled.load(Ordering::Relaxed) {
+            self.report(server, Traffic::Succeeded);
+        }
+    }
+
+    fn report(&self, server: &Arc<Server>, what: Traffic) {
+        // A full queue holds more of the same.
+        let _ = self.shared.reports.try_send(Report { server: Arc::clone(server), what });
+    }
+
+    async fn obey(self: Rc<Self>, mut orders: watch::Receiver<Order>) {
+        spawn_local(Rc::clone(&self).sweep());
+        loop {
+            let order = orders.borrow_and_update().clone();
+            self.follow(&order);
+            self.vitals().applied.store(order.generation, Ordering::Release);
+            self.shared.changed.notify_waiters();
+            if order.phase == Phase::Ending || orders.changed().await.is_err() {
+                break;
+            }
+        }
+        self.flush_log();
+    }
+
+    fn follow(self: &Rc<Self>, order: &Order) {
+        if order.phase != Phase::Serving {
+            self.draining.set(true);
+            self.stop_accepting();
+            self.timers.wake_all();
+            return;
+        }
+        let before = self.local();
+        if Arc::ptr_eq(&before.plan, &order.plan) {
+            return;
+        }
+        let local = Rc::new(Local::new(Arc::clone(&order.plan), &before));
+        self.local.replace(local);
+        before.prune(&self.local());
+        self.follow_listeners(&order.plan);
+    }
+
+    /// Listeners that stay are not touched; new ones start, removed ones serve who has come.
+    fn follow_listeners(self: &Rc<Self>, plan: &Plan) {
+        let old_slots = self.slots.take();
+        let mut old = self.acceptors.take();
+        let (mut slots, mut acceptors) = (Vec::new(), Vec::new());
+        for (index, listener) in plan.listeners.iter().enumerate() {
+            let known = old_slots.iter().find(|slot| slot.name == listener.name);
+            let slot = known.map_or_else(
+                || {
+                    Rc::new(Slot {
+                        name: Arc::clone(&listener.name),
+                        index: Cell::new(None),
+                        counts: Arc::clone(&listener.counts),
+                    })
+                },
+                Rc::clone,
+            );
+            slot.index.set(Some(index));
+            for bound in &listener.bound {
+                let kept = old.iter().position(|acceptor| {
+                    Arc::ptr_eq(&acceptor.bound, bound) && Rc::ptr_eq(&acceptor.slot, &slot)
+                });
+                match kept {
+                    Some(kept) => acceptors.push(old.swap_remove(kept)),
+                    None => acceptors.extend(self.acceptor(bound, &slot)),
+                }
+            }
+            slots.push(slot);
+        }
+        let gone = |slot: &&Rc<Slot>| slots.iter().all(|kept| !Rc::ptr_eq(kept, slot));
+        for slot in old_slots.iter().filter(gone) {
+            slot.index.set(None);
+        }
+        for acceptor in old {
+            acceptor.task.abort();
+            let moved = acceptors.iter().any(|kept| Arc::ptr_eq(&kept.bound, &acceptor.bound));
+            if !moved {
+                accept::accept_queued(self, &acceptor.slot, &acceptor.bound);
+            }
+        }
+        self.slots.replace(slots);
+        self.acceptors.replace(acceptors);
+    }
+
+    fn acceptor(self: &Rc<Self>, bound: &Arc<Bound>, slot: &Rc<Slot>) -> Option<Acceptor> {
+        let socket = bound.sockets[self.index].try_clone();
+        match socket.and_then(tokio::net::TcpListener::from_std) {
+            Ok(socket) => {
+                let task = spawn_local(accept::accept(Rc::clone(self), Rc::clone(slot), socket));
+                Some(Acceptor { bound: Arc::clone(bound), slot: Rc::clone(slot), task })
+            }
+            Err(error) => {
+                tracing::error!(listener = %slot.name, %error, "cannot accept on a bound socket");
+                None
+            }
+        }
+    }
+
+    fn stop_accepting(self: &Rc<Self>) {
+        for acceptor in self.acceptors.take() {
+            acceptor.task.abort();
+            accept::accept_queued(self, &acceptor.slot, &acceptor.bound);
+        }
+    }
+
+    /// Deadlines, idle connections past their time, log lines waiting to be written.
+    async fn sweep(self: Rc<Self>) {
+        let mut scans = 0_u32;
+        loop {
+            let now = clock::refresh();
+            let wait = self.timers.scan(now);
+            if scans % 16 == 0 {
+                for pool in &self.local().pools {
+                    pool.servers.iter().for_each(|server| server.prune(now));
+                }
+                accept::measure_room(&self.shared);
+            }
+            self.flush_log();
+            scans = scans.wrapping_add(1);
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    fn flush_log(&self) {
+        let dropped = self.log.borrow_mut().flush();
+        self.vitals().log_lines_dropped.add(dropped);
+    }
+}
+
+impl Local {
+    fn new(plan: Arc<Plan>, before: &Self) -> Self {
+        let known = |live: &LivePool| before.pools.iter().find(|old| old.live.name == live.name);
+        let pools =
+            plan.pools.iter().map(|live| LocalPool::new(Arc::clone(live), known(live))).collect();
+        Self { plan, pools }
+    }
+
+    /// Closes the idle connections to servers that `after` no longer has.
+    fn prune(&self, after: &Self) {
+        for old in &self.pools {
+            let kept = after.pools.iter().find(|pool| pool.live.name == old.live.name);
+            for server in &old.servers {
+                if !kept.is_some_and(|kept| kept.servers.iter().any(|s| Rc::ptr_eq(s, server))) {
+                    server.close_idle();
+                }
+            }
+        }
+    }
+}
+
+impl LocalPool {
+    fn new(live: Arc<LivePool>, before: Option<&Self>) -> Self {
+        let known = |server: &Arc<Server>| {
+            let mut old = before.iter().flat_map(|before| &before.servers);
+            old.find(|old| Arc::ptr_eq(&old.server, server)).map(Rc::clone)
+        };
+        let config = &live.config;
+        let servers = live
+            .servers
+            .iter()
+            .map(|server| known(server).unwrap_or_else(|| LocalServer::new(Arc::clone(server))))
+            .collect::<Vec<Rc<LocalServer>>>();
+        for server in &servers {
+            server.configure(config.idle_connections, config.timeouts.keep_alive);
+        }
+        let roster = RefCell::new((live.edition(), live.roster()));
+        Self { live, servers, roster }
+    }
+
+    /// Who is in use at this moment.
+    pub(crate) fn roster(&self) -> Ref<'_, Roster> {
+        let edition = self.live.edition();
+        if self.roster.borrow().0 != edition {
+            self.roster.replace((edition, self.live.roster()));
+        }
+        Ref::map(self.roster.borrow(), |(_, roster)| &**roster)
+    }
+}
+
+fn random() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(0_u8)
+}
+
+fn hex(digits: &mut [u8], mut number: u64) {
+    for digit in digits.iter_mut().rev() {
+        *digit = b"0123456789abcdef"[(number & 15) as usize];
+        number >>= 4;
+    }
+}

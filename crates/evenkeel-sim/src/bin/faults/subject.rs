@@ -1,0 +1,341 @@
+//! The balancer that things go wrong for.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::str::FromStr;
+
+use evenkeel_sim::address::free_address;
+use evenkeel_sim::balancer::{Balancer, Start};
+use evenkeel_sim::client::Client;
+use evenkeel_sim::clock::{self, PATIENCE};
+use evenkeel_sim::process::{self, Process, Signal};
+use evenkeel_sim::scratch::Scratch;
+use rustix::process::{Pid, kill_process};
+
+/// Whose balancer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Kind {
+    #[default]
+    Evenkeel,
+    Nginx,
+    Haproxy,
+}
+
+impl FromStr for Kind {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "evenkeel" => Ok(Self::Evenkeel),
+            "nginx" => Ok(Self::Nginx),
+            "haproxy" => Ok(Self::Haproxy),
+            _ => Err(format!("no balancer is called {name}")),
+        }
+    }
+}
+
+/// What is special about how it is started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Setup {
+    #[default]
+    Plain,
+    /// At most so many file descriptors.
+    Descriptors(u32),
+    /// The lowest priority.
+    Nice,
+    /// An access log on a disk that is full.
+    FullDisk,
+    /// An access log that nobody takes.
+    StuckLog,
+    /// A path whose request panics.
+    PanicPath,
+    /// A wall clock that can be set.
+    FakeClock,
+}
+
+/// The path of [`Setup::PanicPath`].
+pub(crate) const PANIC_PATH: &str = "/__panic";
+
+/// A running balancer.
+#[derive(Debug)]
+pub(crate) struct Subject {
+    kind: Kind,
+    address: SocketAddr,
+    servers: Vec<SocketAddr>,
+    running: Running,
+    reloads: u32,
+}
+
+#[derive(Debug)]
+enum Running {
+    Evenkeel { balancer: Box<Balancer>, clock: Scratch },
+    Peer { process: Process, scratch: Scratch },
+}
+
+impl Subject {
+    /// In front of `servers`, and answering.
+    pub(crate) fn start(kind: Kind, setup: Setup, servers: &[SocketAddr]) -> Result<Self, String> {
+        let address = free_address();
+        let wrapper = wrapper(setup);
+        let running = match kind {
+            Kind::Evenkeel => {
+                let config = evenkeel(address, servers, 0) + access_log(setup);
+                let faketime = (setup == Setup::FakeClock).then(faketime).transpose()?;
+                let mut start = Start::with(&config).under(&words(&wrapper));
+                if setup == Setup::StuckLog {
+                    start = start.stdout(stuck_pipe());
+                }
+                if setup == Setup::PanicPath {
+                    start = start.variable("EVENKEEL_FAULT_PANIC_PATH", PANIC_PATH);
+                }
+                let clock = Scratch::new("clock");
+                if let Some(library) = &faketime {
+                    let file = clock.write(CLOCK_FILE, "+0d");
+                    start = start.variable("LD_PRELOAD", &library.to_string_lossy());
+                    start = start.variable("FAKETIME_TIMESTAMP_FILE", &file.to_string_lossy());
+                    start = start.variable("FAKETIME_NO_CACHE", "1");
+                    start = start.variable("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+                }
+                Running::Evenkeel { balancer: Box::new(start.start()), clock }
+            }
+            _ if matches!(
+                setup,
+                Setup::FullDisk | Setup::StuckLog | Setup::PanicPath | Setup::FakeClock
+            ) =>
+            {
+                return Err("tried with evenkeel only".to_owned());
+            }
+            Kind::Nginx => peer("nginx", &wrapper, &nginx(address, servers, 0))?,
+            Kind::Haproxy => peer("haproxy", &wrapper, &haproxy(address, servers, 0))?,
+        };
+        let answers = clock::comes_true(PATIENCE, || Client::connect(address).is_ok());
+        let servers = servers.to_vec();
+        let subject = Self { kind, address, servers, running, reloads: 0 };
+        if answers { Ok(subject) } else { Err("the balancer does not start".to_owned()) }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.process().is_running()
+    }
+
+    /// SIGSTOP or SIGCONT to all of it.
+    pub(crate) fn signal_all(&mut self, signal: Signal) {
+        let process = self.process();
+        for child in process.children() {
+            let pid = i32::try_from(child).ok().and_then(Pid::from_raw).expect("a process id");
+            // One that has just ended needs no signal.
+            let _ = kill_process(pid, signal);
+        }
+        process.signal(signal);
+    }
+
+    /// A good configuration that differs from the one in force.
+    pub(crate) fn reload(&mut self) {
+        self.reloads += 1;
+        let config = self.config();
+        match &mut self.running {
+            Running::Evenkeel { balancer, .. } => balancer.hang_up(&config),
+            Running::Peer { .. } => self.reload_peer(&config),
+        }
+    }
+
+    /// A broken configuration; a promise that was broken with it.
+    pub(crate) fn reload_broken(&mut self) -> Option<String> {
+        let config = format!("{}\nthis is = {{ not a line\n", self.config());
+        match &mut self.running {
+            Running::Evenkeel { balancer, .. } => {
+                let answer = balancer.try_reload(&config);
+                let text = answer.text();
+                let line = config.lines().position(|line| line.starts_with("this is"));
+                let place = format!(":{}", line.expect("it is there") + 1);
+                let told = answer.status >= 400 && text.contains(&place);
+                (!told)
+                    .then(|| format!("reload answered {} without {place}: {text}", answer.status))
+            }
+            Running::Peer { .. } => {
+                self.reload_peer(&config);
+                None
+            }
+        }
+    }
+
+    /// Moves the wall clock it sees, as `+1d`.
+    pub(crate) fn set_clock(&mut self, offset: &str) {
+        if let Running::Evenkeel { clock, .. } = &self.running {
+            clock.write(CLOCK_FILE, offset);
+        }
+    }
+
+    fn config(&self) -> String {
+        let write = match self.kind {
+            Kind::Evenkeel => evenkeel,
+            Kind::Nginx => nginx,
+            Kind::Haproxy => haproxy,
+        };
+        write(self.address, &self.servers, self.reloads)
+    }
+
+    fn reload_peer(&mut self, config: &str) {
+        let signal = if self.kind == Kind::Nginx { Signal::HUP } else { Signal::USR2 };
+        if let Running::Peer { process, scratch } = &mut self.running {
+            scratch.write("config", config);
+            process.signal(signal);
+        }
+    }
+
+    fn process(&mut self) -> &mut Process {
+        match &mut self.running {
+            Running::Evenkeel { balancer, .. } => balancer.process(),
+            Running::Peer { process, .. } => process,
+        }
+    }
+}
+
+/// The program that starts it in the wanted way.
+fn wrapper(setup: Setup) -> Vec<String> {
+    match setup {
+        Setup::Descriptors(most) => vec!["prlimit".to_owned(), format!("--nofile={most}:{most}")],
+        Setup::Nice => vec!["nice".to_owned(), "-n".to_owned(), "19".to_owned()],
+        _ => Vec::new(),
+    }
+}
+
+fn words(wrapper: &[String]) -> Vec<&str> {
+    wrapper.iter().map(String::as_str).collect()
+}
+
+/// Where libfaketime reads the offset.
+const CLOCK_FILE: &str = "clock";
+
+/// The library that shows a program another wall clock.
+fn faketime() -> Result<PathBuf, String> {
+    let folders = fs::read_dir("/usr/lib").map_err(|error| error.to_string())?;
+    let libraries =
+        folders.flatten().map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
+    let found = libraries.into_iter().find(|library| library.is_file());
+    found.ok_or_else(|| "libfaketime is not installed".to_owned())
+}
+
+/// A pipe whose reader never reads.
+fn stuck_pipe() -> Stdio {
+    let mut sleeper = Command::new("sleep");
+    sleeper.arg("60").stdin(Stdio::piped());
+    let mut child = sleeper.spawn().expect("sleep is everywhere");
+    let pipe = child.stdin.take().expect("it is piped");
+    // It ends by itself; meanwhile it holds the end that is never read.
+    std::thread::spawn(move || child.wait());
+    pipe.into()
+}
+
+fn access_log(setup: Setup) -> &'static str {
+    match setup {
+        Setup::FullDisk => "\n[access_log]\nformat = \"json\"\npath = \"/dev/full\"\n",
+        Setup::StuckLog => "\n[access_log]\nformat = \"json\"\n",
+        _ => "",
+    }
+}
+
+fn peer(program: &str, wrapper: &[String], config: &str) -> Result<Running, String> {
+    let path = process::find(program).ok_or_else(|| format!("{program} is not installed"))?;
+    let scratch = Scratch::new(program);
+    let file = scratch.write("config", config);
+    let mut command = match wrapper.split_first() {
+        Some((first, rest)) => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(path);
+            command
+        }
+        None => process::bound(&path),
+    };
+    match program {
+        "nginx" => command.arg("-p").arg(scratch.path()).args(["-e", "stderr", "-c", "config"]),
+        _ => command.args(["-W", "-db", "-f"]).arg(Path::new(&file)),
+    };
+    Ok(Running::Peer { process: Process::start(program, command), scratch })
+}
+
+fn list(servers: &[SocketAddr], line: impl Fn(usize, &SocketAddr) -> String) -> String {
+    servers.iter().enumerate().map(|(index, server)| line(index, server)).collect()
+}
+
+fn evenkeel(address: SocketAddr, servers: &[SocketAddr], reloads: u32) -> String {
+    let servers = list(servers, |_, server| format!("\"{server}\", "));
+    // A setting that changes nothing here, so that each reload has something to do.
+    let tunnel = 100 + reloads;
+    format!(
+        r#"
+[listener.front]
+bind = ["{address}"]
+protocol = "http"
+pool = "app"
+[pool.app]
+servers = [{servers}]
+timeouts = {{ connect = "1s", first_byte = "2s", tunnel = "{tunnel}s" }}
+[pool.app.check]
+kind = "http"
+path = "/health"
+interval = "1s"
+fast = "250ms"
+down = "500ms"
+timeout = "500ms"
+"#
+    )
+}
+
+fn nginx(address: SocketAddr, servers: &[SocketAddr], reloads: u32) -> String {
+    let servers = list(servers, |_, server| format!("server {server};"));
+    format!(
+        r#"
+daemon off; pid pid; error_log stderr crit; worker_processes 2;
+events {{ worker_connections 8192; }}
+http {{
+    access_log off; keepalive_requests {};
+    client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+    upstream app {{ {servers} keepalive 64; }}
+    server {{
+        listen {address} backlog=4096;
+        location / {{
+            proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection "";
+            proxy_connect_timeout 1s; proxy_read_timeout 2s;
+        }}
+    }}
+}}
+"#,
+        100_000 + reloads
+    )
+}
+
+fn haproxy(address: SocketAddr, servers: &[SocketAddr], reloads: u32) -> String {
+    let servers = list(servers, |index, server| format!("    server s{index} {server} check\n"));
+    let tunnel = 100 + reloads;
+    format!(
+        r"
+global
+    nbthread 2
+defaults
+    mode http
+    timeout connect 1s
+    timeout client 75s
+    timeout server 2s
+    timeout check 500ms
+    timeout tunnel {tunnel}s
+    retries 3
+    option redispatch 1
+    retry-on conn-failure empty-response response-timeout
+    option httpchk GET /health
+    default-server inter 1s fastinter 250ms downinter 500ms fall 3 rise 2
+listen front
+    bind {address} backlog 4096
+    balance roundrobin
+    http-request disable-l7-retry if METH_POST
+{servers}
+"
+    )
+}

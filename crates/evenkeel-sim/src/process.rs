@@ -1,0 +1,196 @@
+//! Other programs: started, watched, signalled by their own id, ended with the value that holds them.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+pub use rustix::process::Signal;
+use rustix::process::{Pid, kill_process};
+
+use crate::clock;
+
+/// What a program has written, line by line.
+#[derive(Clone, Debug, Default)]
+pub struct Output {
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl Output {
+    /// Every line so far.
+    pub fn lines(&self) -> Vec<String> {
+        self.lines.lock().expect("no holder panics").clone()
+    }
+
+    /// All of it so far.
+    pub fn text(&self) -> String {
+        self.lines().join("\n")
+    }
+
+    fn collect(stream: impl Read + Send + 'static) -> Self {
+        let output = Self::default();
+        let lines = Arc::clone(&output.lines);
+        thread::spawn(move || {
+            let mut reader = BufReader::new(stream);
+            let mut line = Vec::new();
+            while reader.read_until(b'\n', &mut line).is_ok_and(|size| size > 0) {
+                let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+                lines.lock().expect("no holder panics").push(text);
+                line.clear();
+            }
+        });
+        output
+    }
+}
+
+/// A running program; it is killed with this value.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    child: Child,
+    stdin: Option<ChildStdin>,
+    pub stdout: Output,
+    pub stderr: Output,
+    ended: Option<ExitStatus>,
+}
+
+impl Process {
+    /// Starts `command`; `name` is for people.
+    pub fn start(name: &str, mut command: Command) -> Self {
+        command.stdout(Stdio::piped());
+        Self::start_as_is(name, command)
+    }
+
+    /// Starts `command` with the stdout it was given.
+    pub fn start_as_is(name: &str, mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {name}: {error}: {command:?}"));
+        let stdout = child.stdout.take().map(Output::collect).unwrap_or_default();
+        let stderr = child.stderr.take().map(Output::collect).unwrap_or_default();
+        let stdin = child.stdin.take();
+        Self { name: name.to_owned(), child, stdin, stdout, stderr, ended: None }
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal, if the program still runs.
+    pub fn signal(&mut self, signal: Signal) {
+        if self.is_running() {
+            let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw);
+            let pid = pid.expect("a child has a process id");
+            kill_process(pid, signal).expect("a child of ours that was not waited for");
+        }
+    }
+
+    /// One line to its stdin; lost if it has ended.
+    pub fn tell(&mut self, line: &str) {
+        let stdin = self.stdin.as_mut().expect("stdin is piped");
+        // A program that has ended is found out about by what it was to do.
+        let _ = writeln!(stdin, "{line}");
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        if self.ended.is_none() {
+            self.ended = self.child.try_wait().expect("a child of ours");
+        }
+        self.ended.is_none()
+    }
+
+    /// Its end.
+    #[track_caller]
+    pub fn wait(&mut self, limit: Duration) -> ExitStatus {
+        let name = self.name.clone();
+        clock::wait_until(&format!("{name} ends"), limit, || !self.is_running());
+        self.ended.expect("it has ended")
+    }
+
+    /// Resident memory of it and its children, in KiB.
+    pub fn resident_kib(&self) -> u64 {
+        let of = |pid: u32| {
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+            line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+        };
+        of(self.pid()) + self.children().into_iter().map(of).sum::<u64>()
+    }
+
+    /// Process ids of its children.
+    pub fn children(&self) -> Vec<u32> {
+        let pid = self.pid();
+        let path = format!("/proc/{pid}/task/{pid}/children");
+        let text = fs::read_to_string(path).unwrap_or_default();
+        text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+    }
+
+    /// Open file descriptors.
+    pub fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.pid())).map_or(0, Iterator::count)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.is_running() {
+            // Children of a program that is merely killed live on: it gets a chance to end them.
+            if !self.children().is_empty() {
+                self.signal(Signal::CONT);
+                self.signal(Signal::TERM);
+                clock::comes_true(Duration::from_secs(1), || !self.is_running());
+            }
+            self.signal(Signal::KILL);
+            // It was waited for elsewhere, or is now.
+            let _ = self.child.wait();
+        }
+        if thread::panicking() {
+            let text = format!("--- stderr of {}:\n{}\n", self.name, self.stderr.text());
+            // A test that fails is told what it can be told.
+            let _ = std::io::stderr().write_all(text.as_bytes());
+        }
+    }
+}
+
+/// A command that ends with the thread that starts it, however that ends, where the system can.
+pub fn bound(program: &PathBuf) -> Command {
+    match find("setpriv") {
+        Some(setpriv) => {
+            let mut command = Command::new(setpriv);
+            command.args(["--pdeathsig", "KILL"]).arg(program);
+            command
+        }
+        None => Command::new(program),
+    }
+}
+
+/// Where `program` is: on the path, or where Debian keeps daemons, which ordinary users' paths lack.
+pub fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin", "/sbin"].map(PathBuf::from))
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+}
+
+/// Runs to its end; its stdout. Panics with its stderr when it fails.
+#[track_caller]
+pub fn run(command: &mut Command) -> String {
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {}\n{said}", output.status);
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Says that a test was not run and why; [`crate::prelude`] has a macro that also returns.
+pub fn skip(why: &str) {
+    // With no stdout there is nobody to tell.
+    let _ = writeln!(std::io::stdout(), "SKIPPED: {why}");
+}

@@ -1,0 +1,117 @@
+//! Listening sockets.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+/// Connections the kernel may hold for us to accept; it cuts this to `net.core.somaxconn`.
+const BACKLOG: i32 = 65_535;
+
+/// How a socket listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listening {
+    pub address: SocketAddr,
+    /// Wake the acceptor only once the client has sent something, or this has passed
+    /// (`TCP_DEFER_ACCEPT`, see tcp(7)): saves a wake-up for protocols in which the client speaks first.
+    pub defer_accept: Option<Duration>,
+    /// Refuse an address that somebody else listens on even if that one shares its port.
+    pub exclusive: bool,
+}
+
+/// `count` sockets on one address, among which the kernel spreads the connections (`SO_REUSEPORT`).
+///
+/// They do not block, and `TCP_NODELAY` is set and inherited by what they accept.
+pub fn listen(listening: Listening, count: usize) -> io::Result<Vec<TcpListener>> {
+    let mut address = listening.address;
+    if listening.exclusive && address.port() != 0 {
+        // Without SO_REUSEPORT the kernel tells of any other listener.
+        bound(address, false)?.listen(1)?;
+    }
+    let mut sockets = Vec::with_capacity(count);
+    for _ in 0..count {
+        let socket = bound(address, true)?;
+        socket.set_tcp_nodelay(true)?;
+        defer_accept(&socket, listening.defer_accept)?;
+        socket.listen(BACKLOG)?;
+        socket.set_nonblocking(true)?;
+        let socket: TcpListener = socket.into();
+        address = socket.local_addr()?; // port 0 is settled by the first
+        sockets.push(socket);
+    }
+    Ok(sockets)
+}
+
+fn bound(address: SocketAddr, share: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(share)?;
+    if address.is_ipv6() {
+        // So that 0.0.0.0:80 and [::]:80 stand beside each other.
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&SockAddr::from(address))?;
+    Ok(socket)
+}
+
+/// Sets or clears [`Listening::defer_accept`] on a listening socket.
+pub fn defer_accept(socket: &impl AsFd, wait: Option<Duration>) -> io::Result<()> {
+    let seconds = wait.map_or(0, |wait| wait.as_secs().max(1));
+    let seconds = libc::c_int::try_from(seconds).unwrap_or(libc::c_int::MAX);
+    let length = libc::socklen_t::try_from(size_of_val(&seconds)).expect("4 fits");
+    // SAFETY: the descriptor is open while `socket` is borrowed; the pointer and the length name
+    // one initialised c_int on this stack, which the kernel only reads during the call.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_DEFER_ACCEPT,
+            (&raw const seconds).cast(),
+            length,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpStream;
+
+    use super::*;
+
+    fn on(address: &str) -> Listening {
+        Listening { address: address.parse().unwrap(), defer_accept: None, exclusive: true }
+    }
+
+    #[test]
+    fn all_sockets_share_one_port() {
+        let sockets = listen(on("127.0.0.1:0"), 3).unwrap();
+        let address = sockets[0].local_addr().unwrap();
+        assert!(sockets.iter().all(|socket| socket.local_addr().unwrap() == address));
+    }
+
+    #[test]
+    fn an_address_in_use_is_refused() {
+        let sockets = listen(on("127.0.0.1:0"), 1).unwrap();
+        let taken = Listening { address: sockets[0].local_addr().unwrap(), ..on("127.0.0.1:0") };
+        let refused = listen(taken, 1).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(listen(Listening { exclusive: false, ..taken }, 1).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_deferred_connection_is_accepted_once_it_speaks() {
+        let deferred =
+            Listening { defer_accept: Some(Duration::from_secs(1)), ..on("127.0.0.1:0") };
+        let sockets = listen(deferred, 1).unwrap();
+        let mut client = TcpStream::connect(sockets[0].local_addr().unwrap()).unwrap();
+        assert_eq!(sockets[0].accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        client.write_all(b"x").unwrap();
+        sockets[0].set_nonblocking(false).unwrap();
+        let (_stream, peer) = sockets[0].accept().unwrap();
+        assert_eq!(peer, client.local_addr().unwrap());
+    }
+}

@@ -1,0 +1,50 @@
+//! What is measured, and what is aimed at.
+
+use clap::builder::PossibleValuesParser;
+
+/// One row of the table.
+#[derive(Debug)]
+pub(super) struct Scenario {
+    /// For `--only`.
+    pub(super) name: &'static str,
+    /// For people.
+    pub(super) title: &'static str,
+    pub(super) listener: Listener,
+    /// What is asked for.
+    pub(super) path: &'static str,
+    /// `Connection: close`, so that each request comes on a connection of its own.
+    pub(super) close: bool,
+    /// The access log is on.
+    pub(super) log: bool,
+    /// Highest CPU time per request as a part of nginx's and of haproxy's.
+    pub(super) targets: Option<(f64, f64)>,
+}
+
+/// Which of a proxy's listeners the load goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Listener {
+    Http,
+    Tcp,
+}
+
+/// A hundred bytes.
+pub(super) const SMALL: &str = "/small";
+
+/// A mebibyte.
+pub(super) const BIG: &str = "/big";
+
+#[rustfmt::skip]
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario { name: "keep-alive", title: "http, keep-alive, 100 B", listener: Listener::Http, path: SMALL, close: false, log: false, targets: Some((0.88, 0.75)) },
+    Scenario { name: "new-connection", title: "http, a connection per request, 100 B", listener: Listener::Http, path: SMALL, close: true, log: false, targets: Some((0.90, 0.80)) },
+    Scenario { name: "tcp", title: "tcp, the keep-alive requests", listener: Listener::Tcp, path: SMALL, close: false, log: false, targets: Some((0.92, 0.82)) },
+    Scenario { name: "tcp-bulk", title: "tcp, 1 MiB answers", listener: Listener::Tcp, path: BIG, close: false, log: false, targets: Some((0.50, 1.00)) },
+    Scenario { name: "http-bulk", title: "http, 1 MiB answers", listener: Listener::Http, path: BIG, close: false, log: false, targets: Some((0.50, 0.70)) },
+    Scenario { name: "access-log", title: "http, keep-alive, 100 B, access log on", listener: Listener::Http, path: SMALL, close: false, log: true, targets: None },
+];
+
+/// What `--only` knows: the rows, and the parts that are no rows.
+pub(super) fn names() -> PossibleValuesParser {
+    let rows = SCENARIOS.iter().map(|scenario| scenario.name);
+    PossibleValuesParser::new(rows.chain(["two-workers", "memory", "latency"]))
+}

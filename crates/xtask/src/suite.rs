@@ -1,0 +1,132 @@
+//! The whole test run: setup, tidy, every test, the short fault matrix, and one closing count.
+
+mod report;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::tally::Tally;
+use crate::{clock, command, out, setup, tidy};
+
+/// End-to-end tests start the program they find under this name.
+const BINARY_VARIABLE: &str = "EVENKEEL_BIN";
+
+/// Whether nothing failed. Every step runs, also after a failure in an earlier one.
+pub(crate) fn run(root: &Path) -> bool {
+    let mut total = Tally::default();
+    total += step("setup", || setup::run().map(|()| Tally::default()));
+    total += step("tidy", || tidy::run(root));
+    match build(root) {
+        Ok(binary) => {
+            total += step("tests", || tests(root, &binary));
+            total += step("documentation tests", || documentation_tests(root));
+            total += step("faults, short", || faults(root, &binary));
+        }
+        Err(error) => total += step("build", || Err(error)),
+    }
+    for skipped in &total.skipped {
+        out::say(&format!("skipped: {skipped}"));
+    }
+    out::say(&total.summary());
+    total.is_clean()
+}
+
+/// A step that cannot be carried out counts as one failure.
+fn step(name: &str, perform: impl FnOnce() -> Result<Tally>) -> Tally {
+    out::say(&format!("==> {name}"));
+    let start = clock::now();
+    let tally = perform().unwrap_or_else(|error| {
+        out::complain(&format!("{name}: {error:#}"));
+        Tally::of(false)
+    });
+    out::say(&format!("<== {name}: {}, {} s", tally.summary(), start.elapsed().as_secs()));
+    tally
+}
+
+/// The program at the speed of a release, without its long link.
+fn build(root: &Path) -> Result<PathBuf> {
+    let mut cargo = command::cargo(root);
+    cargo.args(["build", "--quiet", "--profile", "fast", "--package", "evenkeel"]);
+    if !command::succeeds(&mut cargo)? {
+        bail!("evenkeel does not build in the `fast` profile; the compiler's words are above");
+    }
+    let binary = target_directory(root)?.join("fast").join("evenkeel");
+    if !binary.is_file() {
+        bail!("cargo built evenkeel, but {} is not there", binary.display());
+    }
+    Ok(binary)
+}
+
+/// Where cargo builds, which the environment or a config file may have moved.
+pub(crate) fn target_directory(root: &Path) -> Result<PathBuf> {
+    let metadata = tidy::metadata(root, &["--no-deps"])?;
+    let directory = metadata["target_directory"].as_str();
+    Ok(PathBuf::from(directory.context("cargo metadata names no target_directory")?))
+}
+
+fn tests(root: &Path, binary: &Path) -> Result<Tally> {
+    let mut cargo = command::cargo(root);
+    cargo.env(BINARY_VARIABLE, binary);
+    let nextest = command::find("cargo-nextest").is_some();
+    if nextest {
+        cargo.args(["nextest", "run", "--workspace", "--no-fail-fast", "--no-tests", "pass"]);
+        cargo.args(["--color", "never", "--success-output", "final"]);
+    } else {
+        out::say("cargo-nextest is not installed: plain `cargo test`");
+        cargo.args(["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"]);
+        cargo.args(["--", "--show-output"]);
+    }
+    let mut report = if nextest { report::Report::nextest() } else { report::Report::libtest() };
+    let status = command::watch(&mut cargo, |line| {
+        if report.read(line) {
+            out::say(line);
+        }
+    })?;
+    let mut tally = report.tally();
+    if !status.success() && tally.is_clean() {
+        out::complain("tests: the run failed outside of a test; see above");
+        tally += Tally::of(false);
+    }
+    Ok(tally)
+}
+
+fn documentation_tests(root: &Path) -> Result<Tally> {
+    let mut cargo = command::cargo(root);
+    cargo.args(["test", "--workspace", "--doc", "--quiet"]);
+    let mut report = report::Report::libtest();
+    let status = command::watch(&mut cargo, |line| {
+        if report.read(line) {
+            out::say(line);
+        }
+    })?;
+    let mut tally = report.tally();
+    if !status.success() && tally.is_clean() {
+        tally += Tally::of(false);
+    }
+    Ok(tally)
+}
+
+/// The matrix closes with a count in the form of ours; without one its exit status is one outcome.
+fn faults(root: &Path, binary: &Path) -> Result<Tally> {
+    let mut cargo = command::cargo(root);
+    cargo.env(BINARY_VARIABLE, binary);
+    cargo.args(["run", "--quiet", "--package", "evenkeel-sim", "--bin", "faults", "--", "--short"]);
+    let (mut counted, mut skipped) = (None, Vec::new());
+    let status = command::watch(&mut cargo, |line| {
+        if let Some(tally) = Tally::from_summary(line) {
+            counted = Some(tally);
+            return;
+        }
+        out::say(line);
+        skipped.extend(report::reason_to_skip(line).map(|why| format!("faults: {why}")));
+    })?;
+    let mut tally = counted.unwrap_or_else(|| Tally::of(status.success()));
+    if !status.success() && tally.is_clean() {
+        tally += Tally::of(false);
+    }
+    // Those with a reason are among those counted.
+    tally.unexplained = tally.unexplained.saturating_sub(skipped.len() as u64);
+    tally.skipped = skipped;
+    Ok(tally)
+}

@@ -17,7 +17,7 @@ pub const DEFAULT_URL: &str = "http://127.0.0.1:7070";
 const CONNECT: Duration = Duration::from_secs(3);
 
 /// A reload looks up names and opens listeners; nothing takes longer.
-const WHOLE_CALL: Duration = Duration::from_secs(60);
+const WHOLE_CALL: Duration = Duration::from_mins(1);
 
 /// The status of the largest fleet fits many times.
 const MOST_ANSWER_BYTES: u64 = 64 << 20;

@@ -30,7 +30,7 @@ pub struct Operation {
     pub method: Method,
     /// With its parameters in braces.
     pub path: &'static str,
-    summary: &'static str,
+    pub summary: &'static str,
     sends: Body,
     answers: Body,
 }
@@ -108,7 +108,7 @@ const fn operation(
     Operation { method, path, summary, sends, answers }
 }
 
-/// The OpenAPI description, as it is checked in beside this crate.
+/// The description of the API, as it is checked in beside this crate.
 pub fn openapi() -> String {
     let mut text = document().to_pretty_json().expect("the description is made of plain values");
     text.push('\n');
@@ -173,7 +173,7 @@ impl Operation {
             .response("default", problem);
         for name in self.path.split(['{', '}']).skip(1).step_by(2) {
             let parameter =
-                ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).schema(text());
+                ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).schema(Some(text()));
             operation = operation.parameter(parameter.required(Required::True));
         }
         if let Some((media, schema)) = self.sends.content() {
@@ -195,7 +195,7 @@ impl Body {
                 let list = utoipa::openapi::ArrayBuilder::new().items(reference(name)).build();
                 Some(("application/json", RefOr::T(Schema::Array(list))))
             }
-            Self::Text(media) => Some((media, text().expect("a plain string has a schema"))),
+            Self::Text(media) => Some((media, text())),
         }
     }
 
@@ -210,6 +210,6 @@ impl Body {
     }
 }
 
-fn text() -> Option<RefOr<Schema>> {
-    Some(RefOr::T(Schema::Object(ObjectBuilder::new().schema_type(Type::String).build())))
+fn text() -> RefOr<Schema> {
+    RefOr::T(Schema::Object(ObjectBuilder::new().schema_type(Type::String).build()))
 }

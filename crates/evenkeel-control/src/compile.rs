@@ -23,7 +23,7 @@ use evenkeel_core::config::Config;
 pub use self::settings::{AdminSettings, DEFAULT_ADMIN, NodeSettings, Token};
 use self::table::Reader;
 use crate::document::{self, Table};
-use crate::finding::{Finding, Findings, Place};
+use crate::finding::{Finding, Findings, Notes, Place};
 
 /// A configuration is held in memory, as are its last versions: more than this is a slip.
 pub const MOST_FILE_BYTES: usize = 1 << 20;
@@ -99,19 +99,19 @@ pub fn compile(
     text: &str,
     surroundings: &Surroundings,
 ) -> Result<Compiled, Findings> {
-    let mut findings = Findings::default();
-    let main = findings.add_text(file, text);
+    let mut notes = Notes::default();
+    let main = notes.add_text(file, text);
     if text.len() > MOST_FILE_BYTES {
         let reason = format!("a configuration has at most {MOST_FILE_BYTES} bytes");
-        findings.add(Finding::fault(Place::new(main, 0..0), reason));
-        return Err(findings);
+        notes.add(Finding::fault(Place::new(main, 0..0), reason));
+        return Err(notes.into_findings());
     }
-    let mut tree = document::parse(main, text, &findings);
+    let mut tree = document::parse(main, text, &notes);
     for over in &surroundings.overrides {
-        put_over(&mut tree, over, &mut findings);
+        put_over(&mut tree, over, &mut notes);
     }
-    let compiled = meaning(main, &tree, surroundings, &findings);
-    findings.settle();
+    let compiled = meaning(main, &tree, surroundings, &notes);
+    let findings = notes.into_findings();
     if findings.faults() > 0 {
         return Err(findings);
     }
@@ -120,9 +120,9 @@ pub fn compile(
 }
 
 /// Puts a value from outside over the file's, with a text of its own to be underlined in.
-fn put_over(tree: &mut Table, over: &Override, findings: &mut Findings) {
+fn put_over(tree: &mut Table, over: &Override, notes: &mut Notes) {
     let shown = format!("{}={}", over.name, over.value);
-    let text = findings.add_text(over.origin, &shown);
+    let text = notes.add_text(over.origin, &shown);
     let name = Place::new(text, 0..over.name.len());
     let value = Place::new(text, over.name.len() + 1..shown.len());
     tree.put(&over.path, name, document::parse_value(value, &over.value));
@@ -132,23 +132,23 @@ fn put_over(tree: &mut Table, over: &Override, findings: &mut Findings) {
 #[derive(Clone, Copy, Debug)]
 struct Bench<'a> {
     surroundings: &'a Surroundings,
-    findings: &'a Findings,
+    notes: &'a Notes,
 }
 
 fn meaning(
     main: usize,
     tree: &Table,
     surroundings: &Surroundings,
-    findings: &Findings,
+    notes: &Notes,
 ) -> (Config, NodeSettings, AdminSettings) {
-    let bench = Bench { surroundings, findings };
-    let mut root = Reader::new(tree, Place::new(main, 0..0), "", findings);
+    let bench = Bench { surroundings, notes };
+    let mut root = Reader::new(tree, Place::new(main, 0..0), "", notes);
     let node = settings::node(&mut root, surroundings);
     let (admin, admin_place) = settings::admin(&mut root, bench);
     let access_log = log::access_log(&mut root, surroundings);
     let (pools, directory) = pool::pools(&mut root, bench);
     let listeners = listener::listeners(&mut root, bench, &directory, (admin.bind, admin_place));
-    directory.warn_of_unused(findings);
+    directory.warn_of_unused(notes);
     root.later(&["cache", "vip"]);
     root.finish();
     (Config { listeners, pools, access_log }, node, admin)

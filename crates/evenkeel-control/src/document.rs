@@ -3,7 +3,7 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::finding::{Finding, Findings, Place};
+use crate::finding::{Finding, Notes, Place};
 
 /// A value with the place where it was written.
 #[derive(Clone, Debug)]
@@ -82,11 +82,11 @@ impl Table {
 }
 
 /// Reads `text`, with every fault of its syntax. What can be read is returned in any case.
-pub(crate) fn parse(text: usize, content: &str, findings: &Findings) -> Table {
+pub(crate) fn parse(text: usize, content: &str, notes: &Notes) -> Table {
     let (tree, errors) = DeTable::parse_recoverable(content);
     for error in errors {
         let span = error.span().unwrap_or(content.len()..content.len());
-        findings.add(Finding::syntax(Place::new(text, span), error.message()));
+        notes.add(Finding::syntax(Place::new(text, span), error.message()));
     }
     table(text, tree.get_ref())
 }

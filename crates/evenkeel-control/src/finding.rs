@@ -7,6 +7,8 @@ use std::ops::Range;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
+use crate::describe;
+
 /// A stretch of one of the texts a configuration is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
@@ -24,7 +26,7 @@ impl Place {
 
 /// How grave a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Severity {
+pub(crate) enum Severity {
     /// The configuration is refused.
     Fault,
     /// The configuration is taken, but probably does not do what was meant.
@@ -33,7 +35,7 @@ pub enum Severity {
 
 /// One fault or warning.
 #[derive(Clone, Debug)]
-pub struct Finding {
+pub(crate) struct Finding {
     severity: Severity,
     place: Place,
     reason: String,
@@ -90,28 +92,15 @@ struct Text {
     content: String,
 }
 
-/// Everything found in one configuration, in the order of the text.
-#[derive(Clone, Debug, Default)]
-pub struct Findings {
+/// What is found while a configuration is read, by whoever finds it.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
     texts: Vec<Text>,
     list: RefCell<Vec<Finding>>,
 }
 
-/// A finding as plain words, for those who have no terminal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Described {
-    pub severity: Severity,
-    /// `evenkeel.toml`, or the variable or flag it came from.
-    pub file: String,
-    /// From 1.
-    pub line: usize,
-    /// In characters, from 1.
-    pub column: usize,
-    pub reason: String,
-    pub help: Option<String>,
-}
-
-impl Findings {
+impl Notes {
+    /// A text that places can point into.
     pub(crate) fn add_text(&mut self, name: &str, content: &str) -> usize {
         self.texts.push(Text { name: name.to_owned(), content: content.to_owned() });
         self.texts.len() - 1
@@ -121,24 +110,59 @@ impl Findings {
         self.list.borrow_mut().push(finding);
     }
 
-    /// Puts what was found into the order of the text, and drops what only follows from text that
-    /// could not be read: one missing bracket makes nonsense of many lines.
-    pub(crate) fn settle(&self) {
-        let mut list = self.list.borrow_mut();
-        list.sort_by_key(|finding| finding.place);
-        if !list.iter().any(|finding| finding.nature == Nature::Syntax) {
-            return;
+    /// In the order of the text, without what only follows from text that could not be read: one
+    /// missing bracket makes nonsense of many lines.
+    pub(crate) fn into_findings(self) -> Findings {
+        let Self { texts, list } = self;
+        let mut found = Findings { texts, list: list.into_inner() };
+        found.list.sort_by_key(|finding| finding.place);
+        if found.list.iter().any(|finding| finding.nature == Nature::Syntax) {
+            found.drop_consequences();
         }
+        found
+    }
+}
+
+/// Everything found in one configuration, in the order of the text.
+#[derive(Clone, Debug, Default)]
+pub struct Findings {
+    texts: Vec<Text>,
+    list: Vec<Finding>,
+}
+
+/// A finding as plain words, for those who have no terminal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Described {
+    pub(crate) severity: Severity,
+    /// `evenkeel.toml`, or the variable or flag it came from.
+    pub(crate) file: String,
+    /// From 1.
+    pub(crate) line: usize,
+    /// In characters, from 1.
+    pub(crate) column: usize,
+    pub(crate) reason: String,
+    pub(crate) help: Option<String>,
+}
+
+impl Findings {
+    fn drop_consequences(&mut self) {
+        let list = std::mem::take(&mut self.list);
         let mut broken: Option<(usize, usize)> = None;
-        list.retain(|Finding { severity, place, nature, .. }| {
+        let own = |finding: &Finding| {
+            let Finding { severity, place, nature, .. } = finding;
             let here = (place.text, self.line_and_column(*place).0);
             let follows = broken.is_some_and(|(text, line)| text == here.0 && here.1 <= line + 1);
             if follows || *nature == Nature::Syntax {
                 broken = Some(here);
             }
-            let own = *nature == Nature::Syntax || *severity == Severity::Fault;
-            !follows && own && *nature != Nature::Missing
-        });
+            let certain = match nature {
+                Nature::Syntax => true,
+                Nature::Missing => false,
+                Nature::Plain => *severity == Severity::Fault,
+            };
+            certain && !follows
+        };
+        self.list = list.into_iter().filter(own).collect();
     }
 
     /// Both from 1; the column in characters.
@@ -151,7 +175,7 @@ impl Findings {
 
     /// Nothing was found.
     pub fn is_empty(&self) -> bool {
-        self.list.borrow().is_empty()
+        self.list.is_empty()
     }
 
     /// How many faults there are.
@@ -165,16 +189,15 @@ impl Findings {
     }
 
     fn count(&self, severity: Severity) -> usize {
-        self.list.borrow().iter().filter(|finding| finding.severity == severity).count()
+        self.list.iter().filter(|finding| finding.severity == severity).count()
     }
 
     /// Each finding with the text underlined; `coloured` for a terminal.
     pub fn render(&self, coloured: bool) -> String {
         let renderer = if coloured { Renderer::styled() } else { Renderer::plain() };
         let renderer = renderer.decor_style(DecorStyle::Ascii);
-        let list = self.list.borrow();
         let reports: Vec<String> =
-            list.iter().map(|finding| self.render_one(&renderer, finding)).collect();
+            self.list.iter().map(|finding| self.render_one(&renderer, finding)).collect();
         reports.join("\n\n")
     }
 
@@ -210,10 +233,15 @@ impl Findings {
         Snippet::source(text.content.as_str()).path(text.name.as_str())
     }
 
+    /// Each finding as the API tells it.
+    pub fn documents(&self) -> Vec<evenkeel_api::Found> {
+        describe::findings(self)
+    }
+
     /// Each finding as plain words.
-    pub fn describe(&self) -> Vec<Described> {
-        let list = self.list.borrow();
-        list.iter()
+    pub(crate) fn describe(&self) -> Vec<Described> {
+        self.list
+            .iter()
             .map(|Finding { severity, place, reason, help, also: _, nature: _ }| {
                 let (line, column) = self.line_and_column(*place);
                 Described {

@@ -2,11 +2,21 @@
 //! lets the operator see and steer the node.
 #![forbid(unsafe_code)]
 
+mod admin;
 mod clock;
 pub mod compile;
+mod describe;
 mod document;
 pub mod finding;
+mod lifetime;
+mod metrics;
 mod nearest;
+mod node;
+mod notify;
 pub mod origin;
+mod process;
 mod surroundings;
 
+pub use lifetime::run;
+pub use node::{LoadError, Loaded, Node, StartError};
+pub use process::raise_file_limit;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use evenkeel_api as api;
 use evenkeel_engine::{AdminChange, Drained, Engine, EngineStatus, Options};
@@ -45,7 +45,7 @@ pub enum LoadError {
     #[error("the configuration came from the command line: there is no file to read again")]
     NothingToReload,
     #[error("the configuration could not be compiled: a defect of this program")]
-    Defect,
+    Defect(#[source] tokio::task::JoinError),
 }
 
 impl Loaded {
@@ -70,7 +70,7 @@ pub(crate) struct Version {
     /// Follows from the text alone, so that it survives a restart.
     pub(crate) id: String,
     pub(crate) text: String,
-    pub(crate) name: String,
+    pub(crate) origin: String,
     pub(crate) applied: SystemTime,
 }
 
@@ -90,6 +90,7 @@ struct Current {
     needs_restart: Vec<String>,
     warnings: Vec<api::Found>,
     token: Option<Token>,
+    drain: Duration,
     tally: Tally,
 }
 
@@ -144,6 +145,11 @@ impl Node {
         Ok(node)
     }
 
+    /// The node at a glance.
+    pub fn status(&self) -> api::Status {
+        describe::node(self)
+    }
+
     /// Reads the file again and applies it. On an error everything is as it was.
     pub async fn reload(&self) -> Result<api::Applied, LoadError> {
         let _one_at_a_time = self.changing.lock().await;
@@ -179,26 +185,29 @@ impl Node {
     ) -> Result<api::Applied, LoadError> {
         let here = self.surroundings.clone();
         let loaded = tokio::task::spawn_blocking(move || load(&here)).await;
-        self.put_in_force(loaded.map_err(|_| LoadError::Defect)??).await
+        self.put_in_force(loaded.map_err(LoadError::Defect)??).await
     }
 
     /// The one path by which a configuration takes effect.
     async fn put_in_force(&self, loaded: Loaded) -> Result<api::Applied, LoadError> {
-        let Loaded { compiled, text, name } = loaded;
+        let Loaded { compiled, text, name: origin } = loaded;
         let Compiled { config, node, admin, warnings } = compiled;
         self.engine.apply(config).await?;
         let mut needs_restart = Vec::new();
-        let NodeSettings { name: _, workers, state_dir, drain: _ } = &node;
-        if *workers != self.settings.workers {
+        let NodeSettings { name, workers, state_dir, drain } = node;
+        if name != self.settings.name {
+            needs_restart.push("node.name".to_owned());
+        }
+        if workers != self.settings.workers {
             needs_restart.push("node.workers".to_owned());
         }
-        if *state_dir != self.settings.state_dir {
+        if state_dir != self.settings.state_dir {
             needs_restart.push("node.state_dir".to_owned());
         }
         if admin.bind != self.admin && admin.bind.port() != 0 {
             needs_restart.push("admin.bind".to_owned());
         }
-        let version = Version { id: version_of(&text), text, name, applied: clock::now() };
+        let version = Version { id: version_of(&text), text, origin, applied: clock::now() };
         let warnings = describe::findings(&warnings);
         let applied = api::Applied {
             version: version.id.clone(),
@@ -206,11 +215,15 @@ impl Node {
             warnings: warnings.clone(),
         };
         let mut current = self.current();
+        if current.versions.front().is_some_and(|front| front.id == version.id) {
+            current.versions.pop_front();
+        }
         current.versions.push_front(version);
         current.versions.truncate(MOST_VERSIONS);
         current.needs_restart = needs_restart;
         current.warnings = warnings;
         current.token = admin.token;
+        current.drain = drain;
         current.tally.applied_total += 1;
         current.tally.last_refusal = None;
         Ok(applied)
@@ -276,7 +289,7 @@ impl Node {
 
     /// Stops accepting and lets what runs finish, within `node.drain`.
     pub(crate) async fn drain(&self) -> Drained {
-        let limit = self.settings.drain;
+        let limit = self.current().drain;
         let shown = limit.as_secs_f64();
         self.announce("draining", format!("finishing what runs, at most {shown} s"));
         let drained = self.engine.drain(limit).await;
@@ -331,7 +344,7 @@ impl Node {
         let current = self.current();
         api::ConfigStatus {
             version: version.id,
-            origin: version.name,
+            origin: version.origin,
             applied: api::Timestamp(version.applied),
             needs_restart: current.needs_restart.clone(),
             warnings: current.warnings.clone(),

@@ -137,7 +137,7 @@ impl Fault {
             Self::ClientTimeout(phase) => row(None, Client, Never, Info, client_timeout(phase)),
             Self::NoRoute => row(Some(404), Node, Never, Debug, "PR"),
             Self::NoServer => row(Some(503), Server, Never, Error, "SC"),
-            Self::ConnectRefused => row(Some(502), Server, Always, Warn, "SC"),
+            Self::ConnectRefused => row(Some(503), Server, Always, Warn, "SC"),
             Self::ConnectTimeout => row(Some(504), Server, Always, Warn, "sC"),
             Self::Exhausted => row(Some(503), Node, Always, Error, "RC"),
             Self::ServerReset => row(Some(502), Server, IfIdempotent, Warn, "SH"),

@@ -1,6 +1,7 @@
 //! What must hold for all bytes, tried with bytes made from the words of the protocol.
 
 #[path = "../../../fuzz/src/lib.rs"]
+#[allow(unreachable_pub, reason = "the library of the fuzz targets, where this is its interface")]
 mod properties;
 
 use proptest::prelude::*;

@@ -30,6 +30,7 @@ pub(crate) struct Seat {
     pub(crate) slot: Rc<Slot>,
     /// The listener's port, as `X-Forwarded-Port` gives it.
     pub(crate) port: Rc<str>,
+    pub(crate) peer: SocketAddr,
 }
 
 /// Accepts until aborted.
@@ -68,11 +69,8 @@ pub(crate) fn measure_room(shared: &Shared) {
 }
 
 fn has_room(worker: &Worker, slot: &Slot) -> bool {
-    let local = worker.local();
-    let most = slot
-        .index
-        .get()
-        .map_or(u32::MAX, |index| local.plan.snapshot.config().listeners[index].max_connections);
+    let (local, index) = slot.place(worker);
+    let most = local.plan.snapshot.config().listeners[index].max_connections;
     if slot.counts.open.0.load(Ordering::Relaxed) >= most {
         return false;
     }
@@ -129,29 +127,28 @@ fn admit(
     stream: TcpStream,
     peer: SocketAddr,
 ) {
-    let seat = Seat::take(worker, slot, port);
-    let local = worker.local();
-    let Some(index) = slot.index.get() else { return };
+    let seat = Seat::take(worker, slot, port, peer);
+    let (local, index) = slot.place(worker);
     match &local.plan.snapshot.config().listeners[index].protocol {
-        Protocol::Http(_) => drop(spawn_local(exchange::serve(seat, stream, peer))),
+        Protocol::Http(_) => drop(spawn_local(exchange::serve(seat, stream))),
         Protocol::Tcp { pool } => drop(spawn_local(tunnel::serve(seat, stream, *pool))),
         Protocol::Tls(_) => drop(spawn_local(tls::serve(seat, stream))),
     }
 }
 
 impl Seat {
-    fn take(worker: &Rc<Worker>, slot: &Rc<Slot>, port: &Rc<str>) -> Self {
+    fn take(worker: &Rc<Worker>, slot: &Rc<Slot>, port: &Rc<str>, peer: SocketAddr) -> Self {
         slot.counts.tally(worker.index).connections.add(1);
         slot.counts.open.0.fetch_add(1, Ordering::Relaxed);
         worker.vitals().connections.fetch_add(1, Ordering::Relaxed);
         worker.shared.sockets.fetch_add(1, Ordering::Relaxed);
-        Self { worker: Rc::clone(worker), slot: Rc::clone(slot), port: Rc::clone(port) }
+        Self { worker: Rc::clone(worker), slot: Rc::clone(slot), port: Rc::clone(port), peer }
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let Self { worker, slot, port: _ } = self;
+        let Self { worker, slot, port: _, peer: _ } = self;
         slot.counts.open.0.fetch_sub(1, Ordering::Relaxed);
         worker.vitals().connections.fetch_sub(1, Ordering::Relaxed);
         worker.shared.sockets.fetch_sub(1, Ordering::Relaxed);

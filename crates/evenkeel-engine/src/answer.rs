@@ -5,20 +5,19 @@ use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use evenkeel_core::config::{HttpLimits, Protocol};
+use evenkeel_core::config::HttpLimits;
 use evenkeel_core::fault::{Fault, Phase};
 use evenkeel_core::message::Version;
 use evenkeel_core::message::forward::{AnswerOut, write_answer};
-use evenkeel_core::message::response::{self, AnswerBody, Asked, ResponseHead, Space};
+use evenkeel_core::message::response::{
+    self, AnswerBody, Asked, MOST_INTERIM_ANSWERS, ResponseHead, Space,
+};
 use evenkeel_sys::{Peeked, peek};
 use tokio::io::AsyncWrite;
 
 use crate::connect::Upstream;
 use crate::exchange::{Client, Errand};
 use crate::receive::{NO_EDITS, Offered, Request};
-
-/// Interim answers of one request that are passed on; a server that sends more is at fault.
-const MOST_INTERIM: u8 = 64;
 
 /// A final answer whose head has come; the client's version of it is in `reply`.
 #[derive(Debug)]
@@ -33,11 +32,20 @@ pub(crate) struct Answer {
     pub(crate) keep_client: bool,
 }
 
+/// What a look at the server's bytes gave.
+enum Head {
+    Final(Answer),
+    /// Another one follows.
+    Interim,
+    /// More bytes are needed.
+    Partial,
+}
+
 /// One wait for an answer.
 struct Wait<'w, 'e> {
     errand: &'w mut Errand<'e>,
     upstream: &'w mut Upstream,
-    interim: u8,
+    interim: u16,
     /// Bytes of interim answers the client has taken.
     passed: usize,
     /// The client has said something or gone half: nothing more to learn from its readiness.
@@ -93,7 +101,7 @@ impl Wait<'_, '_> {
             }
             Poll::Pending if !moved => return Ok(()),
             Poll::Pending if self.errand.upload.waits_for_client => {
-                self.errand.client_timeouts().idle
+                self.errand.client_timeouts().idle.min(self.errand.upload.client_time())
             }
             Poll::Pending => config.idle,
         };
@@ -103,38 +111,35 @@ impl Wait<'_, '_> {
 
     fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, Fault>> {
         loop {
-            ready!(self.poll_interim(cx))?;
-            match self.read_head() {
-                Ok(Some(answer)) => return Poll::Ready(Ok(answer)),
-                Ok(None) => {}
-                Err(fault) => return Poll::Ready(Err(fault)),
-            }
-            if !self.errand.desk.reply.is_empty() {
-                continue; // an interim answer to pass on
+            match self.read_head()? {
+                Head::Final(answer) => return Poll::Ready(Ok(answer)),
+                Head::Interim => {
+                    ready!(self.poll_interim(cx))?;
+                    continue;
+                }
+                Head::Partial => {}
             }
             let answer = &mut self.errand.desk.answer;
-            let most = HttpLimits::MOST_HEAD_BYTES as usize;
-            if !answer.make_room(most) {
-                return Poll::Ready(Err(Fault::BadAnswer));
-            }
             let begun = !answer.is_empty();
+            answer.make_room(HttpLimits::MOST_HEAD_BYTES as usize);
             match ready!(answer.poll_fill(cx, &mut self.upstream.link.stream)) {
                 Ok(read) if read > 0 => {}
                 Ok(_) if begun => return Poll::Ready(Err(Fault::BadAnswer)),
-                _ if self.upstream.reused => {
-                    return Poll::Ready(Err(Fault::ServerResetReused));
-                }
+                _ if self.upstream.reused => return Poll::Ready(Err(Fault::ServerResetReused)),
                 _ => return Poll::Ready(Err(Fault::ServerReset)),
             }
         }
     }
 
-    /// The head at the start of what the server has sent, if it is whole. An interim one is put
-    /// into `reply` and `None` is returned.
-    fn read_head(&mut self) -> Result<Option<Answer>, Fault> {
+    /// Reads the head at the start of what the server has sent and writes the client's version of
+    /// it into `reply`.
+    fn read_head(&mut self) -> Result<Head, Fault> {
+        if !self.errand.desk.reply.is_empty() {
+            return Ok(Head::Interim); // not all of it has been passed on yet
+        }
         let Errand { client, desk, request, upload, local, .. } = &mut *self.errand;
         if desk.answer.is_empty() {
-            return Ok(None);
+            return Ok(Head::Partial);
         }
         let mut space = Space::new();
         let asked = Asked {
@@ -142,43 +147,33 @@ impl Wait<'_, '_> {
             upgrade: !matches!(request.upgrade, Offered::Nothing),
         };
         let parsed = response::parse(desk.answer.unread(), &mut space, asked);
-        let Some(head) = parsed.map_err(|reason| bad_answer(self.upstream, &reason))? else {
-            return Ok(None);
+        let Some(head) = parsed.map_err(|reason| bad_answer(self.upstream, reason))? else {
+            return Ok(Head::Partial);
         };
         check_accept(&head, request)?;
-        let Protocol::Http(http) =
-            &local.plan.snapshot.config().listeners[request.listener].protocol
-        else {
-            return Err(Fault::Internal);
-        };
-        let mut answer = judge(&head, request, client, upload.is_read());
-        if client.worker().draining() {
-            answer.keep_client = false;
-        }
-        let out = AnswerOut {
-            body: answer.to_client,
-            keep_alive: answer.keep_client,
-            client: request.version,
-            via: http.forwarding.via.as_deref(),
-            edits: request.route.map_or(&NO_EDITS, |route| &http.routes[route].response_headers),
-        };
-        let length = head.length;
+        let config = local.plan.snapshot.config();
+        let http = config.listeners[request.listener].protocol.http().ok_or(Fault::Internal)?;
+        let answer = judge(&head, request, client, upload.is_read());
         let interim = head.is_interim();
         // RFC 9110 §15.2: HTTP/1.0 knows no interim answers.
         if !interim || request.version == Version::Http11 {
+            let route = request.route.map(|route| &http.routes[route]);
+            let out = AnswerOut {
+                body: answer.to_client,
+                keep_alive: answer.keep_client,
+                client: request.version,
+                via: http.forwarding.via.as_deref(),
+                edits: route.map_or(&NO_EDITS, |route| &route.response_headers),
+            };
             write_answer(&mut desk.reply, &head, &out);
         }
+        let length = head.length;
         desk.answer.consume(length);
-        if interim {
-            self.interim += 1;
-            return if self.interim > MOST_INTERIM { Err(Fault::BadAnswer) } else { self.again() };
+        if !interim {
+            return Ok(Head::Final(answer));
         }
-        Ok(Some(answer))
-    }
-
-    /// An interim answer may stand right before the next one.
-    fn again(&mut self) -> Result<Option<Answer>, Fault> {
-        self.read_head()
+        self.interim += 1;
+        if self.interim > MOST_INTERIM_ANSWERS { Err(Fault::BadAnswer) } else { Ok(Head::Interim) }
     }
 
     fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
@@ -235,7 +230,8 @@ fn judge(
         keep_client: request.keep_alive
             && request_is_read
             && to_client != AnswerBody::UntilClose
-            && !client.half_closed,
+            && !client.half_closed
+            && !client.worker().draining(),
     }
 }
 
@@ -252,7 +248,7 @@ fn check_accept(head: &ResponseHead<'_, '_>, request: &Request) -> Result<(), Fa
     }
 }
 
-fn bad_answer(upstream: &Upstream, reason: &response::BadAnswer) -> Fault {
+fn bad_answer(upstream: &Upstream, reason: response::BadAnswer) -> Fault {
     let server = &upstream.local.server;
     tracing::debug!(pool = %server.pool, server = %server.name, %reason, "answer refused");
     Fault::BadAnswer

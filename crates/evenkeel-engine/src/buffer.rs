@@ -129,8 +129,7 @@ mod tests {
 
     #[test]
     fn room_is_made_by_moving_before_growing_and_never_past_the_limit() {
-        let mut buffer = Buffer::default();
-        buffer.end = BUFFER_BYTES;
+        let mut buffer = Buffer { end: BUFFER_BYTES, ..Buffer::default() };
         buffer.consume(10);
         assert!(buffer.make_room(BUFFER_BYTES));
         assert_eq!(

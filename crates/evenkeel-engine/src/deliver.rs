@@ -14,8 +14,10 @@ use evenkeel_sys::{Pipe, Spliced, reset_on_close};
 use tokio::io::AsyncWrite;
 
 use crate::answer::Answer;
+use crate::clock;
 use crate::connect::Upstream;
 use crate::exchange::{Desk, Errand};
+use crate::pace::Pace;
 use crate::tunnel::{self, SPLICE_FROM};
 
 /// Bodies up to this are copied behind their head, so that one plain send carries both.
@@ -37,6 +39,7 @@ struct Delivery<'d, 'e> {
     sent: u64,
     moved: bool,
     waits_for_client: bool,
+    pace: Pace,
     keep_server: bool,
 }
 
@@ -50,7 +53,7 @@ enum Source {
 
 /// Passes the body on. Returns whether the server's connection can be kept.
 pub(crate) async fn deliver(
-    mut errand: Errand<'_>,
+    errand: &mut Errand<'_>,
     upstream: &mut Upstream,
     answer: &Answer,
 ) -> Result<bool, Fault> {
@@ -65,12 +68,13 @@ pub(crate) async fn deliver(
         sent: 0,
         moved: false,
         waits_for_client: false,
+        pace: Pace::default(),
         keep_server: answer.keep_server,
-        errand: &mut errand,
+        errand,
         upstream,
     };
     let ended = poll_fn(|cx| delivery.poll(cx)).await;
-    let Delivery { pipe, sent, keep_server, .. } = delivery;
+    let Delivery { errand, pipe, sent, keep_server, .. } = delivery;
     if let Some(pipe) = pipe.filter(|pipe| pipe.held() == 0) {
         errand.client.worker().pipes.give_back(pipe);
     }
@@ -109,8 +113,10 @@ impl Delivery<'_, '_> {
         }
         let moved = mem::take(&mut self.moved) | mem::take(&mut self.errand.upload.moved);
         if moved {
+            let now = clock::now();
+            self.pace.resume(now);
             let limit = if self.waits_for_client {
-                self.errand.client_timeouts().idle
+                self.errand.client_timeouts().idle.min(self.pace.wait(self.sent, now))
             } else {
                 self.errand.pool.live.config.timeouts.idle
             };

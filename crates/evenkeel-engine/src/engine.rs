@@ -24,6 +24,9 @@ const MOST_REPORTS: usize = 4_096;
 /// Events a slow reader may be behind before it loses the oldest.
 const MOST_EVENTS: usize = 1_024;
 
+/// How long a slow disk may hold up the end for the last log lines.
+const LOG_PATIENCE: Duration = Duration::from_secs(2);
+
 /// What is fixed for the life of the process.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -162,7 +165,11 @@ impl Engine {
             Ok(()) => 0,
             Err(_elapsed) => self.connections(),
         };
+        let log = order.plan.log.clone();
         self.order(Order { phase: Phase::Ending, ..order }).await;
+        if let Some((_, file)) = log {
+            file.settle(LOG_PATIENCE).await;
+        }
         for thread in self.threads.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             // A thread that panicked has said so already.
             let _ = thread.join();

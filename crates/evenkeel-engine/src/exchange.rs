@@ -2,7 +2,6 @@
 //! receive → route → pick → connect → forward → record.
 
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -37,7 +36,6 @@ pub(crate) struct Client {
     pub(crate) stream: TcpStream,
     pub(crate) watch: Watch,
     pub(crate) seat: Seat,
-    pub(crate) peer: SocketAddr,
     pub(crate) address_text: Box<str>,
     /// Requests received so far.
     pub(crate) requests: u32,
@@ -88,11 +86,11 @@ enum Miss {
 }
 
 /// Serves a client's connection to its end.
-pub(crate) async fn serve(seat: Seat, stream: TcpStream, peer: SocketAddr) {
+pub(crate) async fn serve(seat: Seat, stream: TcpStream) {
     let watch = poll_fn(|cx| Poll::Ready(seat.worker.timers.watch(cx.waker().clone()))).await;
-    let address_text = peer.ip().to_canonical().to_string().into();
+    let address_text = seat.peer.ip().to_canonical().to_string().into();
     let (requests, half_closed) = (0, false);
-    let mut client = Client { stream, watch, seat, peer, address_text, requests, half_closed };
+    let mut client = Client { stream, watch, seat, address_text, requests, half_closed };
     while client.speaks().await {
         let mut desk = client.worker().desks.take().unwrap_or_default();
         let next = loop {
@@ -111,8 +109,8 @@ pub(crate) async fn serve(seat: Seat, stream: TcpStream, peer: SocketAddr) {
 
 /// One request and its answer.
 async fn exchange(client: &mut Client, desk: &mut Desk) -> Next {
-    let local = client.worker().local();
-    let outcome = match receive(client, desk, &local).await {
+    let (local, listener) = client.seat.slot.place(client.worker());
+    let outcome = match receive(client, desk, &local, listener).await {
         Ok(None) => return Next::Close,
         Ok(Some(request)) => match &request.goal {
             Goal::Pool(pool) => Errand::new(client, desk, &local, &request, *pool).run().await,
@@ -128,7 +126,7 @@ async fn exchange(client: &mut Client, desk: &mut Desk) -> Next {
             next
         }
         Err(fault) => {
-            let next = own::answer_fault(client, desk, &local, fault).await;
+            let next = own::answer_fault(client, desk, (&local, listener), fault).await;
             desk.record.finish(client, &local, Some(fault));
             next
         }
@@ -225,15 +223,29 @@ impl<'a> Errand<'a> {
     }
 
     /// The rest of the answer, or all that follows when both sides changed the protocol.
-    async fn hand_over(self, mut upstream: Upstream, answer: Answer) -> Result<Next, Fault> {
+    async fn hand_over(mut self, mut upstream: Upstream, answer: Answer) -> Result<Next, Fault> {
         if answer.status == 101 {
-            return Ok(tunnel::upgraded(self, &mut upstream).await);
+            own::flush(self.client, self.desk).await?;
+            tunnel::upgraded(self, &mut upstream).await;
+            return Ok(Next::Close);
         }
-        let worker = Rc::clone(self.client.worker());
-        if deliver(self, &mut upstream, &answer).await? {
-            upstream.keep(&worker);
+        let delivered = deliver(&mut self, &mut upstream, &answer).await;
+        let worker = self.client.worker();
+        match delivered {
+            Ok(true) => upstream.keep(worker),
+            Ok(false) => {}
+            Err(fault) => {
+                worker.report_fault(&upstream.local.server, fault);
+                return Err(fault);
+            }
         }
-        Ok(if answer.keep_client { Next::Keep } else { Next::Close })
+        if answer.keep_client {
+            return Ok(Next::Keep);
+        }
+        if !self.upload.is_read() {
+            own::linger(self.client, &mut self.desk.inbox).await;
+        }
+        Ok(Next::Close)
     }
 }
 
@@ -246,8 +258,7 @@ impl Client {
     async fn speaks(&mut self) -> bool {
         let worker = Rc::clone(self.worker());
         let wait = {
-            let local = worker.local();
-            let Some(index) = self.seat.slot.index.get() else { return self.requests == 0 };
+            let (local, index) = self.seat.slot.place(&worker);
             let timeouts = &local.plan.snapshot.config().listeners[index].timeouts;
             if self.requests == 0 { timeouts.header } else { timeouts.keep_alive }
         };
@@ -257,7 +268,7 @@ impl Client {
             if let Poll::Ready(ready) = self.stream.poll_read_ready(cx) {
                 return Poll::Ready(ready.is_ok());
             }
-            let leaving = worker.draining() || self.seat.slot.index.get().is_none();
+            let leaving = worker.draining() || self.seat.slot.is_removed();
             if self.watch.expired() || (leaving && self.requests > 0) {
                 return Poll::Ready(false);
             }

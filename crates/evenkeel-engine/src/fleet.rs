@@ -127,7 +127,7 @@ impl Server {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn status(&self, member: &MemberConfig, in_use: bool) -> ServerStatus {
+    fn status(&self, member: MemberConfig, in_use: bool) -> ServerStatus {
         let sum = |of: fn(&Tally) -> &Counter| {
             self.tallies.iter().map(|tally| of(&tally.0).get()).sum::<u64>()
         };
@@ -254,7 +254,7 @@ impl LivePool {
             balance: self.config.balance.as_str(),
             mode: mode(roster.mode()),
             servers: servers
-                .map(|(index, (server, member))| server.status(member, roster.uses(index)))
+                .map(|(index, (server, member))| server.status(*member, roster.uses(index)))
                 .collect(),
         }
     }

@@ -14,6 +14,7 @@ mod exchange;
 mod fleet;
 mod log;
 mod own;
+mod pace;
 mod plan;
 mod probe;
 mod receive;

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use evenkeel_core::config::{ErrorPage, Protocol};
+use evenkeel_core::config::ErrorPage;
 use evenkeel_core::fault::{Fault, Phase};
 use evenkeel_core::message::own::write_own;
 use evenkeel_core::message::request::Body;
@@ -47,12 +47,12 @@ pub(crate) async fn redirect(
 pub(crate) async fn answer_fault(
     client: &mut Client,
     desk: &mut Desk,
-    local: &Local,
+    (local, listener): (&Local, usize),
     fault: Fault,
 ) -> Next {
     desk.reply.clear();
     let Some(status) = fault.verdict().status else { return Next::Close };
-    let page = client.seat.slot.index.get().and_then(|index| error_page(local, index, status));
+    let page = error_page(local, listener, status);
     let extra: &[(&str, &str)] = match status {
         503 => &[("Retry-After", RETRY_AFTER_SECONDS)],
         405 => &[("Allow", "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS")],
@@ -79,14 +79,12 @@ pub(crate) async fn answer_fault(
 }
 
 fn error_page(local: &Local, listener: usize, status: u16) -> Option<&ErrorPage> {
-    match &local.plan.snapshot.config().listeners[listener].protocol {
-        Protocol::Http(http) => http.error_pages.iter().find(|page| page.status == status),
-        Protocol::Tcp { .. } | Protocol::Tls(_) => None,
-    }
+    let http = local.plan.snapshot.config().listeners[listener].protocol.http()?;
+    http.error_pages.iter().find(|page| page.status == status)
 }
 
 /// Writes `reply` out; the watch's deadline holds.
-async fn flush(client: &mut Client, desk: &mut Desk) -> Result<(), Fault> {
+pub(crate) async fn flush(client: &mut Client, desk: &mut Desk) -> Result<(), Fault> {
     let mut written = 0;
     poll_fn(|cx| {
         while written < desk.reply.len() {
@@ -111,7 +109,7 @@ async fn flush(client: &mut Client, desk: &mut Desk) -> Result<(), Fault> {
 }
 
 /// Sends the FIN and reads on, without looking, until the client's comes or the time is over.
-async fn linger(client: &mut Client, scratch: &mut Buffer) {
+pub(crate) async fn linger(client: &mut Client, scratch: &mut Buffer) {
     client.watch.set_after(LINGER);
     let mut closed = false;
     poll_fn(|cx| {

@@ -1,28 +1,341 @@
-//! Stub until the driver lands.
+//! The judge: a thread that checks servers, hears from the workers how servers treat their traffic,
+//! and makes verdicts known. What follows from what is decided in [`evenkeel_core::health`].
+
+mod attempt;
+mod case;
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasher, RandomState};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
+use std::{io, mem};
 
 use evenkeel_core::fault::Fault;
+use evenkeel_core::health::{Change, CheckFailure, Outcome, Policy};
+use evenkeel_core::moment::Moment;
+use evenkeel_core::pool::Mode;
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinError, JoinSet};
 
+use self::attempt::attempt;
+use self::case::{Case, Due};
+use crate::clock;
 use crate::fleet::{LivePool, Server};
-use crate::worker::{Order, Shared};
+use crate::plan::Plan;
+use crate::worker::{Order, Phase, Shared};
 
+/// Checks under way at once, each with a file descriptor and a port. Against servers that hang,
+/// with a time-out of 1 s, as many are finished in a second.
+const MOST_CHECKS: usize = 64;
+/// Reports heard in one turn, before checks have theirs.
+const MOST_REPORTS: usize = 256;
+
+/// What a worker has met.
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) server: Arc<Server>,
     pub(crate) what: Traffic,
 }
+
+/// How a server has treated a request or a stream.
 #[derive(Debug)]
 pub(crate) enum Traffic {
     Failed(Fault),
     Succeeded,
 }
+
+/// The thread: judges until the end, and starts over should a defect end it early.
 pub(crate) fn run(
-    _shared: &Arc<Shared>,
-    _orders: watch::Receiver<Order>,
-    _inbox: mpsc::Receiver<Report>,
+    shared: &Arc<Shared>,
+    mut orders: watch::Receiver<Order>,
+    mut inbox: mpsc::Receiver<Report>,
 ) {
+    loop {
+        let judge = Judge::new(Arc::clone(shared));
+        match catch_unwind(AssertUnwindSafe(|| live(judge, &mut orders, &mut inbox))) {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => {
+                tracing::error!(%error, "servers cannot be checked: they keep the state they have");
+                return;
+            }
+            Err(_) => {
+                tracing::error!("the thread that checks servers ended by a defect; started anew");
+            }
+        }
+    }
 }
-pub(crate) fn publish(_shared: &Shared, pool: &LivePool) {
-    pool.publish();
+
+/// Puts the servers' state into effect in `pool`, and tells if other servers are used because of it.
+pub(crate) fn publish(shared: &Shared, pool: &LivePool) {
+    tell_mode(shared, pool, pool.publish());
 }
+
+fn tell_mode(shared: &Shared, pool: &LivePool, (before, mode): (Mode, Mode)) {
+    let message = match mode {
+        _ if mode == before => return,
+        Mode::Normal => "enough servers are up again: only those are used",
+        Mode::Backup => "no server is up: the backup servers are used",
+        Mode::Panic => "fewer than half of the servers are up: all are used, whatever their health",
+        Mode::Empty => "no server can be used: each is in drain or maint, or has weight 0",
+    };
+    shared.tell("pool-mode", pool.name.to_string(), message.into());
+}
+
+fn live(
+    judge: Judge,
+    orders: &mut watch::Receiver<Order>,
+    inbox: &mut mpsc::Receiver<Report>,
+) -> io::Result<()> {
+    clock::refresh();
+    let runtime = Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build_local(LocalOptions::default())?;
+    runtime.block_on(judge.obey(orders, inbox));
+    Ok(())
+}
+
+/// A server by its place in memory, which its case holds.
+type Key = *const Server;
+
+/// A check that is over. Holds the server, so that no other can take its place in memory meanwhile.
+type Checked = (Arc<Server>, Outcome);
+
+/// Everything under judgement.
+#[derive(Debug)]
+struct Judge {
+    shared: Arc<Shared>,
+    cases: HashMap<Key, Case>,
+    /// What is to be done when; a case whose check is under way is not in it.
+    agenda: BTreeSet<(Moment, Key)>,
+    checks: JoinSet<Checked>,
+    /// Pools whose servers have changed in this turn.
+    stale: Vec<Arc<LivePool>>,
+    /// What there is to tell of this turn: kind of event, subject, message.
+    news: Vec<(&'static str, String, String)>,
+    chance: Chance,
+}
+
+/// What ends a wait.
+enum Wake {
+    Ordered,
+    Reported,
+    Checked(Result<Checked, JoinError>),
+    Due,
+}
+
+impl Judge {
+    fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            cases: HashMap::new(),
+            agenda: BTreeSet::new(),
+            checks: JoinSet::new(),
+            stale: Vec::new(),
+            news: Vec::new(),
+            chance: Chance::new(),
+        }
+    }
+
+    /// Judges by the plan last ordered until the node ends.
+    async fn obey(
+        mut self,
+        orders: &mut watch::Receiver<Order>,
+        inbox: &mut mpsc::Receiver<Report>,
+    ) {
+        let mut reports = Vec::with_capacity(MOST_REPORTS);
+        // The order that is there already has not been seen by this judge.
+        orders.mark_changed();
+        loop {
+            let due = self.start_due(clock::now());
+            self.make_known();
+            let wake = tokio::select! {
+                order = orders.changed() => match order {
+                    Ok(()) => Wake::Ordered,
+                    // The engine is gone.
+                    Err(_) => return,
+                },
+                // Never closed: what is shared holds a sender.
+                _ = inbox.recv_many(&mut reports, MOST_REPORTS) => Wake::Reported,
+                Some(checked) = self.checks.join_next() => Wake::Checked(checked),
+                () = until(due) => Wake::Due,
+            };
+            let now = clock::refresh();
+            match wake {
+                Wake::Ordered => {
+                    let order = orders.borrow_and_update().clone();
+                    if order.phase == Phase::Ending {
+                        return;
+                    }
+                    self.follow(&order.plan, now);
+                }
+                Wake::Reported => {
+                    for report in reports.drain(..) {
+                        self.hear(&report, now);
+                    }
+                }
+                Wake::Checked(checked) => self.conclude(checked, now),
+                Wake::Due => {}
+            }
+        }
+    }
+
+    /// Servers that stay keep their verdicts; those that are gone are forgotten.
+    fn follow(&mut self, plan: &Plan, now: Moment) {
+        let mut before = mem::take(&mut self.cases);
+        self.agenda.clear();
+        for pool in &plan.pools {
+            let config = &pool.config;
+            let policy = Policy { check: config.check.clone(), outlier: config.outlier.clone() };
+            let policy = Arc::new(policy);
+            for server in &pool.servers {
+                let key = Arc::as_ptr(server);
+                let (case, change) = match before.remove(&key) {
+                    Some(mut known) => {
+                        let change = known.move_to(Arc::clone(pool), &policy, now);
+                        (known, change)
+                    }
+                    None => (self.open_case(server, pool, &policy, now), None),
+                };
+                self.cases.insert(key, case);
+                self.settle(key, change);
+            }
+            // Whatever has changed since the plan was drawn up has not reached this pool.
+            self.stale.push(Arc::clone(pool));
+        }
+    }
+
+    fn open_case(
+        &mut self,
+        server: &Arc<Server>,
+        pool: &Arc<LivePool>,
+        policy: &Arc<Policy>,
+        now: Moment,
+    ) -> Case {
+        let chance = self.chance.draw();
+        Case::new(Arc::clone(server), Arc::clone(pool), Arc::clone(policy), chance, now)
+    }
+
+    fn hear(&mut self, report: &Report, now: Moment) {
+        let key = Arc::as_ptr(&report.server);
+        let Some(case) = self.cases.get_mut(&key) else { return };
+        // Its operator knows better, and may be the reason.
+        if case.in_maintenance() {
+            return;
+        }
+        let change = match report.what {
+            Traffic::Failed(fault) => case.health.traffic_failed(fault, now),
+            Traffic::Succeeded => {
+                case.health.traffic_succeeded();
+                None
+            }
+        };
+        self.settle(key, change);
+    }
+
+    /// Starts the checks that are due, as many as may be under way at once. Returns when to come
+    /// again; with all under way, the end of one comes first.
+    fn start_due(&mut self, now: Moment) -> Option<Moment> {
+        while self.checks.len() < MOST_CHECKS {
+            let &(due, key) = self.agenda.first()?;
+            if due > now {
+                return Some(due);
+            }
+            self.visit(key, now);
+        }
+        None
+    }
+
+    fn visit(&mut self, key: Key, now: Moment) {
+        let Some(case) = self.cases.get_mut(&key) else { return };
+        let change = match case.visit(now) {
+            Due::Check => {
+                let (server, policy) = (Arc::clone(&case.server), Arc::clone(&case.policy));
+                self.checks.spawn_local(async move {
+                    let outcome = attempt(server.address, policy.check.as_ref()).await;
+                    (server, outcome)
+                });
+                None
+            }
+            Due::Nothing(change) => change,
+        };
+        self.settle(key, change);
+    }
+
+    fn conclude(&mut self, checked: Result<Checked, JoinError>, now: Moment) {
+        let (server, outcome) = match checked {
+            Ok(checked) => checked,
+            // No check is ever aborted, so it has panicked: a defect, and the judge starts anew.
+            Err(error) => resume_unwind(error.into_panic()),
+        };
+        let key = Arc::as_ptr(&server);
+        let chance = self.chance.draw();
+        let Some(case) = self.cases.get_mut(&key) else { return };
+        if outcome != Outcome::Failed(CheckFailure::Exhausted) {
+            server.count_check(outcome == Outcome::Passed);
+        }
+        let change = case.conclude(outcome, chance, now);
+        self.settle(key, change);
+    }
+
+    /// After anything that has happened to a case: what is shown of it, and when it is next due.
+    fn settle(&mut self, key: Key, change: Option<Change>) {
+        let Some(case) = self.cases.get_mut(&key) else { return };
+        case.show(change.is_some());
+        if let Some(Change { usable, reason }) = change {
+            let (kind, word) = if usable { ("server-up", "up") } else { ("server-down", "down") };
+            self.news.push((kind, case.subject(), format!("{word}: {reason}")));
+            if !self.stale.iter().any(|pool| Arc::ptr_eq(pool, &case.pool)) {
+                self.stale.push(Arc::clone(&case.pool));
+            }
+        }
+        if let Some(due) = case.due {
+            self.agenda.remove(&(due, key));
+        }
+        case.due = case.next_due();
+        if let Some(due) = case.due {
+            self.agenda.insert((due, key));
+        }
+    }
+
+    /// Puts the verdicts of this turn into effect, then tells of them: who hears of one finds it so.
+    fn make_known(&mut self) {
+        let pools = mem::take(&mut self.stale);
+        let modes: Vec<_> = pools.iter().map(|pool| pool.publish()).collect();
+        for (kind, subject, message) in self.news.drain(..) {
+            self.shared.tell(kind, subject, message);
+        }
+        for (pool, modes) in pools.iter().zip(modes) {
+            tell_mode(&self.shared, pool, modes);
+        }
+    }
+}
+
+async fn until(due: Option<Moment>) {
+    match due {
+        Some(due) => tokio::time::sleep(due.since(clock::now())).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Numbers that need not be good, only different: xorshift.
+#[derive(Debug)]
+struct Chance(u64);
+
+impl Chance {
+    fn new() -> Self {
+        // Zero would stay zero.
+        Self(RandomState::new().hash_one(0_u8) | 1)
+    }
+
+    fn draw(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests;

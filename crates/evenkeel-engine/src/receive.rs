@@ -1,10 +1,9 @@
 //! From a client's bytes to a request that knows where it goes, with its new head in the outbox.
 
 use std::future::poll_fn;
-use std::rc::Rc;
 use std::task::Poll;
 
-use evenkeel_core::config::{Action, HeaderEdits, Http, HttpLimits, PoolId, Protocol, Route};
+use evenkeel_core::config::{Action, HeaderEdits, Http, HttpLimits, PoolId, Route};
 use evenkeel_core::fault::{Fault, Phase};
 use evenkeel_core::message::forward::{self, Outgoing, kept_request_id, write_request};
 use evenkeel_core::message::request::{self, Body, RequestHead, Space, Upgrade};
@@ -64,23 +63,23 @@ pub(crate) enum Offered {
 pub(crate) async fn receive(
     client: &mut Client,
     desk: &mut Desk,
-    local: &Rc<Local>,
+    local: &Local,
+    index: usize,
 ) -> Result<Option<Request>, Fault> {
     desk.record.begin(clock::now());
-    let Some(index) = client.seat.slot.index.get() else { return Ok(None) };
     let listener = &local.plan.snapshot.config().listeners[index];
-    let Protocol::Http(http) = &listener.protocol else { return Ok(None) };
+    let Some(http) = listener.protocol.http() else { return Ok(None) };
     client.watch.set_after(listener.timeouts.header);
     let most = http.limits.head_bytes as usize;
     let mut fresh = 0;
     loop {
-        if worth_parsing(desk, fresh, &http.limits) {
-            if let Some(request) = parse(client, desk, local, index, http)? {
-                client.requests += 1;
-                client.seat.slot.counts.tally(client.worker().index).requests.add(1);
-                desk.record.received(&request);
-                return Ok(Some(request));
-            }
+        if worth_parsing(desk, fresh, &http.limits)
+            && let Some(request) = parse(client, desk, local, index, http)?
+        {
+            client.requests += 1;
+            client.seat.slot.counts.tally(client.worker().index).requests.add(1);
+            desk.record.received(&request);
+            return Ok(Some(request));
         }
         desk.inbox.make_room(most);
         let begun = !desk.inbox.is_empty();
@@ -138,7 +137,7 @@ fn parse(
     if http.methods.as_ref().is_some_and(|methods| !methods.contains(head.method)) {
         return Err(Fault::MethodClosed);
     }
-    let peer = client.peer.ip().to_canonical();
+    let peer = client.seat.peer.ip().to_canonical();
     let trusted = http.trusted_proxies.iter().any(|network| network.contains(peer));
     let kept_id = kept_request_id(&head, trusted);
     let own_id = client.worker().request_id();
@@ -205,7 +204,8 @@ fn summary(
         idempotent: head.is_idempotent(),
         keep_alive: head.keep_alive
             && client.requests + 1 < http.limits.requests
-            && !client.worker().draining(),
+            && !client.worker().draining()
+            && !client.seat.slot.is_removed(),
         upgrade: match head.upgrade {
             Upgrade::None => Offered::Nothing,
             Upgrade::WebSocket => {

@@ -10,6 +10,7 @@ use evenkeel_core::message::header::Name;
 use evenkeel_core::message::request::RequestHead;
 use evenkeel_core::moment::Moment;
 
+use crate::accept::Seat;
 use crate::clock;
 use crate::connect::LocalServer;
 use crate::count::class;
@@ -160,8 +161,8 @@ impl Record {
         let since = |later: Option<Moment>, earlier: Option<Moment>| Some(later?.since(earlier?));
         let server = self.server.as_ref().map(|server| &server.server);
         let line = Line {
-            client: self.address.unwrap_or_else(|| client.peer.ip().to_canonical()),
-            client_port: client.peer.port(),
+            client: self.address.unwrap_or_else(|| client.seat.peer.ip().to_canonical()),
+            client_port: client.seat.peer.port(),
             started: clock::wall().checked_sub(active).unwrap_or_else(clock::wall),
             listener: &client.seat.slot.name,
             route: route.unwrap_or_default(),
@@ -184,6 +185,66 @@ impl Record {
             retries: self.tries.saturating_sub(1),
         };
         client.worker().log.borrow_mut().write(log, &line);
+    }
+}
+
+/// A tcp or tls stream that is over, or that never reached a server.
+#[derive(Debug)]
+pub(crate) struct Stream<'a> {
+    pub(crate) began: Moment,
+    /// When the first server was tried, and when one was reached.
+    pub(crate) trying: Moment,
+    pub(crate) connected: Option<Moment>,
+    pub(crate) server: Option<&'a LocalServer>,
+    pub(crate) tries: usize,
+    pub(crate) from_client: u64,
+    pub(crate) from_server: u64,
+    pub(crate) fault: Option<Fault>,
+}
+
+impl Stream<'_> {
+    /// Counts it and, if a log is kept, writes its line.
+    pub(crate) fn finish(&self, seat: &Seat) {
+        let worker = &seat.worker;
+        let active = clock::now().since(self.began);
+        let tally = seat.slot.counts.tally(worker.index);
+        tally.bytes_received.add(self.from_client);
+        tally.bytes_sent.add(self.from_server);
+        tally.durations[bucket(active)].add(1);
+        tally.duration_micros.add(u64::try_from(active.as_micros()).unwrap_or(u64::MAX));
+        if let Some(server) = self.server {
+            let tally = server.tally(worker);
+            tally.requests.add(1);
+            tally.retries.add(self.tries.saturating_sub(1) as u64);
+            tally.bytes_sent.add(self.from_client);
+            tally.bytes_received.add(self.from_server);
+        }
+        if let Some(fault) = self.fault {
+            seat.slot.counts.refuse(fault.label());
+        }
+        let local = worker.local();
+        let Some(log) = &local.plan.log else { return };
+        let line = Line {
+            client: seat.peer.ip().to_canonical(),
+            client_port: seat.peer.port(),
+            started: clock::wall().checked_sub(active).unwrap_or_else(clock::wall),
+            listener: &seat.slot.name,
+            route: "",
+            pool: self.server.map_or("", |local| &local.server.pool),
+            server: self.server.map_or("", |local| &local.server.name),
+            said: &Said::default(),
+            version: "",
+            status: None,
+            bytes: self.from_server,
+            request: self.trying.since(self.began),
+            wait: Some(Duration::ZERO),
+            connect: self.connected.map(|connected| connected.since(self.trying)),
+            response: None,
+            active,
+            code: self.fault.map_or("--", |fault| fault.verdict().code),
+            retries: u8::try_from(self.tries.saturating_sub(1)).unwrap_or(u8::MAX),
+        };
+        worker.log.borrow_mut().write(log, &line);
     }
 }
 

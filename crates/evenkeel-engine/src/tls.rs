@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 
 use crate::accept::Seat;
 use crate::buffer::Buffer;
+use crate::clock;
 use crate::timers::Watch;
 use crate::tunnel;
 use crate::worker::Local;
@@ -17,13 +18,15 @@ use crate::worker::Local;
 pub(crate) async fn serve(seat: Seat, mut stream: TcpStream) {
     let worker = &seat.worker;
     let watch = poll_fn(|cx| Poll::Ready(worker.timers.watch(cx.waker().clone()))).await;
-    let local = worker.local();
-    let Some(index) = seat.slot.index.get() else { return };
+    let began = clock::now();
+    let (local, index) = seat.slot.place(worker);
     watch.set_after(local.plan.snapshot.config().listeners[index].timeouts.header);
     let routed = hello(&seat, &local, index, &watch, &mut stream).await;
     drop(local);
     match routed {
-        Ok((pool, first)) => tunnel::relay(&seat, stream, &watch, pool, Some(first)).await,
+        Ok((pool, first)) => {
+            tunnel::relay(&seat, stream, &watch, pool, (began, Some(first))).await;
+        }
         Err(label) => seat.slot.counts.refuse(label),
     }
 }

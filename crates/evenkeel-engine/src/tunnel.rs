@@ -9,6 +9,7 @@ use std::{io, mem};
 
 use evenkeel_core::config::PoolId;
 use evenkeel_core::fault::{Fault, Phase};
+use evenkeel_core::moment::Moment;
 use evenkeel_core::pick::Tried;
 use evenkeel_core::retry::{self, Attempt};
 use evenkeel_sys::{Pipe, Spliced, reset_on_close};
@@ -17,8 +18,10 @@ use tokio::net::TcpStream;
 
 use crate::accept::Seat;
 use crate::buffer::{BUFFER_BYTES, Buffer};
+use crate::clock;
 use crate::connect::{Upstream, connect};
-use crate::exchange::{Errand, Next};
+use crate::exchange::Errand;
+use crate::record::Stream;
 use crate::timers::Watch;
 use crate::worker::{LocalPool, Worker};
 
@@ -68,46 +71,59 @@ enum Broken {
 /// Serves a client of a tcp listener.
 pub(crate) async fn serve(seat: Seat, stream: TcpStream, pool: PoolId) {
     let watch = poll_fn(|cx| Poll::Ready(seat.worker.timers.watch(cx.waker().clone()))).await;
-    relay(&seat, stream, &watch, pool, None).await;
+    relay(&seat, stream, &watch, pool, (clock::now(), None)).await;
 }
 
-/// Connects a client to a server of `pool` and passes bytes until both are done. `first` is what
-/// the client has said already.
+/// Connects a client to a server of `pool` and passes bytes until both are done. The client came at
+/// `began` and has said `first` already.
 pub(crate) async fn relay(
     seat: &Seat,
     mut client: TcpStream,
     watch: &Watch,
     pool: PoolId,
-    first: Option<Buffer>,
+    (began, first): (Moment, Option<Buffer>),
 ) {
     let worker = &seat.worker;
+    let trying = clock::now();
+    let mut tried = Tried::new();
     let reached = {
-        let local = worker.local();
-        let Some(index) = seat.slot.index.get() else { return };
+        let (local, index) = seat.slot.place(worker);
         let client_fin = local.plan.snapshot.config().listeners[index].timeouts.fin;
         let pool = &local.pools[usize::from(pool.0)];
         let timeouts = &pool.live.config.timeouts;
         let patience = Patience { idle: timeouts.tunnel, client_fin, server_fin: timeouts.fin };
-        reach(worker, pool, watch).await.map(|upstream| (upstream, patience))
+        reach(worker, pool, watch, &mut tried).await.map(|upstream| (upstream, patience))
         // Streams outlive reloads: nothing of this plan is held while one runs.
+    };
+    let stream = Stream {
+        began,
+        trying,
+        connected: None,
+        server: None,
+        tries: tried.len(),
+        from_client: 0,
+        from_server: 0,
+        fault: None,
     };
     let (mut upstream, patience) = match reached {
         Ok(reached) => reached,
         Err(fault) => {
-            seat.slot.counts.refuse(fault.label());
             // Nothing may look like an answer.
             let _ = reset_on_close(&client);
+            Stream { fault: Some(fault), ..stream }.finish(seat);
             return;
         }
     };
-    upstream.local.tally(worker).requests.add(1);
+    let connected = Some(clock::now());
     let server = &mut upstream.link.stream;
     let passed = run(worker, watch, (&mut client, first), (server, None), patience).await;
-    passed.count(seat, &upstream);
+    let Passed { from_client, from_server, fault } = passed;
+    let server = Some(&*upstream.local);
+    Stream { connected, server, from_client, from_server, fault, ..stream }.finish(seat);
 }
 
 /// Goes on after a 101 that was passed on: neither side speaks HTTP any more.
-pub(crate) async fn upgraded(errand: Errand<'_>, upstream: &mut Upstream) -> Next {
+pub(crate) async fn upgraded(errand: Errand<'_>, upstream: &mut Upstream) {
     let Errand { client, desk, pool, .. } = errand;
     let timeouts = &pool.live.config.timeouts;
     let patience =
@@ -119,18 +135,21 @@ pub(crate) async fn upgraded(errand: Errand<'_>, upstream: &mut Upstream) -> Nex
         ((&mut client.stream, Some(from_client)), (&mut upstream.link.stream, Some(from_server)));
     let passed = run(&worker, &client.watch, ends.0, ends.1, patience).await;
     desk.record.sent(passed.from_server, passed.from_client);
-    Next::Close
 }
 
 /// A new connection to a server of the pool: to another one if the first cannot be reached.
-async fn reach(worker: &Worker, pool: &LocalPool, watch: &Watch) -> Result<Upstream, Fault> {
+async fn reach(
+    worker: &Worker,
+    pool: &LocalPool,
+    watch: &Watch,
+    tried: &mut Tried,
+) -> Result<Upstream, Fault> {
     let config = &pool.live.config;
     let turn = pool.live.take_turn();
-    let mut tried = Tried::new();
     let mut last = Fault::NoServer;
     loop {
         let load = |index: usize| pool.servers[index].server.in_flight();
-        let Some(index) = pool.roster().pick(turn, load, &tried) else { return Err(last) };
+        let Some(index) = pool.roster().pick(turn, load, tried) else { return Err(last) };
         tried.insert(index);
         let local = &pool.servers[index];
         let fault = match connect(worker, local, watch, config.timeouts.connect, false).await {
@@ -152,7 +171,6 @@ async fn reach(worker: &Worker, pool: &LocalPool, watch: &Watch) -> Result<Upstr
         if tried.len() == Tried::MOST || !retry::again(&config.retry, fault, attempt) {
             return Err(fault);
         }
-        local.tally(worker).retries.add(1);
         last = fault;
     }
 }
@@ -203,21 +221,6 @@ async fn run(
     up.release(worker);
     down.release(worker);
     Passed { from_client, from_server, fault }
-}
-
-impl Passed {
-    fn count(&self, seat: &Seat, upstream: &Upstream) {
-        let worker = &seat.worker;
-        let tally = seat.slot.counts.tally(worker.index);
-        tally.bytes_received.add(self.from_client);
-        tally.bytes_sent.add(self.from_server);
-        let tally = upstream.local.tally(worker);
-        tally.bytes_sent.add(self.from_client);
-        tally.bytes_received.add(self.from_server);
-        if let Some(fault) = self.fault {
-            seat.slot.counts.refuse(fault.label());
-        }
-    }
 }
 
 impl Patience {

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use evenkeel_core::fault::{Fault, Phase};
 use evenkeel_core::message::chunked::{self, Decoder, Step};
@@ -11,7 +12,9 @@ use evenkeel_sys::{Pipe, Spliced};
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 
+use crate::clock;
 use crate::exchange::{Client, Desk};
+use crate::pace::Pace;
 use crate::receive::Request;
 use crate::tunnel::{self, SPLICE_FROM};
 
@@ -37,6 +40,7 @@ pub(crate) struct Upload {
     pub(crate) waits_for_client: bool,
     /// Bytes moved since the last look: a reason to extend the deadline.
     pub(crate) moved: bool,
+    pace: Pace,
     /// The server takes no more: only its answer is of interest.
     failed: bool,
 }
@@ -67,6 +71,7 @@ impl Upload {
             pipe: None,
             waits_for_client: false,
             moved: false,
+            pace: Pace::default(),
             failed: false,
         }
     }
@@ -91,6 +96,11 @@ impl Upload {
     pub(crate) fn rewind(&mut self) {
         self.sent = 0;
         self.failed = false;
+    }
+
+    /// How long the client may be waited for by what it has sent so far.
+    pub(crate) fn client_time(&mut self) -> Duration {
+        self.pace.wait(self.received, clock::now())
     }
 
     /// Body bytes received from the client.
@@ -126,7 +136,10 @@ impl Upload {
             self.waits_for_client = true;
             match ready!(desk.inbox.poll_fill(cx, &mut client.stream)) {
                 Ok(0) | Err(_) => return Poll::Ready(Err(Fault::ClientGone(Phase::Data))),
-                Ok(_) => self.moved = true,
+                Ok(_) => {
+                    self.moved = true;
+                    self.pace.resume(clock::now());
+                }
             }
         }
     }
@@ -139,17 +152,13 @@ impl Upload {
     ) -> Poll<()> {
         while self.sent < desk.outbox.len() {
             let unsent = &desk.outbox[self.sent..];
-            match ready!(Pin::new(&mut *server).poll_write(cx, unsent)) {
-                Ok(sent) => {
-                    self.sent += sent;
-                    self.moved = true;
-                }
+            let Ok(sent) = ready!(Pin::new(&mut *server).poll_write(cx, unsent)) else {
                 // The server may have answered before it closed.
-                Err(_) => {
-                    self.failed = true;
-                    return Poll::Ready(());
-                }
-            }
+                self.failed = true;
+                return Poll::Ready(());
+            };
+            self.sent += sent;
+            self.moved = true;
         }
         if !self.replayable {
             desk.outbox.clear();
@@ -230,13 +239,11 @@ impl Upload {
         };
         loop {
             if pipe.held() > 0 {
-                match ready!(tunnel::poll_drain(cx, pipe, server)) {
-                    Ok(_) => self.moved = true,
-                    Err(_) => {
-                        self.failed = true;
-                        return Poll::Ready(Ok(()));
-                    }
+                if ready!(tunnel::poll_drain(cx, pipe, server)).is_err() {
+                    self.failed = true;
+                    return Poll::Ready(Ok(()));
                 }
+                self.moved = true;
                 continue;
             }
             if *left == 0 {
@@ -252,6 +259,7 @@ impl Upload {
                 Ok(Spliced::Moved(moved)) => {
                     self.waits_for_client = false;
                     self.moved = true;
+                    self.pace.resume(clock::now());
                     self.received += moved as u64;
                     *left -= moved as u64;
                 }

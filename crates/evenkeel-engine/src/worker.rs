@@ -119,8 +119,10 @@ pub(crate) struct LocalPool {
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) name: Arc<str>,
-    /// Its place in the plan; `None` once it is removed.
-    pub(crate) index: Cell<Option<usize>>,
+    /// Its place in the plan.
+    index: Cell<usize>,
+    /// The last plan that had it, once it is removed: for those who had come by then.
+    last: RefCell<Option<Rc<Local>>>,
     pub(crate) counts: Arc<ListenerCounts>,
 }
 
@@ -259,11 +261,11 @@ impl Worker {
         let local = Rc::new(Local::new(Arc::clone(&order.plan), &before));
         self.local.replace(local);
         before.prune(&self.local());
-        self.follow_listeners(&order.plan);
+        self.follow_listeners(&order.plan, &before);
     }
 
     /// Listeners that stay are not touched; new ones start, removed ones serve who has come.
-    fn follow_listeners(self: &Rc<Self>, plan: &Plan) {
+    fn follow_listeners(self: &Rc<Self>, plan: &Plan, before: &Rc<Local>) {
         let old_slots = self.slots.take();
         let mut old = self.acceptors.take();
         let (mut slots, mut acceptors) = (Vec::new(), Vec::new());
@@ -273,13 +275,14 @@ impl Worker {
                 || {
                     Rc::new(Slot {
                         name: Arc::clone(&listener.name),
-                        index: Cell::new(None),
+                        index: Cell::new(index),
+                        last: RefCell::default(),
                         counts: Arc::clone(&listener.counts),
                     })
                 },
                 Rc::clone,
             );
-            slot.index.set(Some(index));
+            slot.index.set(index);
             for bound in &listener.bound {
                 let kept = old.iter().position(|acceptor| {
                     Arc::ptr_eq(&acceptor.bound, bound) && Rc::ptr_eq(&acceptor.slot, &slot)
@@ -293,7 +296,7 @@ impl Worker {
         }
         let gone = |slot: &&Rc<Slot>| slots.iter().all(|kept| !Rc::ptr_eq(kept, slot));
         for slot in old_slots.iter().filter(gone) {
-            slot.index.set(None);
+            slot.last.replace(Some(Rc::clone(before)));
         }
         for acceptor in old {
             acceptor.task.abort();
@@ -333,7 +336,7 @@ impl Worker {
         loop {
             let now = clock::refresh();
             let wait = self.timers.scan(now);
-            if scans % 16 == 0 {
+            if scans.is_multiple_of(16) {
                 for pool in &self.local().pools {
                     pool.servers.iter().for_each(|server| server.prune(now));
                 }
@@ -369,6 +372,20 @@ impl Local {
                 }
             }
         }
+    }
+}
+
+impl Slot {
+    /// The plan for a connection of this listener, and the listener's place in it.
+    pub(crate) fn place(&self, worker: &Worker) -> (Rc<Local>, usize) {
+        let last = self.last.borrow();
+        let local = last.as_ref().map_or_else(|| worker.local(), Rc::clone);
+        (local, self.index.get())
+    }
+
+    /// No snapshot has it any more: what still runs on it ends with its exchange.
+    pub(crate) fn is_removed(&self) -> bool {
+        self.last.borrow().is_some()
     }
 }
 

@@ -34,6 +34,7 @@ pub struct Start {
     environment: Vec<(String, String)>,
     wrapper: Vec<String>,
     stdout: Option<Stdio>,
+    files: Vec<(String, String)>,
     await_ready: bool,
 }
 
@@ -84,6 +85,7 @@ impl Start {
             environment: Vec::new(),
             wrapper: Vec::new(),
             stdout: None,
+            files: Vec::new(),
             await_ready: true,
         }
     }
@@ -99,6 +101,13 @@ impl Start {
     #[must_use]
     pub fn under(mut self, wrapper: &[&str]) -> Self {
         self.wrapper.extend(wrapper.iter().map(|&word| word.to_owned()));
+        self
+    }
+
+    /// With this file beside its configuration.
+    #[must_use]
+    pub fn file(mut self, name: &str, content: &str) -> Self {
+        self.files.push((name.to_owned(), content.to_owned()));
         self
     }
 
@@ -122,6 +131,9 @@ impl Start {
         let scratch = Scratch::new("node");
         let admin = free_address();
         let config = scratch.write("evenkeel.toml", with_admin(&self.config, admin));
+        for (name, content) in &self.files {
+            scratch.write(name, content);
+        }
         let program = binary();
         let mut command = match self.wrapper.split_first() {
             Some((wrapper, arguments)) => {

@@ -6,6 +6,7 @@
 //! - `trailer=1`: with `shape=chunked`, a trailer section;
 //! - `interim=2`: so many 103 answers first;
 //! - `status=404`: that status;
+//! - `upgrade=no`: a wish for a WebSocket, otherwise granted, is taken as an ordinary request;
 //! - `wait=50`: so many milliseconds before the answer.
 //!
 //! `/health` is answered well by everything that still accepts and answers at all.

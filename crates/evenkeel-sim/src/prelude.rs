@@ -9,6 +9,7 @@ pub use crate::load::{Load, Plan};
 pub use crate::origin::{Mode, Origin, Then, origin, origins, remote_origin, servers};
 pub use crate::process::{Signal, skip};
 pub use crate::skip_unless;
+pub use crate::stream::stream_origin;
 
 /// The value of an `Option`; where there is none the test says why and returns.
 #[macro_export]

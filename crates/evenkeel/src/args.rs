@@ -1,12 +1,16 @@
 //! What can be written on the command line.
 
+use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
-/// Load balancer that keeps a service up: TCP, TLS and HTTP over any number of servers.
+/// Load balancer that keeps a service up: TCP, TLS and HTTP over any number of servers
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true, disable_help_subcommand = true)]
+#[command(name = "evenkeel", version, disable_help_subcommand = true)]
+#[command(after_help = "Exit codes: 0 done; 1 refused, or faults were found; 2 usage.")]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) verb: Verb,
@@ -14,16 +18,210 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    Run(Run),
+    Serve(Serve),
     Check(Check),
+    Status(Status),
+    Server(Server),
+    Reload(Reload),
+    Completions(Completions),
+    Man(Man),
+}
+
+/// Start a node from a configuration file
+///
+/// Stays in the foreground. SIGHUP reads the file again, SIGTERM and SIGINT finish what runs and
+/// stop, a second one stops at once. What happens is told on stderr.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Run {
+    /// The configuration file
+    #[arg(short, long, value_name = "FILE", default_value = "evenkeel.toml")]
+    pub(crate) config: PathBuf,
+    #[command(flatten)]
+    pub(crate) node: NodeFlags,
+}
+
+/// Start a node without a file: one listener, one pool
+///
+/// Checks the servers with a TCP connection every two seconds. Without --admin-bind, the admin
+/// address is 127.0.0.1:7070, or a free port when that one is taken.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: evenkeel serve --listen 8080 --to 10.0.0.1:80,10.0.0.2:80")]
+pub(crate) struct Serve {
+    /// Where to listen: a port, or an address with a port
+    #[arg(long, value_name = "[ADDRESS:]PORT")]
+    pub(crate) listen: String,
+    /// The servers, with commas between them
+    #[arg(long, value_name = "HOST:PORT,…", value_delimiter = ',', required = true)]
+    pub(crate) to: Vec<String>,
+    /// What is spoken
+    #[arg(long, value_enum, default_value_t = Mode::Http)]
+    pub(crate) mode: Mode,
+    #[command(flatten)]
+    pub(crate) node: NodeFlags,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// HTTP/1.1, request by request
+    Http,
+    /// Bytes, connection by connection
+    Tcp,
+    /// TLS, passed through unopened
+    Tls,
+}
+
+/// Flags that stand above the file.
+#[derive(Debug, clap::Args)]
+pub(crate) struct NodeFlags {
+    /// Where the admin API listens, instead of what the file says
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) admin_bind: Option<SocketAddr>,
+    /// How many engine threads, instead of one for each core
+    #[arg(long, value_name = "N")]
+    pub(crate) workers: Option<usize>,
+    /// How events are written to stderr
+    #[arg(long, value_enum, default_value_t = LogFormat::Human)]
+    pub(crate) log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// A line to read
+    Human,
+    /// A JSON object in each line
+    Json,
 }
 
 /// Find every fault of a configuration file
 ///
 /// Prints each fault with its place, the text underlined, and what to write instead. Exits with 0
-/// when the file is valid, with 1 when it is not.
+/// when the file is valid and with 1 when it is not. Host names are looked up; nothing is started.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Check {
     /// The configuration file
     #[arg(short, long, value_name = "FILE", default_value = "evenkeel.toml")]
     pub(crate) config: PathBuf,
+    /// Print the findings as JSON on stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Show listeners, pools and servers, with state, reason and since when
+#[derive(Debug, clap::Args)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Print the document of the API
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Take a server out of use, or put it back
+#[derive(Debug, clap::Args)]
+pub(crate) struct Server {
+    /// What to do with it
+    #[arg(value_enum)]
+    pub(crate) state: State,
+    /// Which one, as `evenkeel status` shows it
+    #[arg(value_name = "POOL/SERVER", value_parser = pool_and_server)]
+    pub(crate) server: (String, String),
+    /// Why, for those who look at the status
+    #[arg(long, default_value = "")]
+    pub(crate) reason: String,
+    /// Who
+    #[arg(long, env = "USER", default_value = "", hide_env = true)]
+    pub(crate) author: String,
+    /// Wait until it is so: nothing under way any more, or in use again
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Give up waiting after this many seconds
+    #[arg(long, value_name = "SECONDS", default_value = "60", requires = "wait")]
+    pub(crate) limit: NonZeroU64,
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Print the document of the API
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum State {
+    /// Takes requests as its health allows
+    Ready,
+    /// Takes no new requests; running ones finish; checks go on
+    Drain,
+    /// Takes nothing; checks stop
+    Maint,
+}
+
+/// Have a node read its configuration file again
+///
+/// On a fault everything stays as it was, and the fault is printed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Reload {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Print the document of the API
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Print a completion script for a shell
+#[derive(Debug, clap::Args)]
+pub(crate) struct Completions {
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
+}
+
+/// Print the manual page, of the program or of one verb
+#[derive(Debug, clap::Args)]
+pub(crate) struct Man {
+    pub(crate) verb: Option<String>,
+}
+
+/// Which node to talk to.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Target {
+    /// Where the node's admin API is
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "EVENKEEL_ADMIN",
+        default_value = evenkeel_api::DEFAULT_URL
+    )]
+    pub(crate) admin: String,
+    /// The node's token, when it asks for one
+    #[arg(long, value_name = "TOKEN", env = "EVENKEEL_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+}
+
+fn pool_and_server(written: &str) -> Result<(String, String), String> {
+    match written.split_once('/') {
+        Some((pool, server)) if !pool.is_empty() && !server.is_empty() => {
+            Ok((pool.to_owned(), server.to_owned()))
+        }
+        _ => Err("write POOL/SERVER, such as app/10.0.0.1:80".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn servers_are_named_with_their_pool() {
+        let app = ("app".to_owned(), "10.0.0.1:80".to_owned());
+        assert_eq!(pool_and_server("app/10.0.0.1:80"), Ok(app));
+        for bad in ["", "app", "app/", "/a"] {
+            pool_and_server(bad).expect_err(bad);
+        }
+    }
 }

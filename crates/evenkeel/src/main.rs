@@ -3,6 +3,9 @@
 
 mod args;
 mod cli;
+mod clock;
+mod run;
+mod serve;
 
 use std::process::ExitCode;
 
@@ -19,13 +22,17 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let Args { verb } = Args::parse();
     let done = match verb {
-        Verb::Check(check) => cli::check::check(&check),
+        Verb::Run(args) => run::run(args),
+        Verb::Serve(args) => serve::serve(args),
+        Verb::Check(args) => cli::check::check(&args),
+        Verb::Status(args) => cli::status::status(&args),
+        Verb::Server(args) => cli::server::server(&args),
+        Verb::Reload(args) => cli::reload::reload(&args),
+        Verb::Completions(args) => cli::document::completions(&args),
+        Verb::Man(args) => cli::document::man(&args),
     };
-    match done {
-        Ok(code) => code,
-        Err(error) => {
-            out::complain(&format!("evenkeel: {error:#}"));
-            ExitCode::FAILURE
-        }
-    }
+    done.unwrap_or_else(|error| {
+        out::complain(&format!("evenkeel: {error:#}"));
+        ExitCode::FAILURE
+    })
 }

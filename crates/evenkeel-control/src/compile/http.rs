@@ -84,7 +84,7 @@ fn all_routes(reader: &mut Reader<'_>, bench: Bench<'_>, pools: &Directory) -> V
         let twin = placed.iter().find(|(_, other)| same_match(other, &route));
         if let Some((first, _)) = twin {
             let reason = "an earlier route matches the same requests: this one is never taken";
-            bench.findings.add(Finding::fault(place, reason).also(*first, "taken instead"));
+            bench.notes.add(Finding::fault(place, reason).also(*first, "taken instead"));
         }
         one.finish();
         placed.push((place, route));

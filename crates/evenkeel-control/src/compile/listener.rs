@@ -61,14 +61,14 @@ pub(super) fn listeners(
             reader.fault(entry.key_place, wrong(format!("at most {MOST_LISTENERS} listeners")));
             break;
         }
-        let name = note(bench.findings, entry.key_place, word::name(&entry.key));
+        let name = note(bench.notes, entry.key_place, word::name(&entry.key));
         let name = name.unwrap_or_else(|| entry.key.as_str().into());
         listeners.extend(listener(name, reader, bench, pools, &mut taken));
     }
     if root.entries().iter().all(|entry| entry.key != "listener") {
         let help = "add one: `[listener.web]` with `bind`, `protocol` and `pool`";
         let reason = "there is no listener: this node would serve nobody";
-        bench.findings.add(Finding::warning(root.place, reason).help(help));
+        bench.notes.add(Finding::warning(root.place, reason).help(help));
     }
     listeners
 }
@@ -131,7 +131,7 @@ fn bind(
         if let Some((owner, first)) = taken.insert(*address, me) {
             let finding = Finding::fault(*place, format!("{address} is taken by {owner}"));
             let finding = finding.help("every listener needs an address of its own");
-            bench.findings.add(match first {
+            bench.notes.add(match first {
                 Some(first) => finding.also(first, "first here"),
                 None => finding,
             });

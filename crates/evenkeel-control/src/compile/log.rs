@@ -110,7 +110,7 @@ mod tests {
         ];
         assert_eq!(pieces, expected);
         for bad in ["{a", "a}", "a} {b}", "{a} b}"] {
-            assert!(placeholders(bad).is_err(), "{bad}");
+            placeholders(bad).expect_err(bad);
         }
     }
 

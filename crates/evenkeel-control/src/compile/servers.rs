@@ -25,7 +25,7 @@ pub(super) fn servers(pool: &mut Reader<'_>, bench: Bench<'_>) -> Vec<Server> {
     };
     if listed.is_empty() {
         let reason = format!("`{}` has no servers: it can answer nothing", pool.path);
-        bench.findings.add(Finding::warning(pool.place, reason));
+        bench.notes.add(Finding::warning(pool.place, reason));
     }
     if let Some((place, _)) = listed.get(MOST_SERVERS) {
         pool.fault(*place, wrong(format!("at most {MOST_SERVERS} servers in a pool")));
@@ -40,11 +40,11 @@ pub(super) fn servers(pool: &mut Reader<'_>, bench: Bench<'_>) -> Vec<Server> {
         if let Some(first) = same_address {
             let reason = format!("{} is in this pool already", server.address);
             let finding = Finding::fault(place, reason).also(first, "first here");
-            bench.findings.add(finding.help("for more of the traffic, give it a `weight`"));
+            bench.notes.add(finding.help("for more of the traffic, give it a `weight`"));
         } else if let Some(first) = same_name {
             let reason = format!("two servers named `{}`", server.name);
             let finding = Finding::fault(place, reason).also(first, "first here");
-            bench.findings.add(finding.help("give one of them another `name`"));
+            bench.notes.add(finding.help("give one of them another `name`"));
         }
         servers.push(server);
     }
@@ -67,7 +67,7 @@ fn one(value: &Value, path: &str, bench: Bench<'_>) -> Result<Option<Server>, Wr
 }
 
 fn from_table(table: &Table, place: Place, path: &str, bench: Bench<'_>) -> Option<Server> {
-    let mut reader = Reader::new(table, place, path, bench.findings);
+    let mut reader = Reader::new(table, place, path, bench.notes);
     let address = reader.need("address", "such as `address = \"10.0.0.21:8000\"`", |value| {
         word::host_port(value).map(|address| (value.place, address))
     });
@@ -77,7 +77,7 @@ fn from_table(table: &Table, place: Place, path: &str, bench: Bench<'_>) -> Opti
     reader.later(&["zone", "max_connections"]);
     reader.finish();
     let (place, address) = address?;
-    let resolved = note(bench.findings, place, resolve(&address, bench.surroundings))?;
+    let resolved = note(bench.notes, place, resolve(&address, bench.surroundings))?;
     let name = name.unwrap_or_else(|| address.written.into());
     Some(Server { name, address: resolved, weight, backup })
 }

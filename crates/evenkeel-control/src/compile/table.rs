@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::document::{Entry, Kind, Table, Value};
-use crate::finding::{Finding, Findings, Place};
+use crate::finding::{Finding, Notes, Place};
 use crate::nearest::nearest;
 
 /// Why a value is refused, and what to write instead.
@@ -35,11 +35,11 @@ impl Wrong {
 
 /// Notes `wrong` at `place`; `None`, so that reading goes on without the value.
 pub(super) fn note<T>(
-    findings: &Findings,
+    notes: &Notes,
     place: Place,
     result: Result<T, Wrong>,
 ) -> Option<T> {
-    result.map_err(|wrong| findings.add(wrong.at(place))).ok()
+    result.map_err(|wrong| notes.add(wrong.at(place))).ok()
 }
 
 /// A table being read.
@@ -50,7 +50,7 @@ pub(super) struct Reader<'a> {
     pub(super) place: Place,
     /// `pool.app`, for messages.
     pub(super) path: Rc<str>,
-    findings: &'a Findings,
+    notes: &'a Notes,
     /// Keys that may be written here.
     known: Vec<&'static str>,
     /// Keys that were refused with a reason of their own.
@@ -62,9 +62,9 @@ impl<'a> Reader<'a> {
         table: &'a Table,
         place: Place,
         path: impl Into<Rc<str>>,
-        findings: &'a Findings,
+        notes: &'a Notes,
     ) -> Self {
-        Self { table, place, path: path.into(), findings, known: Vec::new(), refused: Vec::new() }
+        Self { table, place, path: path.into(), notes, known: Vec::new(), refused: Vec::new() }
     }
 
     /// The value of `key`, which counts as known from now on.
@@ -80,7 +80,7 @@ impl<'a> Reader<'a> {
         parse: impl FnOnce(&'a Value) -> Result<T, Wrong>,
     ) -> Option<T> {
         let entry = self.entry(key)?;
-        note(self.findings, entry.value.place, parse(&entry.value))
+        note(self.notes, entry.value.place, parse(&entry.value))
     }
 
     /// As [`Reader::read`]; its absence is a fault.
@@ -92,7 +92,7 @@ impl<'a> Reader<'a> {
     ) -> Option<T> {
         if self.table.get(key).is_none() {
             let reason = format!("`{key}` is missing in `{}`", self.path);
-            self.findings.add(Finding::fault(self.place, reason).help(help).missing());
+            self.notes.add(Finding::fault(self.place, reason).help(help).missing());
         }
         self.read(key, parse)
     }
@@ -109,49 +109,49 @@ impl<'a> Reader<'a> {
                 .help(format!("put it in brackets: `{key} = [ … ]`"))),
         })?;
         let parsed = items.iter().filter_map(|item| {
-            note(self.findings, item.place, parse(item)).map(|parsed| (item.place, parsed))
+            note(self.notes, item.place, parse(item)).map(|parsed| (item.place, parsed))
         });
         Some(parsed.collect())
     }
 
     /// The table at `key`, to be read in turn.
-    pub(super) fn table(&mut self, key: &'static str) -> Option<Reader<'a>> {
+    pub(super) fn table(&mut self, key: &'static str) -> Option<Self> {
         let entry = self.entry(key)?;
         self.inner(entry)
     }
 
     /// A table in a list, to be read in turn.
-    pub(super) fn item(&self, value: &'a Value, key: &str) -> Option<Reader<'a>> {
+    pub(super) fn item(&self, value: &'a Value, key: &str) -> Option<Self> {
         let path = format!("{}.{key}", self.path);
         match &value.kind {
-            Kind::Table(table) => Some(Self::new(table, value.place, path, self.findings)),
+            Kind::Table(table) => Some(Self::new(table, value.place, path, self.notes)),
             other => {
                 let reason = format!("`{path}` must be a table, found {}", other.name());
-                self.findings.add(Finding::fault(value.place, reason));
+                self.notes.add(Finding::fault(value.place, reason));
                 None
             }
         }
     }
 
     /// `entry`, which must be a table, to be read in turn.
-    pub(super) fn inner(&self, entry: &'a Entry) -> Option<Reader<'a>> {
+    pub(super) fn inner(&self, entry: &'a Entry) -> Option<Self> {
         let path = if self.path.is_empty() {
             entry.key.clone()
         } else {
             format!("{}.{}", self.path, entry.key)
         };
         match &entry.value.kind {
-            Kind::Table(table) => Some(Self::new(table, entry.key_place, path, self.findings)),
+            Kind::Table(table) => Some(Self::new(table, entry.key_place, path, self.notes)),
             other => {
                 let reason = format!("`{path}` must be a table, found {}", other.name());
-                self.findings.add(Finding::fault(entry.value.place, reason));
+                self.notes.add(Finding::fault(entry.value.place, reason));
                 None
             }
         }
     }
 
     /// The tables named under `key`: `[listener.a]`, `[listener.b]`.
-    pub(super) fn named(&mut self, key: &'static str) -> Vec<(&'a Entry, Reader<'a>)> {
+    pub(super) fn named(&mut self, key: &'static str) -> Vec<(&'a Entry, Self)> {
         let Some(outer) = self.table(key) else { return Vec::new() };
         let entries = outer.table.entries.iter();
         entries.filter_map(|entry| Some((entry, outer.inner(entry)?))).collect()
@@ -163,7 +163,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn fault(&self, place: Place, wrong: Wrong) {
-        self.findings.add(wrong.at(place));
+        self.notes.add(wrong.at(place));
     }
 
     /// Refuses keys that a later version will know, rather than ignoring them.
@@ -173,7 +173,7 @@ impl<'a> Reader<'a> {
             if let Some(entry) = self.table.get(key) {
                 let reason = format!("`{key}` is not in this version yet");
                 let help = format!("remove `{key}`: nothing here would obey it");
-                self.findings.add(Finding::fault(entry.key_place, reason).help(help));
+                self.notes.add(Finding::fault(entry.key_place, reason).help(help));
             }
         }
     }
@@ -184,7 +184,7 @@ impl<'a> Reader<'a> {
             self.refused.push(key);
             if let Some(entry) = self.table.get(key) {
                 let reason = format!("`{key}` {why}");
-                self.findings.add(Finding::fault(entry.key_place, reason));
+                self.notes.add(Finding::fault(entry.key_place, reason));
             }
         }
     }
@@ -199,18 +199,17 @@ impl<'a> Reader<'a> {
                 if self.path.is_empty() { String::new() } else { format!(" in `{}`", self.path) };
             let reason = format!("unknown key `{}`{within}", entry.key);
             let finding = Finding::fault(entry.key_place, reason);
-            self.findings.add(finding.help(self.known_keys(&entry.key)));
+            self.notes.add(finding.help(self.known_keys(&entry.key)));
         }
     }
 
     fn known_keys(&self, key: &str) -> String {
-        match nearest(key, self.known.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => {
-                let mut known = self.known.clone();
-                known.sort_unstable();
-                format!("known here: {}", known.join(", "))
-            }
+        if let Some(near) = nearest(key, self.known.iter().copied()) {
+            return format!("did you mean `{near}`?");
         }
+        let mut known = self.known.clone();
+        known.sort_unstable();
+        known.dedup();
+        format!("known here: {}", known.join(", "))
     }
 }

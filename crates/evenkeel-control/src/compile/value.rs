@@ -87,7 +87,7 @@ pub(super) fn size_within(
 
 fn shown_size(bytes: u64) -> String {
     let units = [("TiB", 1_u64 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-    let unit = units.into_iter().find(|(_, unit)| bytes >= *unit && bytes % unit == 0);
+    let unit = units.into_iter().find(|(_, unit)| bytes >= *unit && bytes.is_multiple_of(*unit));
     unit.map_or_else(|| format!("{bytes} B"), |(name, unit)| format!("{} {name}", bytes / unit))
 }
 
@@ -198,9 +198,9 @@ mod tests {
             assert_eq!(duration(&words(text)), Ok(Duration::from_millis(millis)), "{text}");
         }
         for text in ["", "s", "2", "2x", "-1s", "1.5s", "0s", "31d", "99999999999999999999s"] {
-            assert!(duration(&words(text)).is_err(), "{text}");
+            duration(&words(text)).expect_err(text);
         }
-        assert!(duration(&value(Kind::Integer(2))).is_err());
+        duration(&value(Kind::Integer(2))).expect_err("a number has no unit");
     }
 
     #[test]
@@ -210,14 +210,14 @@ mod tests {
         }
         let help = size(&words("64kib")).expect_err("a unit has one spelling").help;
         assert_eq!(help.as_deref(), Some("did you mean \"64KiB\"?"));
-        assert!(size_within(1..=65_536)(&words("1MiB")).is_err());
+        size_within(1..=65_536)(&words("1MiB")).expect_err("above the range");
     }
 
     #[test]
     fn shares() {
         assert_eq!(percent(0..=50)(&words("10%")), Ok(10));
         for text in ["10", "51%", "%", "-1%"] {
-            assert!(percent(0..=50)(&words(text)).is_err(), "{text}");
+            percent(0..=50)(&words(text)).expect_err(text);
         }
     }
 
@@ -225,7 +225,7 @@ mod tests {
     fn numbers_stay_in_range() {
         assert_eq!(integer(1..=100_u8)(&value(Kind::Integer(100))), Ok(100));
         for number in [0, 101, 256, -1] {
-            assert!(integer(1..=100_u8)(&value(Kind::Integer(number))).is_err(), "{number}");
+            integer(1..=100_u8)(&value(Kind::Integer(number))).expect_err("out of range");
         }
     }
 }

@@ -48,7 +48,7 @@ fn meaning(bytes: &[u8]) -> Result<String, NotTls> {
 }
 
 fn large() -> Vec<u8> {
-    let key_share = extension(51, &[9; 30_000]);
+    let key_share = extension(51, &vec![9; 30_000]);
     message(&[extension(0x1a1a, &[]), key_share, sni(b"Shop.example"), alpn(&[b"h2", b"http/1.1"])])
 }
 

@@ -47,7 +47,7 @@ ClientTimeout(Answer)   -    Client  Never         Info   cH
 ClientTimeout(Data)     -    Client  Never         Info   cD
 NoRoute                 404  Node    Never         Debug  PR
 NoServer                503  Server  Never         Error  SC
-ConnectRefused          502  Server  Always        Warn   SC
+ConnectRefused          503  Server  Always        Warn   SC
 ConnectTimeout          504  Server  Always        Warn   sC
 Exhausted               503  Node    Always        Error  RC
 ServerReset             502  Server  IfIdempotent  Warn   SH

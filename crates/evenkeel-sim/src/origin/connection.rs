@@ -23,7 +23,9 @@ pub(super) fn serve(stream: TcpStream, number: u64, shared: &Shared) {
     let mut reader = Reader::new(stream);
     // A broken connection is the other side's affair: the test looks there.
     while let Ok(head) = reader.head() {
-        if head.lists("upgrade", "websocket") && shared.state().mode == Mode::Ok {
+        let upgrades =
+            head.lists("upgrade", "websocket") && !head.first_line.contains("upgrade=no");
+        if upgrades && shared.state().mode == Mode::Ok {
             note(shared, number, &head, &Received::default());
             websocket(reader, &head);
             return;
@@ -70,6 +72,10 @@ fn exchange(
     match mode {
         Mode::Raw(bytes, then) => {
             send(stream, &bytes)?;
+            if then == Then::Reset {
+                reset(stream);
+                return Err(Broken::Reset);
+            }
             return Ok(then == Then::Keep);
         }
         Mode::ResetBeforeAnswer => {

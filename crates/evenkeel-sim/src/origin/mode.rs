@@ -39,6 +39,8 @@ pub enum Then {
     /// The next request.
     Keep,
     Close,
+    /// A close that is a RST.
+    Reset,
 }
 
 impl Mode {

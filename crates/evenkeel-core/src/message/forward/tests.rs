@@ -277,130 +277,86 @@ fn edits_are_applied_to_what_leaves() {
     assert_eq!(setting.fields("X-Secret: s\r\nX-From: me\r\nx-more: 0\r\n"), wanted);
 }
 
+/// The head that leaves for one that came.
+fn answered(sent: &str, asked: Asked, answer: &AnswerOut<'_>) -> String {
+    let sent = format!("HTTP/1.{sent}\r\n");
+    let mut space = Space::new();
+    let head = response::parse(sent.as_bytes(), &mut space, asked).unwrap().unwrap();
+    let mut out = Vec::new();
+    write_answer(&mut out, &head, answer);
+    String::from_utf8(out).unwrap()
+}
+
+static NO_EDITS: HeaderEdits = HeaderEdits { remove: vec![], set: vec![], add: vec![] };
+const GET: Asked = Asked { head: false, upgrade: false };
+
+fn to(client: Version, keep_alive: bool, body: AnswerBody) -> AnswerOut<'static> {
+    AnswerOut { body, keep_alive, client, via: None, edits: &NO_EDITS }
+}
+
 #[test]
-fn answers() {
-    const CLOSED: Version = Version::Http10;
-    let length = AnswerBody::Length(5);
-    for (sent, asked, body, keep_alive, client, wanted) in [
-        (
-            "200 OK\r\nX: y\r\nContent-Length: 5\r\n",
-            "GET",
-            length,
-            true,
-            Version::Http11,
-            "200 OK\r\nX: y\r\nContent-Length: 5\r\n",
-        ),
-        (
-            "200 OK\r\ncontent-length: 5\r\n",
-            "GET",
-            length,
-            false,
-            Version::Http11,
-            "200 OK\r\nContent-Length: 5\r\nConnection: close\r\n",
-        ),
-        (
-            "200 OK\r\nContent-Length: 5\r\n",
-            "GET",
-            length,
-            true,
-            CLOSED,
-            "200 OK\r\nContent-Length: 5\r\nConnection: keep-alive\r\n",
-        ),
-        (
-            "200 OK\r\n",
-            "GET",
-            AnswerBody::Chunked,
-            true,
-            Version::Http11,
-            "200 OK\r\nTransfer-Encoding: chunked\r\n",
-        ),
-        (
-            "200 OK\r\n",
-            "GET",
-            AnswerBody::UntilClose,
-            true,
-            CLOSED,
-            "200 OK\r\nConnection: close\r\n",
-        ),
-        (
-            "200 OK\r\nContent-Length: 5\r\n",
-            "HEAD",
-            AnswerBody::None,
-            true,
-            Version::Http11,
-            "200 OK\r\nContent-Length: 5\r\n",
-        ),
-        (
-            "304 x\r\nContent-Length: 5\r\nETag: e\r\n",
-            "GET",
-            AnswerBody::None,
-            true,
-            Version::Http11,
-            "304 x\r\nETag: e\r\nContent-Length: 5\r\n",
-        ),
-        (
-            "204\r\nContent-Length: 5\r\n",
-            "GET",
-            AnswerBody::None,
-            true,
-            Version::Http11,
-            "204 \r\n",
-        ),
-        (
-            "103 Early Hints\r\nLink: l\r\nConnection: close\r\n",
-            "GET",
-            AnswerBody::None,
-            false,
-            Version::Http11,
-            "103 Early Hints\r\nLink: l\r\n",
-        ),
-        (
-            "101 S\r\nUpgrade: websocket\r\nConnection: upgrade, x-hop\r\nX-Hop: 1\r\n",
-            "UPGRADE",
-            AnswerBody::None,
-            false,
-            Version::Http11,
-            "101 S\r\nConnection: upgrade\r\nUpgrade: websocket\r\n",
-        ),
-        (
-            "200 OK\r\nKeep-Alive: 5\r\nProxy-Connection: x\r\nUpgrade: h2\r\nConnection: x-foo\r\nX-Foo: 1\r\nA_b: c\r\nContent-Length: 5\r\n",
-            "GET",
-            length,
-            true,
-            Version::Http11,
-            "200 OK\r\nA_b: c\r\nContent-Length: 5\r\n",
-        ),
+fn answers_are_framed_for_their_client() {
+    use AnswerBody::{Chunked, Length, UntilClose};
+    let (old, new) = (Version::Http10, Version::Http11);
+    for (fields, answer, wanted) in [
+        ("X: y\r\n", to(new, true, Length(5)), "X: y\r\nContent-Length: 5\r\n"),
+        ("", to(new, false, Length(5)), "Content-Length: 5\r\nConnection: close\r\n"),
+        ("", to(old, true, Length(5)), "Content-Length: 5\r\nConnection: keep-alive\r\n"),
+        ("Trailer: X\r\n", to(new, true, Length(5)), "Content-Length: 5\r\n"),
+        ("Trailer: X\r\n", to(new, true, Chunked), "Trailer: X\r\nTransfer-Encoding: chunked\r\n"),
+        ("", to(old, true, UntilClose), "Connection: close\r\n"),
     ] {
-        let sent = format!("HTTP/1.1 {sent}\r\n");
-        let asked = Asked { head: asked == "HEAD", upgrade: asked == "UPGRADE" };
-        let mut space = Space::new();
-        let head = response::parse(sent.as_bytes(), &mut space, asked).unwrap().unwrap();
-        let edits = HeaderEdits::default();
-        let mut out = Vec::new();
-        write_answer(
-            &mut out,
-            &head,
-            &AnswerOut { body, keep_alive, client, via: None, edits: &edits },
-        );
-        assert_eq!(String::from_utf8(out).unwrap(), format!("HTTP/1.1 {wanted}\r\n"));
+        let sent = format!("1 200 OK\r\ncontent-length: 05\r\n{fields}");
+        assert_eq!(answered(&sent, GET, &answer), format!("HTTP/1.1 200 OK\r\n{wanted}\r\n"));
     }
 }
 
 #[test]
+fn answers_without_a_body_keep_what_they_say_of_it() {
+    const HEAD: Asked = Asked { head: true, upgrade: false };
+    const UPGRADE: Asked = Asked { head: false, upgrade: true };
+    let answer = to(Version::Http11, true, AnswerBody::None);
+    for (asked, sent, wanted) in [
+        (HEAD, "200 OK\r\nContent-Length: 5\r\n", "200 OK\r\nContent-Length: 5\r\n"),
+        (
+            GET,
+            "304 x\r\nContent-Length: 5\r\nETag: e\r\n",
+            "304 x\r\nETag: e\r\nContent-Length: 5\r\n",
+        ),
+        (GET, "204\r\nContent-Length: 5\r\n", "204 \r\n"),
+        (
+            GET,
+            "103 Early Hints\r\nLink: l\r\nConnection: close\r\n",
+            "103 Early Hints\r\nLink: l\r\n",
+        ),
+        (
+            UPGRADE,
+            "101 S\r\nUpgrade: websocket\r\nConnection: upgrade, x-hop\r\nX-Hop: 1\r\n",
+            "101 S\r\nConnection: upgrade\r\nUpgrade: websocket\r\n",
+        ),
+    ] {
+        let got = answered(&format!("1 {sent}"), asked, &answer);
+        assert_eq!(got, format!("HTTP/1.1 {wanted}\r\n"));
+    }
+}
+
+#[test]
+fn answers_lose_the_fields_of_one_hop() {
+    let sent = "1 200 OK\r\nKeep-Alive: 5\r\nProxy-Connection: x\r\nUpgrade: h2\r\nTE: x\r\n\
+                Connection: x-foo\r\nX-Foo: 1\r\nA_b: c\r\nTransfer-Encoding: chunked\r\n";
+    let answer = to(Version::Http11, true, AnswerBody::Chunked);
+    let wanted = "HTTP/1.1 200 OK\r\nA_b: c\r\nTransfer-Encoding: chunked\r\n\r\n";
+    assert_eq!(answered(sent, GET, &answer), wanted);
+}
+
+#[test]
 fn answers_carry_via_and_edits() {
-    let sent = b"HTTP/1.0 200 OK\r\nServer: s\r\nContent-Length: 0\r\n\r\n";
-    let mut space = Space::new();
-    let head = response::parse(sent, &mut space, Asked::default()).unwrap().unwrap();
     let edits = edits(&["server"], &[("x-a", "1")], &[]);
-    let mut out = Vec::new();
     let answer = AnswerOut {
-        body: head.body,
-        keep_alive: true,
-        client: Version::Http11,
         via: Some("lb"),
         edits: &edits,
+        ..to(Version::Http11, true, AnswerBody::Length(0))
     };
-    write_answer(&mut out, &head, &answer);
     let wanted = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nVia: 1.0 lb\r\nx-a: 1\r\n\r\n";
-    assert_eq!(String::from_utf8(out).unwrap(), wanted);
+    assert_eq!(answered("0 200 OK\r\nServer: s\r\nContent-Length: 0\r\n", GET, &answer), wanted);
 }

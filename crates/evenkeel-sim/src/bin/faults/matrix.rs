@@ -54,7 +54,7 @@ pub(crate) enum Allowed {
 /// of three servers, until that server is out of the rotation.
 const POSTS_UNDER_WAY: Allowed = Allowed::Some { kinds: &["502", "504"], most: 15 };
 /// Answers of a server that breaks within them, until it is out of the rotation.
-const CUT: Allowed = Allowed::Some { kinds: &["cut off"], most: 40 };
+const CUT: Allowed = Allowed::Some { kinds: &["cut off", "closed without an answer"], most: 40 };
 /// Answers of a server that cannot be understood, until it is out of the rotation.
 const BAD_ANSWERS: Allowed = Allowed::Some { kinds: &["502"], most: 40 };
 /// Nobody is there to answer.

@@ -1,0 +1,204 @@
+//! The admin server: the API, metrics and health of this node, on an address of its own.
+
+mod answer;
+mod config;
+mod events;
+mod guard;
+mod page;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use evenkeel_api as api;
+use evenkeel_engine::{AdminChange, AdminState, EngineStatus, PoolMode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use self::answer::{Json, Refusal};
+use crate::node::Node;
+use crate::{describe, metrics};
+
+/// People, probes and scrapers; more wait in the kernel's queue.
+const MOST_CONNECTIONS: usize = 256;
+
+/// A configuration fits, with room.
+const MOST_BODY_BYTES: usize = crate::compile::MOST_FILE_BYTES;
+
+/// A request head comes in one piece or from somebody who means no good.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A reload looks up names and opens listeners; nothing takes longer.
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// What refused connections wait for before the next is tried.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves `node` on `listener`; never returns.
+pub(crate) async fn serve(node: &Arc<Node>, listener: TcpListener) {
+    let router = router(Arc::clone(node));
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.len() >= MOST_CONNECTIONS {
+            connections.join_next().await;
+        }
+        while connections.try_join_next().is_some() {}
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!("admin server: cannot accept: {error}");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let service = TowerToHyperService::new(router.clone());
+        let connection = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .serve_connection(TokioIo::new(stream), service);
+        connections.spawn(async move {
+            // Whoever was at the other end knows best why it ended.
+            let _ = connection.await;
+        });
+    }
+}
+
+/// Every path of the admin address.
+pub(crate) fn router(node: Arc<Node>) -> Router {
+    let guarded = Router::new()
+        .route("/api/v1/status", get(status))
+        .route("/api/v1/pools", get(pools))
+        .route(
+            "/api/v1/pools/{pool}/servers/{server}",
+            get(server).put(change_server).patch(change_server),
+        )
+        .route("/api/v1/events", get(events::events))
+        .route("/api/v1/config", get(config::read).put(config::write))
+        .route("/api/v1/config/versions", get(config::versions))
+        .route("/api/v1/reload", post(config::reload))
+        .route("/api/v1/openapi.json", get(openapi))
+        .route("/metrics", get(metrics_text))
+        .route("/stub_status", get(stub_status))
+        .route("/", get(page::page))
+        .layer(middleware::from_fn_with_state(Arc::clone(&node), guard::token));
+    Router::new()
+        .route("/healthz", get(|| async { "alive\n" }))
+        .route("/readyz", get(readyz))
+        .merge(guarded)
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(not_this_way)
+        .layer(DefaultBodyLimit::max(MOST_BODY_BYTES))
+        .layer(middleware::from_fn(in_time))
+        .layer(middleware::from_fn_with_state(Arc::clone(&node), guard::origin))
+        .with_state(node)
+}
+
+/// Streams are not cut: their answer begins at once.
+async fn in_time(request: Request, next: Next) -> Result<Response, Refusal> {
+    let too_late = |_| Refusal::new(StatusCode::REQUEST_TIMEOUT, "the request took too long");
+    tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await.map_err(too_late)
+}
+
+async fn status(State(node): State<Arc<Node>>) -> Json<api::Status> {
+    Json(node.status())
+}
+
+async fn pools(State(node): State<Arc<Node>>) -> Json<Vec<api::Pool>> {
+    Json(node.engine_status().pools.iter().map(describe::pool).collect())
+}
+
+async fn server(
+    State(node): State<Arc<Node>>,
+    Path((pool, server)): Path<(String, String)>,
+) -> Result<Json<api::Server>, Refusal> {
+    find_server(&node, &pool, &server)
+}
+
+async fn change_server(
+    State(node): State<Arc<Node>>,
+    Path((pool, server)): Path<(String, String)>,
+    Json(change): Json<api::ServerChange>,
+) -> Result<Json<api::Server>, Refusal> {
+    let api::ServerChange { state, author, reason } = change;
+    let state = match state {
+        api::AdminState::Ready => AdminState::Ready,
+        api::AdminState::Drain => AdminState::Drain,
+        api::AdminState::Maint => AdminState::Maint,
+    };
+    let change = AdminChange { state, author: one_line(&author), reason: one_line(&reason) };
+    node.set_admin_state(&pool, &server, change);
+    find_server(&node, &pool, &server)
+}
+
+/// What people write ends up in logs and tables: one line of bounded length.
+fn one_line(text: &str) -> Arc<str> {
+    /// Enough for a sentence.
+    const MOST_CHARACTERS: usize = 200;
+    let visible = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    visible.take(MOST_CHARACTERS).collect::<String>().trim().into()
+}
+
+fn find_server(node: &Node, pool: &str, server: &str) -> Result<Json<api::Server>, Refusal> {
+    let status = node.engine_status();
+    let no_pool = || Refusal::not_found(format!("there is no pool `{pool}`"));
+    let pool = status.pools.iter().find(|it| &*it.name == pool).ok_or_else(no_pool)?;
+    let found = pool.servers.iter().find(|it| &*it.name == server);
+    let names = || pool.servers.iter().map(|it| &*it.name).collect::<Vec<_>>().join(", ");
+    found.map(|it| Json(describe::server(it))).ok_or_else(|| {
+        let detail = format!("pool `{}` has no server `{server}`; it has: {}", pool.name, names());
+        Refusal::not_found(detail)
+    })
+}
+
+async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], api::openapi()).into_response()
+}
+
+async fn metrics_text(State(node): State<Arc<Node>>) -> Response {
+    let kind = "text/plain; version=0.0.4; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], metrics::metrics(&node)).into_response()
+}
+
+async fn stub_status(State(node): State<Arc<Node>>) -> String {
+    metrics::stub_status(&node.engine_status())
+}
+
+async fn readyz(State(node): State<Arc<Node>>) -> (StatusCode, String) {
+    let reasons = not_ready(&node.engine_status());
+    if reasons.is_empty() {
+        (StatusCode::OK, "ready\n".to_owned())
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n")
+    }
+}
+
+/// Why traffic should not be sent here; empty when it should. That the listeners are bound and the
+/// configuration is applied needs no look: a node that runs has done both.
+fn not_ready(status: &EngineStatus) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if status.draining {
+        reasons.push("draining: no new connections are accepted".to_owned());
+    }
+    let empty = status.pools.iter().filter(|pool| pool.mode == PoolMode::Empty);
+    reasons.extend(empty.map(|pool| format!("pool {}: no server can be used", pool.name)));
+    reasons
+}
+
+async fn nothing_here(request: Request) -> Refusal {
+    Refusal::not_found(format!("there is no {}; see /", request.uri().path()))
+}
+
+async fn not_this_way(request: Request) -> Refusal {
+    let detail = format!("{} does not take {}", request.uri().path(), request.method());
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, detail)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,304 @@
+//! `/metrics`: what the node counts, in the text format of Prometheus (0.0.4).
+
+use std::fmt::{Display, Write as _};
+use std::time::SystemTime;
+
+use evenkeel_engine::{EngineStatus, Health, ListenerStatus, PoolMode, PoolStatus, ServerStatus};
+
+use crate::node::{Node, Tally};
+use crate::process::Figures;
+
+/// Labels of [`ListenerStatus::answers_total`] and [`ServerStatus::answers_total`].
+const CODES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"];
+
+/// What a metric is.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+/// The text being written.
+#[derive(Debug, Default)]
+struct Exposition {
+    text: String,
+}
+
+impl Exposition {
+    fn family(&mut self, name: &str, kind: Kind, help: &str) {
+        let kind = match kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        };
+        writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}").expect("strings grow");
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+        self.text.push_str(name);
+        for (index, (label, text)) in labels.iter().enumerate() {
+            let before = if index == 0 { '{' } else { ',' };
+            let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            write!(self.text, "{before}{label}=\"{text}\"").expect("strings grow");
+        }
+        let end = if labels.is_empty() { "" } else { "}" };
+        writeln!(self.text, "{end} {value}").expect("strings grow");
+    }
+
+    /// A family of one sample.
+    fn single(&mut self, name: &str, kind: Kind, help: &str, value: impl Display) {
+        self.family(name, kind, help);
+        self.sample(name, &[], value);
+    }
+}
+
+/// Everything, as it is now.
+pub(crate) fn metrics(node: &Node) -> String {
+    let mut text = Exposition::default();
+    let status = node.engine_status();
+    about_node(&mut text, node, &status);
+    about_config(&mut text, &node.tally(), node.version().applied);
+    about_process(&mut text, &Figures::now());
+    about_listeners(&mut text, &status.listeners);
+    about_pools(&mut text, &status.pools);
+    about_servers(&mut text, &status.pools);
+    text.text
+}
+
+fn about_node(text: &mut Exposition, node: &Node, status: &EngineStatus) {
+    let name = "evenkeel_build_info";
+    text.family(name, Kind::Gauge, "1, with the version of the program and the node's name.");
+    let labels = [("version", env!("CARGO_PKG_VERSION")), ("node", &node.settings().name)];
+    text.sample(name, &labels, 1);
+    for (name, kind, help, value) in [
+        ("evenkeel_workers", Kind::Gauge, "Engine threads.", as_u64(status.workers)),
+        ("evenkeel_draining", Kind::Gauge, "1 while the node stops.", status.draining.into()),
+        (
+            "evenkeel_connections",
+            Kind::Gauge,
+            "Client connections held now.",
+            status.connections.into(),
+        ),
+        (
+            "evenkeel_accept_pauses_total",
+            Kind::Counter,
+            "Times accepting paused because file descriptors ran out.",
+            status.accept_pauses_total,
+        ),
+        (
+            "evenkeel_panics_total",
+            Kind::Counter,
+            "Connections ended by a defect of this program.",
+            status.panics_total,
+        ),
+        (
+            "evenkeel_access_log_dropped_total",
+            Kind::Counter,
+            "Access log lines that could not be written.",
+            status.log_lines_dropped_total,
+        ),
+    ] {
+        text.single(name, kind, help, value);
+    }
+}
+
+fn about_config(text: &mut Exposition, tally: &Tally, applied: SystemTime) {
+    let name = "evenkeel_config_changes_total";
+    text.family(name, Kind::Counter, "Configurations by what became of them.");
+    text.sample(name, &[("result", "applied")], tally.applied_total);
+    text.sample(name, &[("result", "refused")], tally.refused_total);
+    let good = u8::from(tally.last_refusal.is_none());
+    let help = "1 when the last change of the configuration was applied, 0 when it was refused.";
+    text.single("evenkeel_config_last_change_success", Kind::Gauge, help, good);
+    let help = "When the configuration in force was applied, in seconds of the Unix epoch.";
+    text.single("evenkeel_config_applied_seconds", Kind::Gauge, help, epoch_seconds(applied));
+}
+
+fn about_process(text: &mut Exposition, figures: &Figures) {
+    let Figures { cpu_seconds, resident_bytes, open_fds, max_fds } = figures;
+    let help = "CPU time used, in seconds.";
+    text.single("evenkeel_process_cpu_seconds_total", Kind::Counter, help, cpu_seconds);
+    for (name, help, value) in [
+        ("evenkeel_process_resident_memory_bytes", "Memory in use.", resident_bytes),
+        ("evenkeel_process_open_fds", "File descriptors in use.", open_fds),
+        ("evenkeel_process_max_fds", "File descriptors there may be.", max_fds),
+    ] {
+        if let Some(value) = value {
+            text.single(name, Kind::Gauge, help, value);
+        }
+    }
+}
+
+/// A figure of a listener or a server, with its name and what it says.
+type Figure<T> = (&'static str, Kind, &'static str, fn(&T) -> u64);
+
+fn about_listeners(text: &mut Exposition, listeners: &[ListenerStatus]) {
+    let figures: [Figure<ListenerStatus>; 5] = [
+        ("evenkeel_listener_connections", Kind::Gauge, "Client connections held now.", |it| {
+            it.connections.into()
+        }),
+        (
+            "evenkeel_listener_connections_total",
+            Kind::Counter,
+            "Client connections accepted.",
+            |it| it.connections_total,
+        ),
+        ("evenkeel_listener_requests_total", Kind::Counter, "Requests received.", |it| {
+            it.requests_total
+        }),
+        (
+            "evenkeel_listener_received_bytes_total",
+            Kind::Counter,
+            "Bytes received from clients.",
+            |it| it.bytes_received_total,
+        ),
+        ("evenkeel_listener_sent_bytes_total", Kind::Counter, "Bytes sent to clients.", |it| {
+            it.bytes_sent_total
+        }),
+    ];
+    for (name, kind, help, value) in figures {
+        text.family(name, kind, help);
+        for listener in listeners {
+            text.sample(name, &[("listener", &listener.name)], value(listener));
+        }
+    }
+    let name = "evenkeel_listener_answers_total";
+    text.family(name, Kind::Counter, "Answers to clients by class of status.");
+    for listener in listeners {
+        for (code, value) in CODES.iter().zip(listener.answers_total) {
+            text.sample(name, &[("listener", &listener.name), ("code", code)], value);
+        }
+    }
+    let name = "evenkeel_listener_refusals_total";
+    text.family(name, Kind::Counter, "Requests and connections refused, by reason.");
+    for listener in listeners {
+        for (reason, value) in &listener.refusals_total {
+            text.sample(name, &[("listener", &listener.name), ("reason", reason)], value);
+        }
+    }
+    durations(text, listeners);
+}
+
+fn durations(text: &mut Exposition, listeners: &[ListenerStatus]) {
+    let name = "evenkeel_listener_request_duration_seconds";
+    text.family(name, Kind::Histogram, "From the first byte of a request to the last of its answer.");
+    let bucket = format!("{name}_bucket");
+    for listener in listeners {
+        let label = ("listener", &*listener.name);
+        let mut count = 0;
+        for (index, in_bucket) in listener.durations.iter().enumerate() {
+            count += in_bucket;
+            let bound = EngineStatus::DURATION_BOUNDS.get(index);
+            let bound = bound.map_or_else(|| "+Inf".to_owned(), ToString::to_string);
+            text.sample(&bucket, &[label, ("le", &bound)], count);
+        }
+        text.sample(&format!("{name}_sum"), &[label], listener.duration_seconds_sum);
+        text.sample(&format!("{name}_count"), &[label], count);
+    }
+}
+
+fn about_pools(text: &mut Exposition, pools: &[PoolStatus]) {
+    let name = "evenkeel_pool_mode";
+    text.family(name, Kind::Gauge, "1 for the mode a pool is in: which of its servers are used.");
+    let modes = [
+        ("normal", PoolMode::Normal),
+        ("backup", PoolMode::Backup),
+        ("panic", PoolMode::Panic),
+        ("empty", PoolMode::Empty),
+    ];
+    for pool in pools {
+        for (word, mode) in modes {
+            let value = u8::from(pool.mode == mode);
+            text.sample(name, &[("pool", &pool.name), ("mode", word)], value);
+        }
+    }
+}
+
+fn about_servers(text: &mut Exposition, pools: &[PoolStatus]) {
+    let counter = Kind::Counter;
+    let figures: [Figure<ServerStatus>; 15] = [
+        ("evenkeel_server_up", Kind::Gauge, "1 when the server is judged up.", |it| {
+            (it.verdict.health == Health::Up).into()
+        }),
+        ("evenkeel_server_in_use", Kind::Gauge, "1 when it takes new requests.", |it| {
+            it.in_use.into()
+        }),
+        ("evenkeel_server_weight", Kind::Gauge, "Its weight.", |it| it.weight.into()),
+        ("evenkeel_server_in_flight", Kind::Gauge, "Requests or streams under way.", |it| {
+            it.in_flight.into()
+        }),
+        ("evenkeel_server_idle_connections", Kind::Gauge, "Connections kept for reuse.", |it| {
+            it.idle_connections.into()
+        }),
+        ("evenkeel_server_connections_total", counter, "Connections made.", |it| {
+            it.connections_total
+        }),
+        ("evenkeel_server_connect_failures_total", counter, "Connections not made.", |it| {
+            it.connect_failures_total
+        }),
+        ("evenkeel_server_requests_total", counter, "Requests sent.", |it| it.requests_total),
+        ("evenkeel_server_retries_total", counter, "Requests given to another server.", |it| {
+            it.retries_total
+        }),
+        ("evenkeel_server_failures_total", counter, "Exchanges it failed.", |it| {
+            it.failures_total
+        }),
+        ("evenkeel_server_sent_bytes_total", counter, "Bytes sent to it.", |it| {
+            it.bytes_sent_total
+        }),
+        ("evenkeel_server_received_bytes_total", counter, "Bytes received from it.", |it| {
+            it.bytes_received_total
+        }),
+        ("evenkeel_server_checks_total", counter, "Checks made.", |it| it.checks_total),
+        ("evenkeel_server_check_failures_total", counter, "Checks failed.", |it| {
+            it.check_failures_total
+        }),
+        (
+            "evenkeel_server_state_since_seconds",
+            Kind::Gauge,
+            "When its health last changed, in seconds of the Unix epoch.",
+            |it| epoch_seconds(it.verdict.since),
+        ),
+    ];
+    let servers = || pools.iter().flat_map(|pool| pool.servers.iter().map(move |it| (pool, it)));
+    for (name, kind, help, value) in figures {
+        text.family(name, kind, help);
+        for (pool, server) in servers() {
+            text.sample(name, &[("pool", &pool.name), ("server", &server.name)], value(server));
+        }
+    }
+    let name = "evenkeel_server_answers_total";
+    text.family(name, counter, "Answers from servers by class of status.");
+    for (pool, server) in servers() {
+        for (code, value) in CODES.iter().zip(server.answers_total) {
+            let labels = [("pool", &*pool.name), ("server", &server.name), ("code", code)];
+            text.sample(name, &labels, value);
+        }
+    }
+}
+
+fn epoch_seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+fn as_u64(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+/// `/stub_status`: the nine figures existing exporters read, trailing spaces and all.
+pub(crate) fn stub_status(status: &EngineStatus) -> String {
+    let sum = |of: fn(&ListenerStatus) -> u64| status.listeners.iter().map(of).sum::<u64>();
+    let accepted = sum(|listener| listener.connections_total);
+    let requests = sum(|listener| listener.requests_total);
+    let active = u64::from(status.connections);
+    let servers = status.pools.iter().flat_map(|pool| &pool.servers);
+    let writing: u64 = servers.map(|server| u64::from(server.in_flight)).sum();
+    let waiting = active.saturating_sub(writing);
+    format!(
+        "Active connections: {active} \n\
+         server accepts handled requests\n \
+         {accepted} {accepted} {requests} \n\
+         Reading: 0 Writing: {writing} Waiting: {waiting} \n"
+    )
+}

@@ -1,0 +1,44 @@
+//! What this process uses, and what it may use.
+
+use std::fs;
+use std::io;
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::time::{ClockId, clock_gettime};
+
+/// What the process uses now. What the system does not say is left out.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Figures {
+    pub(crate) cpu_seconds: f64,
+    pub(crate) resident_bytes: Option<u64>,
+    pub(crate) open_fds: Option<u64>,
+    pub(crate) max_fds: Option<u64>,
+}
+
+impl Figures {
+    pub(crate) fn now() -> Self {
+        let cpu = clock_gettime(ClockId::ProcessCPUTime);
+        let cpu = std::time::Duration::try_from(cpu).unwrap_or_default();
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = resident.and_then(|rest| rest.trim().strip_suffix("kB")?.trim().parse().ok());
+        let open_fds = fs::read_dir("/proc/self/fd").map(Iterator::count).ok();
+        Self {
+            cpu_seconds: cpu.as_secs_f64(),
+            resident_bytes: kib.map(|kib: u64| kib * 1024),
+            open_fds: open_fds.and_then(|count| u64::try_from(count).ok()),
+            max_fds: getrlimit(Resource::Nofile).current,
+        }
+    }
+}
+
+/// Raises the limit of file descriptors as far as it goes without rights, and says how far that
+/// is; `None` is no limit. Every connection needs two.
+pub fn raise_file_limit() -> io::Result<Option<u64>> {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        limit.current = limit.maximum;
+        setrlimit(Resource::Nofile, limit)?;
+    }
+    Ok(limit.current)
+}

@@ -1,0 +1,282 @@
+//! The driver over real sockets; what follows from what is tested in core.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use evenkeel_core::config::{
+    Balance, Check, ClientTimeouts, Config, InitialState, Listener, Outlier, Pool, PoolId,
+    Protocol, Retry, Server as ServerConfig, ServerTimeouts,
+};
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::broadcast::Receiver;
+use tokio::task::{JoinHandle, LocalSet, spawn_local};
+use tokio::time::timeout;
+
+use super::*;
+use crate::engine::{Engine, Options};
+use crate::status::{AdminChange, AdminState, Event, Health, PoolMode, ServerStatus};
+
+/// How long a state is waited for before the test fails.
+const PATIENCE: Duration = Duration::from_secs(20);
+const OFTEN: Duration = Duration::from_millis(10);
+
+fn run(test: impl Future<Output = ()>) {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    LocalSet::new().block_on(&runtime, test);
+}
+
+/// A server that accepts and lets go, or does not: its address stays its own either way.
+struct Origin {
+    address: SocketAddr,
+    _bound: TcpSocket,
+    task: Option<JoinHandle<()>>,
+}
+
+impl Origin {
+    fn dead() -> Self {
+        let bound = bound(SocketAddr::from(([127, 0, 0, 1], 0)));
+        Self { address: bound.local_addr().unwrap(), _bound: bound, task: None }
+    }
+
+    fn alive() -> Self {
+        let mut origin = Self::dead();
+        origin.revive();
+        origin
+    }
+
+    fn revive(&mut self) {
+        let listener = bound(self.address).listen(1_024).unwrap();
+        self.task = Some(spawn_local(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                drop(client);
+            }
+        }));
+    }
+
+    async fn kill(&mut self) {
+        let task = self.task.take().expect("it is alive");
+        task.abort();
+        // Once cancelled, it has closed its socket.
+        let _ = task.await;
+    }
+}
+
+fn bound(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseport(true).unwrap();
+    socket.bind(address).unwrap();
+    socket
+}
+
+fn config(servers: &[(&str, SocketAddr)], check: Option<Check>) -> Config {
+    let server = |&(name, address): &(&str, _)| ServerConfig {
+        name: name.into(),
+        address,
+        weight: 1,
+        backup: false,
+    };
+    let pool = Pool {
+        name: "web".into(),
+        balance: Balance::RoundRobin,
+        servers: servers.iter().map(server).collect(),
+        timeouts: ServerTimeouts::default(),
+        retry: Retry::default(),
+        check,
+        outlier: Outlier::default(),
+        idle_connections: 1,
+    };
+    Config { pools: vec![pool], ..Config::default() }
+}
+
+/// Hurried, but patient with a busy machine.
+fn often() -> Check {
+    let (interval, fast, down) = (OFTEN, OFTEN, OFTEN);
+    Check { interval, fast, down, timeout: PATIENCE, rise: 2, fall: 2, ..Check::default() }
+}
+
+/// A listener that passes streams to the pool.
+fn listener() -> Listener {
+    Listener {
+        name: "in".into(),
+        bind: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+        protocol: Protocol::Tcp { pool: PoolId(0) },
+        max_connections: 100,
+        timeouts: ClientTimeouts::default(),
+    }
+}
+
+async fn start(config: Config) -> (Engine, Receiver<Event>) {
+    let engine = Engine::start(&Options { workers: 1 }).unwrap();
+    let events = engine.events();
+    engine.apply(config).await.unwrap();
+    (engine, events)
+}
+
+/// The next event of this kind about `subject`, in words.
+async fn event(events: &mut Receiver<Event>, kind: &str, subject: &str) -> String {
+    let found = async {
+        loop {
+            let event = events.recv().await.expect("the engine runs");
+            if event.kind == kind && event.subject == subject {
+                return event.message;
+            }
+        }
+    };
+    timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("no {kind} of {subject}"))
+}
+
+fn server(engine: &Engine, name: &str) -> ServerStatus {
+    let servers = engine.status().pools.remove(0).servers;
+    servers.into_iter().find(|server| &*server.name == name).expect("there is one of this name")
+}
+
+/// Waits until `name` has been checked `more` times.
+async fn checks(engine: &Engine, name: &str, more: u64) {
+    let goal = server(engine, name).checks_total + more;
+    let reached = async {
+        while server(engine, name).checks_total < goal {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, reached).await.expect("checks go on");
+}
+
+fn set(engine: &Engine, name: &str, state: AdminState) {
+    let change = AdminChange { state, author: "test".into(), reason: "".into() };
+    assert!(engine.set_admin_state("web", name, change));
+}
+
+#[test]
+fn a_server_that_dies_goes_down_and_comes_back_and_every_step_has_its_reason() {
+    run(async {
+        let (mut a, mut b) = (Origin::alive(), Origin::alive());
+        let servers = [("a", a.address), ("b", b.address)];
+        let (engine, mut events) = start(config(&servers, Some(often()))).await;
+        checks(&engine, "a", 1).await;
+        checks(&engine, "b", 1).await;
+        assert_eq!(server(&engine, "a").verdict.health, Health::Up);
+
+        a.kill().await;
+        let said = event(&mut events, "server-down", "web/a").await;
+        assert_eq!(said, "down: 2 of 2 checks failed: connection refused");
+        let status = server(&engine, "a");
+        assert_eq!(status.verdict.health, Health::Down);
+        assert_eq!(&*status.verdict.reason, "2 of 2 checks failed: connection refused");
+        assert!(!status.in_use && status.check_failures_total >= 2);
+        assert!(server(&engine, "b").in_use);
+
+        b.kill().await;
+        let said = event(&mut events, "pool-mode", "web").await;
+        assert!(said.starts_with("fewer than half of the servers are up"), "{said}");
+        assert_eq!(engine.status().pools[0].mode, PoolMode::Panic);
+
+        a.revive();
+        let said = event(&mut events, "server-up", "web/a").await;
+        assert_eq!(said, "up: 2 of 2 checks passed");
+        let said = event(&mut events, "pool-mode", "web").await;
+        assert_eq!(said, "enough servers are up again: only those are used");
+        assert!(server(&engine, "a").in_use && !server(&engine, "b").in_use);
+        engine.drain(Duration::ZERO).await;
+    });
+}
+
+#[test]
+fn a_server_in_maintenance_is_left_alone_and_checked_at_once_when_it_is_back() {
+    run(async {
+        let (mut a, b) = (Origin::alive(), Origin::alive());
+        let servers = [("a", a.address), ("b", b.address)];
+        let (engine, mut events) = start(config(&servers, Some(often()))).await;
+        checks(&engine, "a", 1).await;
+
+        set(&engine, "a", AdminState::Maint);
+        a.kill().await;
+        // Time for what was under way to end, then for what should not happen.
+        checks(&engine, "b", 5).await;
+        let before = server(&engine, "a").checks_total;
+        checks(&engine, "b", 20).await;
+        assert_eq!(server(&engine, "a").checks_total, before, "checked in maintenance");
+
+        set(&engine, "a", AdminState::Ready);
+        event(&mut events, "server-down", "web/a").await;
+        engine.drain(Duration::ZERO).await;
+    });
+}
+
+#[test]
+fn verdicts_survive_a_reload_and_new_rules_are_followed() {
+    run(async {
+        let (a, b) = (Origin::dead(), Origin::alive());
+        let servers = [("a", a.address), ("b", b.address)];
+        let (engine, mut events) = start(config(&servers, Some(often()))).await;
+        event(&mut events, "server-down", "web/a").await;
+
+        let servers = [("b", b.address), ("a", a.address), ("c", b.address)];
+        // Only the old verdict can be the one that is seen.
+        let seldom = Check { down: Duration::from_hours(1), ..often() };
+        engine.apply(config(&servers, Some(seldom))).await.unwrap();
+        checks(&engine, "c", 1).await;
+        assert_eq!(server(&engine, "a").verdict.health, Health::Down);
+        assert!(!server(&engine, "a").in_use);
+
+        // Without a check it is held for a while, then gets another chance.
+        let ejection = Duration::from_millis(1);
+        let mut unchecked = config(&servers, None);
+        unchecked.pools[0].outlier = Outlier { ejection, ..Outlier::default() };
+        engine.apply(unchecked).await.unwrap();
+        let said = event(&mut events, "server-up", "web/a").await;
+        assert!(said.starts_with("up: another chance after"), "{said}");
+        engine.drain(Duration::ZERO).await;
+    });
+}
+
+#[test]
+fn a_server_that_fails_its_traffic_is_out_for_a_while() {
+    run(async {
+        let (a, b) = (Origin::dead(), Origin::alive());
+        let mut config = config(&[("a", a.address), ("b", b.address)], None);
+        let ejection = Duration::from_millis(50);
+        config.pools[0].outlier = Outlier { consecutive_failures: Some(2), ejection };
+        config.listeners = vec![listener()];
+        let (engine, mut events) = start(config).await;
+        let address = engine.status().listeners[0].addresses[0];
+        // Every other stream meets the dead server first.
+        for _ in 0..4 {
+            let mut client = TcpStream::connect(address).await.unwrap();
+            assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
+        }
+        let said = event(&mut events, "server-down", "web/a").await;
+        assert_eq!(said, "down: 2 requests in a row failed: connection refused; out for 50ms");
+        let said = event(&mut events, "server-up", "web/a").await;
+        assert!(said.starts_with("up: another chance after"), "{said}");
+        engine.drain(Duration::ZERO).await;
+    });
+}
+
+#[test]
+fn a_server_that_starts_down_is_used_after_its_first_check() {
+    run(async {
+        let a = Origin::alive();
+        let check = Check { initial: InitialState::Down, ..often() };
+        let (engine, mut events) = start(config(&[("a", a.address)], Some(check))).await;
+        let said = event(&mut events, "server-up", "web/a").await;
+        assert_eq!(said, "up: 1 of 1 checks passed");
+        assert!(server(&engine, "a").in_use);
+        engine.drain(Duration::ZERO).await;
+    });
+}
+
+#[test]
+fn more_servers_than_checks_at_once_are_all_checked() {
+    run(async {
+        let a = Origin::alive();
+        let names: Vec<_> = (0..3 * MOST_CHECKS).map(|number| format!("s{number}")).collect();
+        let servers: Vec<_> = names.iter().map(|name| (name.as_str(), a.address)).collect();
+        let (engine, _events) = start(config(&servers, Some(often()))).await;
+        for name in &names {
+            checks(&engine, name, 1).await;
+        }
+        engine.drain(Duration::ZERO).await;
+    });
+}

@@ -1,0 +1,152 @@
+//! `evenkeel status`
+
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Result;
+use evenkeel_api::{AdminState, Health, NodeState, Pool, PoolMode, Server, Status};
+
+use super::table::{Cell, Colour, cell, plain, table};
+use super::{client, out, say_json};
+use crate::args;
+use crate::clock;
+
+pub(crate) fn status(args: &args::Status) -> Result<ExitCode> {
+    let status = client(&args.target)?.status()?;
+    if args.json {
+        say_json(&status)?;
+    } else {
+        out::say(&in_words(&status, clock::now(), out::stdout_is_coloured()));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn in_words(status: &Status, now: SystemTime, coloured: bool) -> String {
+    let mut parts = vec![head(status, now), listeners(status, coloured)];
+    parts.push(servers(&status.pools, now, coloured));
+    parts.extend(notes(status));
+    parts.retain(|part| !part.is_empty());
+    parts.join("\n\n")
+}
+
+fn head(status: &Status, now: SystemTime) -> String {
+    let state = match status.state {
+        NodeState::Running => "running",
+        NodeState::Draining => "draining",
+    };
+    let since = ago(status.started.age(now));
+    let config = &status.config;
+    let applied = ago(config.applied.age(now));
+    format!(
+        "{} {state} for {since}, evenkeel {}\nconfiguration {} from {}, applied {applied} ago",
+        status.node, status.version, config.version, config.origin
+    )
+}
+
+fn listeners(status: &Status, coloured: bool) -> String {
+    let rows: Vec<_> = status
+        .listeners
+        .iter()
+        .map(|listener| {
+            [
+                plain(&listener.name),
+                plain(&listener.protocol),
+                plain(listener.addresses.join(" ")),
+                plain(listener.connections),
+                plain(listener.requests_total),
+            ]
+        })
+        .collect();
+    table(["LISTENER", "PROTOCOL", "ADDRESS", "CONNECTIONS", "REQUESTS"], &rows, coloured)
+}
+
+fn servers(pools: &[Pool], now: SystemTime, coloured: bool) -> String {
+    let rows: Vec<_> = pools
+        .iter()
+        .flat_map(|pool| pool.servers.iter().map(move |server| row(pool, server, now)))
+        .collect();
+    table(["POOL", "SERVER", "STATE", "SINCE", "IN FLIGHT", "WHY"], &rows, coloured)
+}
+
+fn row(pool: &Pool, server: &Server, now: SystemTime) -> [Cell; 6] {
+    let (state, since, why) = state(server);
+    [
+        plain(&pool.name),
+        plain(&server.name),
+        state,
+        plain(ago(since.age(now))),
+        plain(server.in_flight),
+        plain(why),
+    ]
+}
+
+/// The stronger of what the operator wants and what the checks say.
+fn state(server: &Server) -> (Cell, evenkeel_api::Timestamp, String) {
+    let Server { admin, verdict, backup, .. } = server;
+    let wanted = || match (admin.reason.as_str(), admin.author.as_str()) {
+        ("", "") => String::new(),
+        ("", author) => format!("by {author}"),
+        (reason, "") => reason.to_owned(),
+        (reason, author) => format!("{reason} (by {author})"),
+    };
+    let role = if *backup { ", backup" } else { "" };
+    match (admin.state, verdict.health) {
+        (AdminState::Maint, _) => (cell("maint", Colour::Yellow), admin.since, wanted()),
+        (AdminState::Drain, _) => (cell("drain", Colour::Yellow), admin.since, wanted()),
+        (AdminState::Ready, health) => {
+            let (word, colour) = match health {
+                Health::Up => ("up", Colour::Green),
+                Health::Down => ("down", Colour::Red),
+                Health::Checking => ("checking", Colour::Yellow),
+            };
+            (cell(format!("{word}{role}"), colour), verdict.since, verdict.reason.clone())
+        }
+    }
+}
+
+/// What is worth a sentence.
+fn notes(status: &Status) -> Option<String> {
+    let mut notes = Vec::new();
+    for pool in &status.pools {
+        let name = &pool.name;
+        match pool.mode {
+            PoolMode::Normal => {}
+            PoolMode::Backup => notes.push(format!("pool {name}: only the backup servers are left")),
+            PoolMode::Panic => notes.push(format!(
+                "pool {name}: fewer than half are up, so health is ignored and all are used"
+            )),
+            PoolMode::Empty => notes.push(format!("pool {name}: no server can be used")),
+        }
+    }
+    for key in &status.config.needs_restart {
+        notes.push(format!("`{key}` in the configuration takes effect only at the next start"));
+    }
+    if let Some(why) = &status.config.last_refusal {
+        notes.push(format!("the last change of the configuration was refused: {why}"));
+    }
+    (!notes.is_empty()).then(|| notes.join("\n"))
+}
+
+/// A duration in its largest unit.
+fn ago(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min", seconds / 60),
+        3_600..86_400 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_in_words() {
+        for (seconds, words) in [(0, "0 s"), (59, "59 s"), (60, "1 min"), (7_200, "2 h"), (200_000, "2 d")]
+        {
+            assert_eq!(ago(Duration::from_secs(seconds)), words);
+        }
+    }
+}

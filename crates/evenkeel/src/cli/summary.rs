@@ -1,0 +1,31 @@
+//! What a node says once it serves.
+
+use std::net::SocketAddr;
+
+use evenkeel_api::{Listener, Pool, Status};
+
+use super::out;
+use crate::args::LogFormat;
+
+/// Shows what listens where and which servers it leads to.
+pub(crate) fn show(status: &Status, admin: SocketAddr, format: LogFormat) {
+    if format == LogFormat::Json {
+        let version = status.config.version.as_str();
+        tracing::info!(kind = "started", subject = status.node, version, %admin, "serving");
+        return;
+    }
+    out::complain(&in_words(status, admin));
+}
+
+fn in_words(status: &Status, admin: SocketAddr) -> String {
+    let mut lines = vec![format!("evenkeel {} serves as {}", status.version, status.node)];
+    for Listener { name, protocol, addresses, .. } in &status.listeners {
+        lines.push(format!("  listener {name}: {protocol} on {}", addresses.join(", ")));
+    }
+    for Pool { name, balance, servers, .. } in &status.pools {
+        let servers: Vec<&str> = servers.iter().map(|server| server.name.as_str()).collect();
+        lines.push(format!("  pool {name}: {balance} over {}", servers.join(", ")));
+    }
+    lines.push(format!("  admin: http://{admin}"));
+    lines.join("\n")
+}

@@ -1,0 +1,107 @@
+//! `evenkeel run`: starts a node and stays until it is told to stop.
+
+use std::io;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use evenkeel_control::compile::{Override, Surroundings};
+use evenkeel_control::origin::Origin;
+use evenkeel_control::{LoadError, Loaded, Node, StartError, raise_file_limit};
+use tokio::net::TcpListener;
+
+use crate::args::{self, LogFormat, NodeFlags};
+use crate::cli::{check, out, summary};
+
+pub(crate) fn run(args: args::Run) -> Result<ExitCode> {
+    let args::Run { config, node } = args;
+    start(Origin::File(config), &node, IfTaken::Refuse)
+}
+
+/// What to do when the admin address is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum IfTaken {
+    Refuse,
+    /// Nobody asked for that very port: any will do.
+    AnyPort,
+}
+
+/// Starts a node from `origin` and returns once it has stopped.
+pub(crate) fn start(origin: Origin, flags: &NodeFlags, if_taken: IfTaken) -> Result<ExitCode> {
+    log_to_stderr(flags.log_format);
+    let surroundings = Surroundings::of_this_machine(origin.base(), overrides(flags));
+    let loaded = match Loaded::from(&origin, &surroundings) {
+        Ok(loaded) => loaded,
+        Err(LoadError::Faults(findings)) => return Ok(check::refuse(&origin.name(), &findings)),
+        Err(error) => return Err(error.into()),
+    };
+    check::show(&loaded.compiled.warnings);
+    if let Err(error) = raise_file_limit() {
+        tracing::warn!("the limit of open files stays low: {error}");
+    }
+    // The engine has threads of its own; what is left to do here fits on this one.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let done = runtime.block_on(async {
+        let admin = bind_admin(loaded.compiled.admin.bind, if_taken).await?;
+        let address = admin.local_addr()?;
+        let node = Node::start(origin, surroundings, loaded, address).await;
+        let node = Arc::new(node.map_err(explain)?);
+        summary::show(&node.status(), address, flags.log_format);
+        evenkeel_control::run(node, admin).await.context("cannot wait for signals")
+    });
+    // A name being looked up must not hold up the end.
+    runtime.shutdown_background();
+    done.map(|()| ExitCode::SUCCESS)
+}
+
+/// Flags as the keys they stand for.
+fn overrides(flags: &NodeFlags) -> Vec<Override> {
+    let NodeFlags { admin_bind, workers, log_format: _ } = flags;
+    let admin = admin_bind.map(|address| {
+        Override::from_flag("--admin-bind", &["admin", "bind"], &address.to_string())
+    });
+    let workers = workers.map(|workers| {
+        Override::from_flag("--workers", &["node", "workers"], &workers.to_string())
+    });
+    admin.into_iter().chain(workers).collect()
+}
+
+async fn bind_admin(address: SocketAddr, if_taken: IfTaken) -> Result<TcpListener> {
+    let failed = || {
+        format!("admin: cannot listen on {address}; give another address with --admin-bind")
+    };
+    match TcpListener::bind(address).await {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && if_taken == IfTaken::AnyPort => {
+            tracing::info!("{address} is taken: the admin address gets a free port");
+            TcpListener::bind(SocketAddr::new(address.ip(), 0)).await.with_context(failed)
+        }
+        bound => bound.with_context(failed),
+    }
+}
+
+/// Adds what to do about the usual reasons.
+fn explain(error: StartError) -> anyhow::Error {
+    let error = anyhow::Error::from(error);
+    let cause = error.root_cause().downcast_ref::<io::Error>().map(io::Error::kind);
+    let hint = match cause {
+        Some(io::ErrorKind::PermissionDenied) => {
+            "ports below 1024 need CAP_NET_BIND_SERVICE; see docs/running.md"
+        }
+        Some(io::ErrorKind::AddrInUse) => "another program listens there: `ss -ltnp` names it",
+        Some(io::ErrorKind::AddrNotAvailable) => "this machine does not have that address",
+        _ => return error,
+    };
+    anyhow::anyhow!("{error:#} ({hint})")
+}
+
+fn log_to_stderr(format: LogFormat) {
+    let builder = tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_target(false)
+        .with_ansi(out::stderr_is_coloured());
+    match format {
+        LogFormat::Human => builder.init(),
+        LogFormat::Json => builder.json().flatten_event(true).with_ansi(false).init(),
+    }
+}

@@ -56,7 +56,7 @@ fn refusal(problem: &Problem) -> String {
         }
     }
     if *status == 401 {
-        text.push_str("; set $EVENKEEL_TOKEN to the node's token");
+        text.push_str("; give its file with --token-file, or set $EVENKEEL_TOKEN");
     }
     text
 }

@@ -40,6 +40,7 @@ pub struct Operation {
 enum Body {
     Nothing,
     Json(&'static str),
+    Problem,
     /// A list of these.
     List(&'static str),
     Text(&'static str),
@@ -85,7 +86,13 @@ pub const OPERATIONS: [Operation; 14] = {
             List("ConfigVersion"),
         ),
         operation(Post, "/api/v1/reload", "Read the file again", Nothing, Json("Applied")),
-        operation(Get, "/api/v1/openapi.json", "This description", Nothing, Text("application/json")),
+        operation(
+            Get,
+            "/api/v1/openapi.json",
+            "This description",
+            Nothing,
+            Text("application/json"),
+        ),
         operation(Get, "/metrics", "Metrics for Prometheus", Nothing, Text("text/plain")),
         operation(Get, "/healthz", "200: the program is alive", Nothing, Text("text/plain")),
         operation(
@@ -166,14 +173,16 @@ impl Operation {
     }
 
     fn describe(&self) -> utoipa::openapi::path::Operation {
-        let problem = Body::Json("Problem").response("Why it was refused");
+        let problem = Body::Problem.response("Why it was refused");
         let mut operation = OperationBuilder::new()
             .summary(Some(self.summary))
             .response("200", self.answers.response("Done"))
             .response("default", problem);
         for name in self.path.split(['{', '}']).skip(1).step_by(2) {
-            let parameter =
-                ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).schema(Some(text()));
+            let parameter = ParameterBuilder::new()
+                .name(name)
+                .parameter_in(ParameterIn::Path)
+                .schema(Some(text()));
             operation = operation.parameter(parameter.required(Required::True));
         }
         if let Some((media, schema)) = self.sends.content() {
@@ -191,6 +200,7 @@ impl Body {
         match self {
             Self::Nothing => None,
             Self::Json(name) => Some(("application/json", reference(name))),
+            Self::Problem => Some(("application/problem+json", reference("Problem"))),
             Self::List(name) => {
                 let list = utoipa::openapi::ArrayBuilder::new().items(reference(name)).build();
                 Some(("application/json", RefOr::T(Schema::Array(list))))

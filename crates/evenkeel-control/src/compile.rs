@@ -92,13 +92,8 @@ pub struct Compiled {
     pub warnings: Findings,
 }
 
-/// Compiles `text`, known to the operator as `file`. An error holds every fault found, and the
-/// warnings too.
-pub fn compile(
-    file: &str,
-    text: &str,
-    surroundings: &Surroundings,
-) -> Result<Compiled, Findings> {
+/// Compiles `text`, known to the operator as `file`. An error holds every fault found.
+pub fn compile(file: &str, text: &str, surroundings: &Surroundings) -> Result<Compiled, Findings> {
     let mut notes = Notes::default();
     let main = notes.add_text(file, text);
     if text.len() > MOST_FILE_BYTES {
@@ -154,3 +149,5 @@ fn meaning(
     (Config { listeners, pools, access_log }, node, admin)
 }
 
+#[cfg(test)]
+mod tests;

@@ -13,8 +13,7 @@ use crate::node::{LoadError, Node};
 pub(crate) fn node(node: &Node) -> api::Status {
     let EngineStatus { listeners, pools, workers, connections, draining, .. } =
         node.engine_status();
-    let state =
-        if draining { api::NodeState::Draining } else { api::NodeState::Running };
+    let state = if draining { api::NodeState::Draining } else { api::NodeState::Running };
     api::Status {
         node: node.settings().name.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -51,6 +51,8 @@ pub(crate) struct Finding {
 enum Nature {
     /// The text itself cannot be read here.
     Syntax,
+    /// As above, and what follows is taken for something else: a bracket is missing.
+    Unclosed,
     /// Something is not there: perhaps only because it could not be read.
     Missing,
     Plain,
@@ -59,11 +61,21 @@ enum Nature {
 impl Finding {
     pub(crate) fn fault(place: Place, reason: impl Into<String>) -> Self {
         let reason = reason.into();
-        Self { severity: Severity::Fault, place, reason, help: None, also: None, nature: Nature::Plain }
+        Self {
+            severity: Severity::Fault,
+            place,
+            reason,
+            help: None,
+            also: None,
+            nature: Nature::Plain,
+        }
     }
 
     pub(crate) fn syntax(place: Place, reason: impl Into<String>) -> Self {
-        Self { nature: Nature::Syntax, ..Self::fault(place, reason) }
+        let reason = reason.into();
+        let unclosed = ["unclosed", "array", "inline table"].iter().any(|it| reason.contains(it));
+        let nature = if unclosed { Nature::Unclosed } else { Nature::Syntax };
+        Self { nature, ..Self::fault(place, reason) }
     }
 
     pub(crate) fn warning(place: Place, reason: impl Into<String>) -> Self {
@@ -106,6 +118,11 @@ impl Notes {
         self.texts.len() - 1
     }
 
+    /// How many there are so far.
+    pub(crate) fn count(&self) -> usize {
+        self.list.borrow().len()
+    }
+
     pub(crate) fn add(&self, finding: Finding) {
         self.list.borrow_mut().push(finding);
     }
@@ -116,8 +133,13 @@ impl Notes {
         let Self { texts, list } = self;
         let mut found = Findings { texts, list: list.into_inner() };
         found.list.sort_by_key(|finding| finding.place);
-        if found.list.iter().any(|finding| finding.nature == Nature::Syntax) {
+        let unread = |it: &Finding| matches!(it.nature, Nature::Syntax | Nature::Unclosed);
+        if found.list.iter().any(unread) {
             found.drop_consequences();
+        }
+        // Much of what looks idle or missing is only misspelt.
+        if found.faults() > 0 {
+            found.list.retain(|finding| finding.severity == Severity::Fault);
         }
         found
     }
@@ -145,24 +167,29 @@ pub(crate) struct Described {
 }
 
 impl Findings {
+    /// What seems to be missing may stand where nothing could be read; and up to the next line
+    /// that reads well, everything follows from a bracket that is missing.
     fn drop_consequences(&mut self) {
         let list = std::mem::take(&mut self.list);
-        let mut broken: Option<(usize, usize)> = None;
+        let mut broken: Option<Place> = None;
         let own = |finding: &Finding| {
-            let Finding { severity, place, nature, .. } = finding;
-            let here = (place.text, self.line_and_column(*place).0);
-            let follows = broken.is_some_and(|(text, line)| text == here.0 && here.1 <= line + 1);
-            if follows || *nature == Nature::Syntax {
-                broken = Some(here);
+            let Finding { place, nature, .. } = finding;
+            let follows = broken.is_some_and(|before| self.is_next_line(before, *place));
+            if follows || *nature == Nature::Unclosed {
+                broken = Some(*place);
             }
-            let certain = match nature {
-                Nature::Syntax => true,
-                Nature::Missing => false,
-                Nature::Plain => *severity == Severity::Fault,
-            };
-            certain && !follows
+            *nature != Nature::Missing && !follows
         };
         self.list = list.into_iter().filter(own).collect();
+    }
+
+    /// Whether `later` is on the line of `place` or the next one with anything on it.
+    fn is_next_line(&self, place: Place, later: Place) -> bool {
+        let content = &self.texts[place.text].content;
+        let between = content.get(place.start..later.start).unwrap_or_default();
+        let filled = between.lines().skip(1).filter(|line| !line.trim().is_empty()).count();
+        let on_its_own_line = between.ends_with('\n') || !between.contains('\n');
+        place.text == later.text && filled <= usize::from(!on_its_own_line)
     }
 
     /// Both from 1; the column in characters.

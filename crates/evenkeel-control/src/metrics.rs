@@ -182,7 +182,11 @@ fn about_listeners(text: &mut Exposition, listeners: &[ListenerStatus]) {
 
 fn durations(text: &mut Exposition, listeners: &[ListenerStatus]) {
     let name = "evenkeel_listener_request_duration_seconds";
-    text.family(name, Kind::Histogram, "From the first byte of a request to the last of its answer.");
+    text.family(
+        name,
+        Kind::Histogram,
+        "From the first byte of a request to the last of its answer.",
+    );
     let bucket = format!("{name}_bucket");
     for listener in listeners {
         let label = ("listener", &*listener.name);
@@ -241,9 +245,7 @@ fn about_servers(text: &mut Exposition, pools: &[PoolStatus]) {
         ("evenkeel_server_retries_total", counter, "Requests given to another server.", |it| {
             it.retries_total
         }),
-        ("evenkeel_server_failures_total", counter, "Exchanges it failed.", |it| {
-            it.failures_total
-        }),
+        ("evenkeel_server_failures_total", counter, "Exchanges it failed.", |it| it.failures_total),
         ("evenkeel_server_sent_bytes_total", counter, "Bytes sent to it.", |it| {
             it.bytes_sent_total
         }),

@@ -54,11 +54,7 @@ impl Loaded {
         Self::compile(origin.name(), origin.read()?, surroundings)
     }
 
-    fn compile(
-        name: String,
-        text: String,
-        surroundings: &Surroundings,
-    ) -> Result<Self, LoadError> {
+    fn compile(name: String, text: String, surroundings: &Surroundings) -> Result<Self, LoadError> {
         let compiled = compile(&name, &text, surroundings).map_err(LoadError::Faults)?;
         Ok(Self { compiled, text, name })
     }

@@ -30,14 +30,12 @@ impl Origin {
         }
     }
 
-    /// Where relative paths in it start.
+    /// Where relative paths in it start; empty for the working directory.
     pub fn base(&self) -> PathBuf {
-        let directory = match self {
-            Self::File(path) => path.parent(),
-            Self::Text { .. } => None,
-        };
-        let directory = directory.filter(|parent| !parent.as_os_str().is_empty());
-        directory.unwrap_or_else(|| Path::new(".")).to_owned()
+        match self {
+            Self::File(path) => path.parent().unwrap_or_else(|| Path::new("")).to_owned(),
+            Self::Text { .. } => PathBuf::new(),
+        }
     }
 
     /// Its text as it is now.

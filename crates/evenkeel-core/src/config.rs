@@ -59,7 +59,7 @@ pub enum LogField {
     Client,
     /// Its port on the connection.
     ClientPort,
-    /// Local time of the request's start, RFC 3339 with milliseconds.
+    /// When the request began, in UTC, RFC 3339 with milliseconds.
     Time,
     Listener,
     Route,

@@ -19,7 +19,7 @@ use crate::worker::Local;
 /// How long a client that is still sending is listened to after its last answer. Closing at once
 /// would reset the connection, and the client might lose the answer (RFC 9112 §9.6).
 const LINGER: Duration = Duration::from_secs(5);
-/// Why a busy node wants a client to wait before it asks again.
+/// When a client that met no usable server may ask again: checks find one within this time.
 const RETRY_AFTER_SECONDS: &str = "1";
 
 /// Names another place.
@@ -32,8 +32,9 @@ pub(crate) async fn redirect(
     // A body that is still to come would be read as the next request.
     let keep = request.keep_alive && matches!(request.body, Body::None | Body::Length(0));
     desk.reply.clear();
-    let location = [("Location", location)];
-    write_own(&mut desk.reply, status, None, keep, request.head_only, &location);
+    let date = client.worker().date();
+    let extra = [("Date", &*date), ("Location", location)];
+    write_own(&mut desk.reply, status, None, keep, request.head_only, &extra);
     desk.record.answered(status);
     flush(client, desk).await?;
     if keep {
@@ -53,11 +54,11 @@ pub(crate) async fn answer_fault(
     desk.reply.clear();
     let Some(status) = fault.verdict().status else { return Next::Close };
     let page = error_page(local, listener, status);
+    let date = client.worker().date();
+    let date = ("Date", &*date);
     let extra: &[(&str, &str)] = match status {
-        503 => &[("Retry-After", RETRY_AFTER_SECONDS)],
-        405 => &[("Allow", "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS")],
-        426 => &[("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")],
-        _ => &[],
+        503 => &[date, ("Retry-After", RETRY_AFTER_SECONDS)],
+        _ => &[date],
     };
     let request = desk.record.request();
     // After a request that was understood and read to its end the connection can go on.

@@ -2,8 +2,10 @@
 
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
+use evenkeel_core::config::AccessLog;
 use evenkeel_core::fault::{Blame, Fault};
 use evenkeel_core::message::Version;
 use evenkeel_core::message::header::Name;
@@ -15,7 +17,7 @@ use crate::clock;
 use crate::connect::LocalServer;
 use crate::count::class;
 use crate::exchange::Client;
-use crate::log::{Line, Said};
+use crate::log::{Line, LogFile, Said};
 use crate::receive::Request;
 use crate::status::EngineStatus;
 use crate::worker::Local;
@@ -144,15 +146,21 @@ impl Record {
         {
             client.seat.slot.counts.refuse(fault.label());
         }
-        if local.plan.log.is_some() {
-            self.log(client, local, fault, active);
+        // The log of this moment: a long exchange must not hold on to one that was rotated.
+        if let Some(log) = &worker.local().plan.log {
+            self.log(client, local, log, (fault, active));
         }
         self.server = None;
+        self.said.clear();
     }
 
-    #[cold]
-    fn log(&self, client: &Client, local: &Local, fault: Option<Fault>, active: Duration) {
-        let Some(log) = &local.plan.log else { return };
+    fn log(
+        &self,
+        client: &Client,
+        local: &Local,
+        log: &(AccessLog, Arc<LogFile>),
+        (fault, active): (Option<Fault>, Duration),
+    ) {
         let config = local.plan.snapshot.config();
         let route = self.known.and_then(|known| {
             let http = config.listeners.get(known.listener)?.protocol.http()?;

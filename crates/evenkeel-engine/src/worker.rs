@@ -98,6 +98,8 @@ pub(crate) struct Worker {
     acceptors: RefCell<Vec<Acceptor>>,
     request_prefix: u64,
     requests: Cell<u64>,
+    /// Text of the second it was last asked for.
+    date: RefCell<(u64, Rc<str>)>,
 }
 
 /// A plan as one worker sees it.
@@ -185,6 +187,7 @@ impl Worker {
             acceptors: RefCell::default(),
             request_prefix: random(),
             requests: Cell::new(0),
+            date: RefCell::new((0, "".into())),
         }
     }
 
@@ -231,6 +234,16 @@ impl Worker {
     fn report(&self, server: &Arc<Server>, what: Traffic) {
         // A full queue holds more of the same.
         let _ = self.shared.reports.try_send(Report { server: Arc::clone(server), what });
+    }
+
+    /// Now, as `Date` gives it (RFC 9110 §5.6.7).
+    pub(crate) fn date(&self) -> Rc<str> {
+        let second = clock::now().as_micros() / 1_000_000;
+        let mut date = self.date.borrow_mut();
+        if date.0 != second || date.1.is_empty() {
+            *date = (second, httpdate::fmt_http_date(clock::wall()).into());
+        }
+        Rc::clone(&date.1)
     }
 
     async fn obey(self: Rc<Self>, mut orders: watch::Receiver<Order>) {

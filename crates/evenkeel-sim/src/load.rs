@@ -200,6 +200,10 @@ pub fn repeats<'a>(seen: impl IntoIterator<Item = (&'a str, &'a str)>) -> (usize
     (twice(true), twice(false))
 }
 
+/// Connections kept between requests: more than are needed at once while all is well, few against
+/// any limit of what is under test.
+const MOST_IDLE: usize = 16;
+
 fn steady(shared: &Arc<Shared>, per_second: u32) {
     let start = clock::now();
     let mut under_way = Vec::new();
@@ -215,7 +219,10 @@ fn steady(shared: &Arc<Shared>, per_second: u32) {
             let fresh = number.is_multiple_of(2);
             let kept = if fresh { None } else { lock(&sending.idle).pop() };
             let kept = request(&sending, number, due, kept);
-            lock(&sending.idle).extend(kept);
+            let mut idle = lock(&sending.idle);
+            if idle.len() < MOST_IDLE {
+                idle.extend(kept);
+            }
         }));
         under_way.retain(|thread| !thread.is_finished());
     }

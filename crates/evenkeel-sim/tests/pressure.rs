@@ -159,3 +159,21 @@ fn a_request_head_that_never_ends_is_408() {
     assert_eq!(client.answer().status, 408);
     client.expect_closed();
 }
+
+#[test]
+fn a_full_listener_lets_new_clients_wait() {
+    let [server] = &origins();
+    let listen = free_address();
+    let most = "protocol = \"http\"\nmax_connections = 2";
+    let _lb = balancer(&http(listen, &[server]).replace("protocol = \"http\"", most));
+    let mut held = [client(listen), client(listen)];
+    for client in &mut held {
+        assert_eq!(client.get("/").status, 200);
+    }
+    let mut waiting = client(listen);
+    waiting.send("GET /waits HTTP/1.1\r\nHost: test.example\r\n\r\n");
+    assert_eq!(held[0].get("/").status, 200);
+    assert!(server.seen().iter().all(|seen| seen.target != "/waits"));
+    drop(held);
+    assert!(waiting.answer().is_intact());
+}

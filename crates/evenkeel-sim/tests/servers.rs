@@ -235,3 +235,22 @@ fn large_answers_arrive_whole() {
         }
     }
 }
+
+#[test]
+fn answers_that_say_so_are_tried_elsewhere() {
+    let [busy, free] = &origins();
+    let listen = free_address();
+    let retry = "[pool.app]\nretry = { attempts = 1, on = [\"connect\", \"503\"] }\n";
+    let _lb = balancer(&http(listen, &[busy, free]).replace("[pool.app]\n", retry));
+    let sorry = "HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy";
+    busy.set(Mode::Raw(sorry.into(), Then::Keep));
+    assert!((0..10).all(|_| get(listen, "/").server() == "1"));
+    // Of two POSTs one meets the busy server; it is not repeated.
+    let mut statuses = [1, 2].map(|_| client(listen).post("/", b"hello").status);
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 503]);
+    // With nowhere left to go the answer is passed on as it is.
+    free.set(Mode::Raw(sorry.into(), Then::Keep));
+    let answer = get(listen, "/");
+    assert_eq!((answer.status, answer.text().as_str()), (503, "busy"));
+}

@@ -125,12 +125,12 @@ pub(crate) struct Server {
     pub(crate) state: State,
     /// Which one, as `evenkeel status` shows it
     #[arg(value_name = "POOL/SERVER", value_parser = pool_and_server)]
-    pub(crate) server: (String, String),
+    pub(crate) which: (String, String),
     /// Why, for those who look at the status
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     pub(crate) reason: String,
-    /// Who
-    #[arg(long, env = "USER", default_value = "", hide_env = true)]
+    /// Who does it [default: $USER]
+    #[arg(long, env = "USER", default_value = "", hide_default_value = true, hide_env = true)]
     pub(crate) author: String,
     /// Wait until it is so: nothing under way any more, or in use again
     #[arg(long)]
@@ -170,6 +170,7 @@ pub(crate) struct Reload {
 /// Print a completion script for a shell
 #[derive(Debug, clap::Args)]
 pub(crate) struct Completions {
+    /// Which shell
     #[arg(value_enum)]
     pub(crate) shell: Shell,
 }
@@ -177,6 +178,7 @@ pub(crate) struct Completions {
 /// Print the manual page, of the program or of one verb
 #[derive(Debug, clap::Args)]
 pub(crate) struct Man {
+    /// Which verb; none for the program itself
     pub(crate) verb: Option<String>,
 }
 
@@ -188,12 +190,13 @@ pub(crate) struct Target {
         long,
         value_name = "URL",
         env = "EVENKEEL_ADMIN",
+        hide_env_values = true,
         default_value = evenkeel_api::DEFAULT_URL
     )]
     pub(crate) admin: String,
-    /// The node's token, when it asks for one
-    #[arg(long, value_name = "TOKEN", env = "EVENKEEL_TOKEN", hide_env_values = true)]
-    pub(crate) token: Option<String>,
+    /// File with the node's token, when it asks for one; else it is in `$EVENKEEL_TOKEN`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
 }
 
 fn pool_and_server(written: &str) -> Result<(String, String), String> {

@@ -9,7 +9,9 @@ pub(crate) mod status;
 pub(crate) mod summary;
 mod table;
 
-use anyhow::Result;
+use std::{env, fs};
+
+use anyhow::{Context as _, Result};
 use evenkeel_api::Client;
 use serde::Serialize;
 
@@ -17,8 +19,15 @@ use crate::args::Target;
 
 /// A client for the node that was named.
 fn client(target: &Target) -> Result<Client> {
-    let Target { admin, token } = target;
-    Ok(Client::new(admin, token.clone())?)
+    let Target { admin, token_file } = target;
+    let token = match token_file {
+        Some(path) => {
+            let failed = || format!("cannot read the token file {}", path.display());
+            Some(fs::read_to_string(path).with_context(failed)?.trim().to_owned())
+        }
+        None => env::var("EVENKEEL_TOKEN").ok(),
+    };
+    Ok(Client::new(admin, token)?)
 }
 
 /// A document, as programs read it.

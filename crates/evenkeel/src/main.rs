@@ -14,21 +14,17 @@ use clap::Parser as _;
 use crate::args::{Args, Verb};
 use crate::cli::out;
 
-/// Many small buffers of many connections on few threads: what it is good at.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// 0 done, 1 refused or found faults, 2 usage.
 fn main() -> ExitCode {
     let Args { verb } = Args::parse();
     let done = match verb {
-        Verb::Run(args) => run::run(args),
-        Verb::Serve(args) => serve::serve(args),
+        Verb::Run(args) => run::run(&args),
+        Verb::Serve(args) => serve::serve(&args),
         Verb::Check(args) => cli::check::check(&args),
         Verb::Status(args) => cli::status::status(&args),
         Verb::Server(args) => cli::server::server(&args),
         Verb::Reload(args) => cli::reload::reload(&args),
-        Verb::Completions(args) => cli::document::completions(&args),
+        Verb::Completions(args) => Ok(cli::document::completions(&args)),
         Verb::Man(args) => cli::document::man(&args),
     };
     done.unwrap_or_else(|error| {

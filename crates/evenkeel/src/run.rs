@@ -14,9 +14,9 @@ use tokio::net::TcpListener;
 use crate::args::{self, LogFormat, NodeFlags};
 use crate::cli::{check, out, summary};
 
-pub(crate) fn run(args: args::Run) -> Result<ExitCode> {
+pub(crate) fn run(args: &args::Run) -> Result<ExitCode> {
     let args::Run { config, node } = args;
-    start(Origin::File(config), &node, IfTaken::Refuse)
+    start(Origin::File(config.clone()), node, IfTaken::Refuse)
 }
 
 /// What to do when the admin address is taken.
@@ -68,9 +68,8 @@ fn overrides(flags: &NodeFlags) -> Vec<Override> {
 }
 
 async fn bind_admin(address: SocketAddr, if_taken: IfTaken) -> Result<TcpListener> {
-    let failed = || {
-        format!("admin: cannot listen on {address}; give another address with --admin-bind")
-    };
+    let failed =
+        || format!("admin: cannot listen on {address}; give another address with --admin-bind");
     match TcpListener::bind(address).await {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse && if_taken == IfTaken::AnyPort => {
             tracing::info!("{address} is taken: the admin address gets a free port");

@@ -1,6 +1,7 @@
 //! `evenkeel serve`: a node without a file. It writes the file one would have written and goes the
 //! same way.
 
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -9,10 +10,9 @@ use evenkeel_control::origin::Origin;
 use crate::args::{self, Mode};
 use crate::run::{IfTaken, start};
 
-pub(crate) fn serve(args: args::Serve) -> Result<ExitCode> {
-    let if_taken =
-        if args.node.admin_bind.is_some() { IfTaken::Refuse } else { IfTaken::AnyPort };
-    let text = configuration(&args);
+pub(crate) fn serve(args: &args::Serve) -> Result<ExitCode> {
+    let if_taken = if args.node.admin_bind.is_some() { IfTaken::Refuse } else { IfTaken::AnyPort };
+    let text = configuration(args);
     start(Origin::Text { name: "command line".to_owned(), text }, &args.node, if_taken)
 }
 
@@ -24,7 +24,8 @@ fn configuration(args: &args::Serve) -> String {
         Mode::Tls => "tls",
     };
     let listen = &args.listen;
-    let bind = if listen.parse::<u16>().is_ok() { format!("0.0.0.0:{listen}") } else { listen.clone() };
+    let bind =
+        if listen.parse::<u16>().is_ok() { format!("0.0.0.0:{listen}") } else { listen.clone() };
     let servers: Vec<String> = args.to.iter().map(|server| quoted(server.trim())).collect();
     format!(
         "[listener.serve]\n\
@@ -45,7 +46,7 @@ fn quoted(text: &str) -> String {
     for c in text.chars() {
         match c {
             '"' | '\\' => quoted.extend(['\\', c]),
-            c if c.is_control() => quoted.push_str(&format!("\\u{:04X}", u32::from(c))),
+            c if c.is_control() => write!(quoted, "\\u{:04X}", u32::from(c)).expect("strings grow"),
             c => quoted.push(c),
         }
     }

@@ -23,9 +23,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
-        let refused = |rejection: JsonRejection| {
-            Refusal::new(rejection.status(), rejection.body_text())
-        };
+        let refused =
+            |rejection: JsonRejection| Refusal::new(rejection.status(), rejection.body_text());
         AxumJson::from_request(request, state).await.map(|AxumJson(it)| Self(it)).map_err(refused)
     }
 }

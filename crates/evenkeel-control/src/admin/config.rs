@@ -31,8 +31,7 @@ pub(super) async fn read(
             node.versions().into_iter().find(|it| it.id == id).ok_or_else(gone)?
         }
     };
-    let headers =
-        [(header::CONTENT_TYPE, "application/toml".to_owned()), etag(&version.id)];
+    let headers = [(header::CONTENT_TYPE, "application/toml".to_owned()), etag(&version.id)];
     Ok((headers, version.text).into_response())
 }
 

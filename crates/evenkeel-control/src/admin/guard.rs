@@ -104,7 +104,7 @@ mod tests {
     fn names_of_this_machine() {
         let bound: SocketAddr = "127.0.0.1:7070".parse().unwrap();
         for ours in
-            ["localhost", "LOCALHOST:7070", "127.0.0.1:7070", "127.8.8.8", "[::1]:80", "::1"]
+            ["localhost", "LOCALHOST:7070", "127.0.0.1:7070", "127.8.8.8", "[::1]:80", "[::1]"]
         {
             assert!(is_ours(ours, bound), "{ours}");
         }

@@ -132,10 +132,7 @@ fn error_status(key: &str) -> Result<u16, Wrong> {
     })
 }
 
-fn page(
-    value: &Value,
-    surroundings: &Surroundings,
-) -> Result<(&'static str, Arc<[u8]>), Wrong> {
+fn page(value: &Value, surroundings: &Surroundings) -> Result<(&'static str, Arc<[u8]>), Wrong> {
     let path = surroundings.base.join(text(value)?);
     let shown = path.display();
     let content_type = content_type(&path).ok_or_else(|| {

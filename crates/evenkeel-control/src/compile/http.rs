@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use evenkeel_core::config::{
-    Action, Forwarding, HeaderMatch, HostPattern, Http, HttpLimits, PathPattern, Route,
+    Action, Forwarding, HeaderMatch, HostPattern, Http, HttpLimits, Methods, PathPattern, PoolId,
+    Route,
 };
 
 use super::listener::routes;
@@ -25,23 +26,23 @@ pub(super) fn http(reader: &mut Reader<'_>, bench: Bench<'_>, pools: &Directory)
         let help = "add `pool = \"NAME\"`, a `redirect` or a route";
         reader.fault(reader.place, wrong("nothing says where requests go").help(help));
     }
-    let methods = reader.list("methods", word::method).map(unplaced);
-    let methods = methods.and_then(|listed| match word::methods(listed) {
-        Ok(methods) => Some(methods),
-        Err(wrong) => {
-            reader.fault(reader.place, wrong);
-            None
-        }
-    });
     Http {
         routes,
         default,
-        methods,
-        trusted_proxies: reader.list("trusted_proxies", word::network).map(unplaced).unwrap_or_default(),
+        methods: methods(reader),
+        trusted_proxies: reader
+            .list("trusted_proxies", word::network)
+            .map(unplaced)
+            .unwrap_or_default(),
         forwarding: forwarding(reader),
         limits: limits(reader),
         error_pages: edit::error_pages(reader, bench.surroundings),
     }
+}
+
+fn methods(reader: &mut Reader<'_>) -> Option<Methods> {
+    let help = "leave `methods` out to allow all";
+    reader.filled("methods", help, word::method).map(unplaced).map(Methods)
 }
 
 fn unplaced<T>(listed: Vec<(Place, T)>) -> Vec<T> {
@@ -74,7 +75,9 @@ fn all_routes(reader: &mut Reader<'_>, bench: Bench<'_>, pools: &Directory) -> V
             one.fault(place, wrong(format!("at most {MOST_ROUTES} routes in a listener")));
             break;
         }
+        let before = bench.notes.count();
         let mut route = route(&mut one, pools);
+        let as_written = bench.notes.count() == before;
         let given = one.entries().iter().any(|entry| entry.key == "name");
         if given && names.contains(&route.name) {
             one.fault(place, wrong(format!("two routes named `{}`", route.name)));
@@ -82,7 +85,9 @@ fn all_routes(reader: &mut Reader<'_>, bench: Bench<'_>, pools: &Directory) -> V
         route.name = unique(&route.name, &names);
         names.insert(Arc::clone(&route.name));
         let twin = placed.iter().find(|(_, other)| same_match(other, &route));
-        if let Some((first, _)) = twin {
+        if let Some((first, _)) = twin
+            && as_written
+        {
             let reason = "an earlier route matches the same requests: this one is never taken";
             bench.notes.add(Finding::fault(place, reason).also(*first, "taken instead"));
         }
@@ -110,11 +115,9 @@ fn unique(name: &Arc<str>, names: &BTreeSet<Arc<str>>) -> Arc<str> {
 fn route(reader: &mut Reader<'_>, pools: &Directory) -> Route {
     let host = reader.read("host", word::host_pattern);
     let path = reader.read("path", word::path_pattern);
+    let strip_prefix = strip_prefix(reader, path.as_ref());
     let path = path.unwrap_or_else(|| PathPattern::Prefix("".into()));
-    let methods = reader.list("methods", word::method).map(unplaced);
-    let methods = methods.and_then(|listed| {
-        word::methods(listed).map_err(|wrong| reader.fault(reader.place, wrong)).ok()
-    });
+    let methods = methods(reader);
     let headers = headers(reader);
     let action = action(reader, pools);
     if action.is_none() && !has_any(reader, &["pool", "redirect", "static"]) {
@@ -126,11 +129,11 @@ fn route(reader: &mut Reader<'_>, pools: &Directory) -> Route {
     reader.later(&["static", "cache", "auth", "limit"]);
     Route {
         name: name.unwrap_or_else(|| made_name(host.as_ref(), &path)),
-        strip_prefix: strip_prefix(reader, &path),
+        strip_prefix,
         request_headers: edit::headers(reader, "request_headers"),
         response_headers: edit::headers(reader, "response_headers"),
         // What led nowhere was refused above.
-        action: action.unwrap_or(Action::Pool(evenkeel_core::config::PoolId(0))),
+        action: action.unwrap_or(Action::Pool(PoolId(0))),
         host,
         path,
         methods,
@@ -170,13 +173,17 @@ fn headers(route: &mut Reader<'_>) -> Vec<HeaderMatch> {
 }
 
 /// `rewrite = { strip_prefix = "/api" }`
-fn strip_prefix(route: &mut Reader<'_>, pattern: &PathPattern) -> Option<Arc<str>> {
+fn strip_prefix(route: &mut Reader<'_>, pattern: Option<&PathPattern>) -> Option<Arc<str>> {
+    let path_was_refused = pattern.is_none() && has_any(route, &["path"]);
     let mut reader = route.table("rewrite")?;
     let prefix = reader.read("strip_prefix", |value| {
         let written = word::path(text(value)?)?.trim_end_matches('/');
-        let (PathPattern::Exact(path) | PathPattern::Prefix(path)) = pattern;
+        let path: &str = match pattern {
+            Some(PathPattern::Exact(path) | PathPattern::Prefix(path)) => path,
+            None => "",
+        };
         let rest = path.strip_prefix(written);
-        if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+        if path_was_refused || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
             return Ok(written);
         }
         let shown = if path.is_empty() { "/" } else { path };

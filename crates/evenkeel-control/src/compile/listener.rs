@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use evenkeel_core::config::{ClientTimeouts, HostPattern, Listener, PoolId, Protocol, Tls, TlsRule};
+use evenkeel_core::config::{
+    ClientTimeouts, HostPattern, Listener, PoolId, Protocol, Tls, TlsRule,
+};
 
 use super::pool::Directory;
 use super::table::{Reader, Wrong, note, wrong};
@@ -115,19 +117,13 @@ fn bind(
 ) -> Vec<SocketAddr> {
     let help = "such as `bind = [\"0.0.0.0:80\"]`";
     reader.need("bind", help, |_| Ok(()));
-    let place = reader.entry("bind").map_or(reader.place, |entry| entry.value.place);
-    let Some(listed) = reader.list("bind", word::bind) else { return Vec::new() };
-    if let Some(entry) = reader.entry("bind")
-        && matches!(&entry.value.kind, Kind::List(items) if items.is_empty())
-    {
-        reader.fault(place, wrong("a listener has at least one address").help(help));
-    }
+    let Some(listed) = reader.filled("bind", help, word::bind) else { return Vec::new() };
     for (place, address) in &listed {
         // Port 0 is another free port each time.
         if address.port() == 0 {
             continue;
         }
-        let me = (Arc::clone(name), Some(*place));
+        let me = (format!("listener `{name}`").into(), Some(*place));
         if let Some((owner, first)) = taken.insert(*address, me) {
             let finding = Finding::fault(*place, format!("{address} is taken by {owner}"));
             let finding = finding.help("every listener needs an address of its own");

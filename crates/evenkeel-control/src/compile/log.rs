@@ -8,15 +8,12 @@ use super::value::text;
 use crate::document::Value;
 use crate::nearest::nearest;
 
-pub(super) fn access_log(
-    root: &mut Reader<'_>,
-    surroundings: &Surroundings,
-) -> Option<AccessLog> {
+pub(super) fn access_log(root: &mut Reader<'_>, surroundings: &Surroundings) -> Option<AccessLog> {
     let mut log = root.table("access_log")?;
     let format = log.read("format", format).unwrap_or(LogFormat::Combined);
-    let to = log.read("path", text).map_or(LogTarget::Stdout, |path| {
-        LogTarget::File(surroundings.base.join(path))
-    });
+    let to = log
+        .read("path", text)
+        .map_or(LogTarget::Stdout, |path| LogTarget::File(surroundings.base.join(path)));
     log.finish();
     Some(AccessLog { format, to })
 }

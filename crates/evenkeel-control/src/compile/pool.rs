@@ -260,7 +260,8 @@ fn http_check(reader: &mut Reader<'_>) -> HttpCheck {
     let host = |value| {
         let written = text(value)?;
         let fits = !written.is_empty() && written.bytes().all(|b| b.is_ascii_graphic());
-        let wrong = || wrong(format!("\"{written}\" is not a host")).help("such as \"app.internal\"");
+        let wrong =
+            || wrong(format!("\"{written}\" is not a host")).help("such as \"app.internal\"");
         fits.then(|| Arc::<str>::from(written)).ok_or_else(wrong)
     };
     HttpCheck {

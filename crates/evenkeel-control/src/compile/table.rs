@@ -34,11 +34,7 @@ impl Wrong {
 }
 
 /// Notes `wrong` at `place`; `None`, so that reading goes on without the value.
-pub(super) fn note<T>(
-    notes: &Notes,
-    place: Place,
-    result: Result<T, Wrong>,
-) -> Option<T> {
+pub(super) fn note<T>(notes: &Notes, place: Place, result: Result<T, Wrong>) -> Option<T> {
     result.map_err(|wrong| notes.add(wrong.at(place))).ok()
 }
 
@@ -114,6 +110,21 @@ impl<'a> Reader<'a> {
         Some(parsed.collect())
     }
 
+    /// As [`Reader::list`]; a list without items is a fault.
+    pub(super) fn filled<T>(
+        &mut self,
+        key: &'static str,
+        help: &str,
+        parse: impl FnMut(&'a Value) -> Result<T, Wrong>,
+    ) -> Option<Vec<(Place, T)>> {
+        if let Some(Entry { value, .. }) = self.table.get(key)
+            && matches!(&value.kind, Kind::List(items) if items.is_empty())
+        {
+            self.fault(value.place, wrong(format!("`{key}` is empty")).help(help));
+        }
+        self.list(key, parse)
+    }
+
     /// The table at `key`, to be read in turn.
     pub(super) fn table(&mut self, key: &'static str) -> Option<Self> {
         let entry = self.entry(key)?;
@@ -144,7 +155,8 @@ impl<'a> Reader<'a> {
             Kind::Table(table) => Some(Self::new(table, entry.key_place, path, self.notes)),
             other => {
                 let reason = format!("`{path}` must be a table, found {}", other.name());
-                self.notes.add(Finding::fault(entry.value.place, reason));
+                let help = format!("write `[{path}]` with its keys below");
+                self.notes.add(Finding::fault(entry.value.place, reason).help(help));
                 None
             }
         }

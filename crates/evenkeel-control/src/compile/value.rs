@@ -72,9 +72,7 @@ pub(super) fn size(value: &Value) -> Result<u64, Wrong> {
 }
 
 /// A number of bytes from `range`.
-pub(super) fn size_within(
-    range: RangeInclusive<u64>,
-) -> impl Fn(&Value) -> Result<u64, Wrong> {
+pub(super) fn size_within(range: RangeInclusive<u64>) -> impl Fn(&Value) -> Result<u64, Wrong> {
     move |value| {
         let bytes = size(value)?;
         if range.contains(&bytes) {
@@ -92,12 +90,7 @@ fn shown_size(bytes: u64) -> String {
 }
 
 /// A whole number followed by one of `units`, times that unit.
-fn quantity(
-    value: &Value,
-    what: &str,
-    example: &str,
-    units: &[(&str, u64)],
-) -> Result<u64, Wrong> {
+fn quantity(value: &Value, what: &str, example: &str, units: &[(&str, u64)]) -> Result<u64, Wrong> {
     let names: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
     let names = names.join(", ");
     let text = match &value.kind {

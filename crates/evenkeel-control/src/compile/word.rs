@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use evenkeel_core::config::{HostPattern, Methods, Network, PathPattern};
+use evenkeel_core::config::{HostPattern, Network, PathPattern};
 
 use super::table::{Wrong, wrong};
 use super::value::text;
@@ -19,7 +19,8 @@ const USUAL_METHODS: [&str; 8] =
 
 /// A name of a listener, pool, route or server.
 pub(super) fn name(name: &str) -> Result<Arc<str>, Wrong> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '[' | ']');
+    let fits =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '[' | ']');
     if name.is_empty() || name.len() > LONGEST_NAME {
         return Err(wrong(format!("a name has 1 to {LONGEST_NAME} characters")));
     }
@@ -194,14 +195,6 @@ pub(super) fn method(value: &Value) -> Result<Arc<str>, Wrong> {
     Ok(written.into())
 }
 
-/// What is left of a list of methods; an empty list is a fault of its own.
-pub(super) fn methods(listed: Vec<Arc<str>>) -> Result<Methods, Wrong> {
-    if listed.is_empty() {
-        return Err(wrong("an empty list allows nothing").help("leave `methods` out to allow all"));
-    }
-    Ok(Methods(listed))
-}
-
 /// RFC 9110 §5.6.2.
 pub(super) fn is_token(word: &str) -> bool {
     !word.is_empty()
@@ -251,7 +244,9 @@ pub(super) fn network(value: &Value) -> Result<Network, Wrong> {
     };
     Network::new(address, bits).ok_or_else(|| {
         let start = start_of(address, bits);
-        no().help(format!("the range that holds it starts at its first address: \"{start}/{bits}\""))
+        no().help(format!(
+            "the range that holds it starts at its first address: \"{start}/{bits}\""
+        ))
     })
 }
 
@@ -318,7 +313,8 @@ mod tests {
         assert_eq!(host_pattern_of("Shop.Example."), exact("shop.example"));
         assert_eq!(host_pattern_of("10.0.0.1"), exact("10.0.0.1"));
         assert_eq!(host_pattern_of("*.example"), Ok(HostPattern::Suffix(".example".into())));
-        for text in ["", "*", "a.*.b", "*a.b", "a:80", "http://a", "a b", "müller.example", "a/b"] {
+        for text in ["", "*", "a.*.b", "*a.b", "a:80", "http://a", "a b", "müller.example", "a/b"]
+        {
             host_pattern_of(text).expect_err(text);
         }
     }

@@ -8,10 +8,11 @@ use clap::CommandFactory as _;
 use super::out;
 use crate::args::{self, Args};
 
-pub(crate) fn completions(args: &args::Completions) -> Result<ExitCode> {
+pub(crate) fn completions(args: &args::Completions) -> ExitCode {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Args::command(), "evenkeel", &mut script);
-    say(&script)
+    say(&script);
+    ExitCode::SUCCESS
 }
 
 pub(crate) fn man(args: &args::Man) -> Result<ExitCode> {
@@ -27,10 +28,10 @@ pub(crate) fn man(args: &args::Man) -> Result<ExitCode> {
     };
     let mut page = Vec::new();
     clap_mangen::Man::new(command).render(&mut page)?;
-    say(&page)
+    say(&page);
+    Ok(ExitCode::SUCCESS)
 }
 
-fn say(text: &[u8]) -> Result<ExitCode> {
+fn say(text: &[u8]) {
     out::say(String::from_utf8_lossy(text).trim_end());
-    Ok(ExitCode::SUCCESS)
 }

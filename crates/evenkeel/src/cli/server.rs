@@ -16,14 +16,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 pub(crate) fn server(args: &args::Server) -> Result<ExitCode> {
     let client = client(&args.target)?;
-    let (pool, name) = &args.server;
+    let (pool, name) = &args.which;
     let state = match args.state {
         State::Ready => AdminState::Ready,
         State::Drain => AdminState::Drain,
         State::Maint => AdminState::Maint,
     };
-    let change =
-        ServerChange { state, author: args.author.clone(), reason: args.reason.clone() };
+    let change = ServerChange { state, author: args.author.clone(), reason: args.reason.clone() };
     let mut server = client.set_server(pool, name, &change)?;
     if args.wait && !is_so(&server) {
         server = wait(&client, args)?;
@@ -37,7 +36,7 @@ pub(crate) fn server(args: &args::Server) -> Result<ExitCode> {
 }
 
 fn wait(client: &Client, args: &args::Server) -> Result<Server> {
-    let (pool, name) = &args.server;
+    let (pool, name) = &args.which;
     let started = clock::instant();
     let limit = Duration::from_secs(args.limit.get());
     loop {

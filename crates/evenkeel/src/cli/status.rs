@@ -106,24 +106,21 @@ fn state(server: &Server) -> (Cell, evenkeel_api::Timestamp, String) {
 
 /// What is worth a sentence.
 fn notes(status: &Status) -> Option<String> {
-    let mut notes = Vec::new();
-    for pool in &status.pools {
-        let name = &pool.name;
-        match pool.mode {
-            PoolMode::Normal => {}
-            PoolMode::Backup => notes.push(format!("pool {name}: only the backup servers are left")),
-            PoolMode::Panic => notes.push(format!(
-                "pool {name}: fewer than half are up, so health is ignored and all are used"
-            )),
-            PoolMode::Empty => notes.push(format!("pool {name}: no server can be used")),
-        }
-    }
-    for key in &status.config.needs_restart {
-        notes.push(format!("`{key}` in the configuration takes effect only at the next start"));
-    }
-    if let Some(why) = &status.config.last_refusal {
-        notes.push(format!("the last change of the configuration was refused: {why}"));
-    }
+    let modes = status.pools.iter().filter_map(|pool| {
+        let what = match pool.mode {
+            PoolMode::Normal => return None,
+            PoolMode::Backup => "only the backup servers are left",
+            PoolMode::Panic => "fewer than half are up, so health is ignored and all are used",
+            PoolMode::Empty => "no server can be used",
+        };
+        Some(format!("pool {}: {what}", pool.name))
+    });
+    let later = status.config.needs_restart.iter();
+    let later = later.map(|key| format!("`{key}` is changed, but only from the next start on"));
+    let refusal = status.config.last_refusal.iter();
+    let refusal =
+        refusal.map(|why| format!("the last change of the configuration was refused: {why}"));
+    let notes: Vec<String> = modes.chain(later).chain(refusal).collect();
     (!notes.is_empty()).then(|| notes.join("\n"))
 }
 
@@ -144,7 +141,8 @@ mod tests {
 
     #[test]
     fn durations_in_words() {
-        for (seconds, words) in [(0, "0 s"), (59, "59 s"), (60, "1 min"), (7_200, "2 h"), (200_000, "2 d")]
+        for (seconds, words) in
+            [(0, "0 s"), (59, "59 s"), (60, "1 min"), (7_200, "2 h"), (200_000, "2 d")]
         {
             assert_eq!(ago(Duration::from_secs(seconds)), words);
         }

@@ -1,5 +1,7 @@
 //! Tables for people: columns as wide as their widest cell.
 
+use std::fmt::{Display, Write as _};
+
 /// How a cell is shown on a terminal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Colour {
@@ -32,17 +34,21 @@ pub(super) struct Cell {
 }
 
 /// A cell; what could move a terminal's cursor is taken out.
-pub(super) fn cell(text: impl ToString, colour: Colour) -> Cell {
-    let text = text.to_string();
-    Cell { text: text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect(), colour }
+pub(super) fn cell(text: impl Display, colour: Colour) -> Cell {
+    let visible = |c: char| if c.is_control() { ' ' } else { c };
+    Cell { text: text.to_string().chars().map(visible).collect(), colour }
 }
 
-pub(super) fn plain(text: impl ToString) -> Cell {
+pub(super) fn plain(text: impl Display) -> Cell {
     cell(text, Colour::Plain)
 }
 
 /// Rows under a heading, in aligned columns.
-pub(super) fn table<const N: usize>(heading: [&str; N], rows: &[[Cell; N]], coloured: bool) -> String {
+pub(super) fn table<const N: usize>(
+    heading: [&str; N],
+    rows: &[[Cell; N]],
+    coloured: bool,
+) -> String {
     let heading = heading.map(|word| cell(word, Colour::Bold));
     let mut widths = [0; N];
     for row in std::iter::once(&heading).chain(rows) {
@@ -59,7 +65,7 @@ fn line(row: &[Cell], widths: &[usize], coloured: bool) -> String {
     for (index, (Cell { text, colour }, width)) in row.iter().zip(widths).enumerate() {
         let gap = if index + 1 == row.len() { 0 } else { width - text.chars().count() + 2 };
         if coloured && *colour != Colour::Plain {
-            line.push_str(&format!("\u{1b}[{}m{text}\u{1b}[0m", colour.code()));
+            write!(line, "\u{1b}[{}m{text}\u{1b}[0m", colour.code()).expect("strings grow");
         } else {
             line.push_str(text);
         }

@@ -1,5 +1,6 @@
 //! The faults, what happens in each, and what is promised.
 
+use std::io::Write as _;
 use std::net::TcpStream;
 use std::process::Command;
 use std::time::Duration;
@@ -134,7 +135,7 @@ pub(crate) const ROWS: &[Row] = &[
         promise: "0 failed, line named", inject: reload_broken, ..NOTHING },
     Row { name: "panic", fault: "requests that panic",
         promise: "only they are lost", setup: Setup::PanicPath, inject: panic, ..NOTHING },
-    Row { name: "idle-flood", fault: "more idle connections than file descriptors",
+    Row { name: "idle-flood", fault: "more connections than file descriptors",
         setup: Setup::Descriptors(512), inject: idle_flood, ..NOTHING },
     Row { name: "starvation", fault: "lowest priority beside four busy loops",
         setup: Setup::Nice, inject: starvation, ..NOTHING },
@@ -215,8 +216,13 @@ fn panic(ground: &mut Ground) {
 fn idle_flood(ground: &mut Ground) {
     let address = ground.subject.address();
     let limit = Duration::from_secs(1);
-    let connect = |_| TcpStream::connect_timeout(&address, limit);
-    let flood: Vec<_> = (0..1000).map_while(|number| connect(number).ok()).collect();
+    // A kernel may show a listener only connections on which something was sent.
+    let hold = |_| {
+        let mut stream = TcpStream::connect_timeout(&address, limit).ok()?;
+        stream.write_all(b"GET / HTTP/1.1\r\n").ok()?;
+        Some(stream)
+    };
+    let flood: Vec<TcpStream> = (0..1000).map_while(hold).collect();
     ground.lasts(0.5);
     drop(flood);
     ground.lasts(0.5);

@@ -1,0 +1,310 @@
+//! What configurations mean. What is wrong with others is in `crates/evenkeel/tests/check`.
+
+use std::io;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use evenkeel_core::config::{
+    Action, Balance, Check, CheckKind, ClientTimeouts, Config, HostPattern, Http, InitialState,
+    LogFormat, LogTarget, Outlier, PathPattern, PoolId, Protocol, RedirectPart, Retry,
+    ServerTimeouts,
+};
+
+use super::{Compiled, Override, Surroundings, compile};
+
+const SMALLEST: &str = r#"
+[listener.web]
+bind = ["0.0.0.0:80"]
+protocol = "http"
+pool = "app"
+[pool.app]
+servers = ["10.0.0.1:80"]
+"#;
+
+fn surroundings(overrides: &[Override]) -> Surroundings {
+    Surroundings {
+        base: PathBuf::from("/etc/evenkeel"),
+        overrides: overrides.to_vec(),
+        read,
+        look_up,
+        cores: 2,
+        host_name: "lb0".to_owned(),
+        state_directory: None,
+    }
+}
+
+fn read(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+    let content: &[u8] = match path.to_str() {
+        Some("/etc/evenkeel/token") => b"0123456789abcdef\n",
+        Some("/etc/evenkeel/sorry.html") => b"sorry",
+        _ => return Err(io::ErrorKind::NotFound.into()),
+    };
+    Ok(content[..content.len().min(limit)].to_vec())
+}
+
+fn look_up(host: &str) -> io::Result<Vec<IpAddr>> {
+    match host {
+        "two.internal" => Ok(vec![[10, 0, 0, 2].into(), [10, 0, 0, 3].into()]),
+        "none.internal" => Ok(Vec::new()),
+        _ => Err(io::Error::other("no such name")),
+    }
+}
+
+#[track_caller]
+fn good(text: &str) -> Compiled {
+    good_with(text, &[])
+}
+
+#[track_caller]
+fn good_with(text: &str, overrides: &[Override]) -> Compiled {
+    compile("file", text, &surroundings(overrides)).unwrap_or_else(|findings| panic!("{findings}"))
+}
+
+#[track_caller]
+fn bad(text: &str) -> String {
+    compile("file", text, &surroundings(&[])).expect_err("it has faults").to_string()
+}
+
+#[track_caller]
+fn http(config: &Config) -> &Http {
+    match &config.listeners[0].protocol {
+        Protocol::Http(http) => http,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The smallest file with a few more lines for its listener.
+fn listener_with(lines: &str) -> String {
+    SMALLEST.replace("pool = \"app\"\n", &format!("pool = \"app\"\n{lines}\n"))
+}
+
+#[test]
+fn the_smallest_file_gets_every_default() {
+    let Compiled { config, node, admin, warnings } = good(SMALLEST);
+    assert!(warnings.is_empty(), "{warnings}");
+    assert_eq!((node.name.as_str(), node.workers), ("lb0", 2));
+    assert_eq!(node.state_dir, Path::new("/etc/evenkeel/state"));
+    assert_eq!(admin.bind, super::DEFAULT_ADMIN);
+    let listener = &config.listeners[0];
+    assert_eq!(listener.timeouts, ClientTimeouts::default());
+    assert_eq!(http(&config).default, Some(Action::Pool(PoolId(0))));
+    let pool = &config.pools[0];
+    assert_eq!(pool.balance, Balance::RoundRobin);
+    assert_eq!(pool.timeouts, ServerTimeouts::default());
+    assert_eq!(pool.retry, Retry::default());
+    assert_eq!(pool.check, Some(Check::default()));
+    assert_eq!(pool.outlier, Outlier::default());
+    let server = &pool.servers[0];
+    assert_eq!((&*server.name, server.weight, server.backup), ("10.0.0.1:80", 1, false));
+    assert_eq!(config.access_log, None);
+}
+
+#[test]
+fn an_empty_file_is_valid_and_warned_of() {
+    let Compiled { config, warnings, .. } = good("");
+    assert_eq!(config, Config::default());
+    assert_eq!(warnings.warnings(), 1);
+}
+
+#[test]
+fn order_is_that_of_the_file() {
+    let text = "pool.z.servers = []\n[listener.b]\nbind = [\"0.0.0.0:1\"]\nprotocol = \"tcp\"\n\
+                pool = \"a\"\n[listener.a]\nbind = [\"0.0.0.0:2\"]\nprotocol = \"tcp\"\n\
+                pool = \"z\"\n[pool.a]\nservers = []\n";
+    let config = good(text).config;
+    let listeners: Vec<&str> = config.listeners.iter().map(|it| &*it.name).collect();
+    let pools: Vec<&str> = config.pools.iter().map(|it| &*it.name).collect();
+    assert_eq!((listeners, pools), (vec!["b", "a"], vec!["z", "a"]));
+    assert_eq!(config.listeners[0].protocol, Protocol::Tcp { pool: PoolId(1) });
+}
+
+#[test]
+fn routes_mean_what_they_say() {
+    let text = listener_with(
+        r#"
+        [[listener.web.route]]
+        host = "*.Shop.example"
+        path = "/api/"
+        methods = ["GET"]
+        headers = { "X-Beta" = "1", "x-debug" = true }
+        pool = "app"
+        rewrite = { strip_prefix = "/api/" }
+        request_headers = { set = { "X-From" = "front" }, remove = ["x-secret"] }
+        [[listener.web.route]]
+        path = "=/old"
+        redirect = { to = "https://{host}/new{path}", status = 308 }
+        "#,
+    );
+    let config = good(&text).config;
+    let [api, old] = &http(&config).routes[..] else { panic!("two routes") };
+    assert_eq!(api.host, Some(HostPattern::Suffix(".shop.example".into())));
+    assert_eq!(api.path, PathPattern::Prefix("/api".into()));
+    assert_eq!(&*api.name, "*.shop.example/api/");
+    assert_eq!(api.strip_prefix.as_deref(), Some("/api"));
+    assert_eq!((&*api.headers[0].name, api.headers[0].value.as_deref()), ("x-beta", Some("1")));
+    assert_eq!((&*api.headers[1].name, api.headers[1].value.as_deref()), ("x-debug", None));
+    assert_eq!(api.request_headers.set, [("x-from".into(), "front".into())]);
+    assert_eq!(old.path, PathPattern::Exact("/old".into()));
+    let Action::Redirect(redirect) = &old.action else { panic!("{old:?}") };
+    assert_eq!(redirect.status, 308);
+    let text = |text: &str| RedirectPart::Text(text.into());
+    let parts = [text("https://"), RedirectPart::Host, text("/new"), RedirectPart::Path];
+    assert_eq!(redirect.to, parts);
+}
+
+#[test]
+fn servers_may_be_names_and_tables() {
+    let text = SMALLEST.replace(
+        "[\"10.0.0.1:80\"]",
+        r#"["two.internal:81", { address = "[fd00::1]:82", name = "c", weight = 0, backup = true }]"#,
+    );
+    let servers = good(&text).config.pools[0].servers.clone();
+    assert_eq!(&*servers[0].name, "two.internal:81");
+    assert_eq!(servers[0].address, "10.0.0.2:81".parse().unwrap());
+    assert_eq!((&*servers[1].name, servers[1].weight, servers[1].backup), ("c", 0, true));
+    for (name, why) in [("none.internal", "has no address"), ("no.internal", "cannot look up")] {
+        let found = bad(&SMALLEST.replace("10.0.0.1", name));
+        assert!(found.contains(why), "{found}");
+    }
+}
+
+#[test]
+fn checks_and_outliers_are_on_until_switched_off() {
+    let config = good(&format!("{SMALLEST}check = false\noutlier = false\n")).config;
+    assert_eq!(config.pools[0].check, None);
+    assert_eq!(config.pools[0].outlier.consecutive_failures, None);
+    let text = format!(
+        "{SMALLEST}[pool.app.check]\nkind = \"http\"\npath = \"/health?deep\"\n\
+         expect = \"200,300-399\"\njitter = \"0%\"\ninitial = \"down\"\n"
+    );
+    let check = good(&text).config.pools[0].check.clone().unwrap();
+    let CheckKind::Http(http) = &check.kind else { panic!("{check:?}") };
+    assert_eq!((&*http.path, &*http.expect), ("/health?deep", &[(200, 200), (300, 399)][..]));
+    assert_eq!((check.jitter_percent, check.initial), (0, InitialState::Down));
+    assert_eq!(check.interval, Duration::from_secs(2));
+}
+
+#[test]
+fn retries_are_only_on_what_is_listed() {
+    let text = format!("{SMALLEST}retry = {{ attempts = 1, on = [\"connect\", \"503\"] }}\n");
+    let retry = good(&text).config.pools[0].retry.clone();
+    assert_eq!(retry.attempts, 1);
+    assert!(retry.on.connect && !retry.on.reset_before_answer && !retry.on.timeout);
+    assert_eq!(retry.on.statuses, [503]);
+}
+
+#[test]
+fn tls_is_routed_by_name_and_protocol() {
+    let text = r#"
+        [listener.bridge]
+        bind = ["0.0.0.0:443"]
+        protocol = "tls"
+        pool = "a"
+        sni = { "shop.example" = "b" }
+        [[listener.bridge.route]]
+        alpn = "h2"
+        pool = "b"
+        [pool.a]
+        servers = ["10.0.0.1:443"]
+        [pool.b]
+        servers = ["10.0.0.2:443"]
+    "#;
+    let config = good(text).config;
+    let Protocol::Tls(tls) = &config.listeners[0].protocol else { panic!("not tls") };
+    assert_eq!(tls.default, Some(PoolId(0)));
+    assert_eq!(tls.rules[0].name, Some(HostPattern::Exact("shop.example".into())));
+    assert_eq!((tls.rules[1].alpn.as_deref(), tls.rules[1].pool), (Some("h2"), PoolId(1)));
+}
+
+#[test]
+fn error_pages_are_read() {
+    let text = listener_with("error_pages = { 503 = \"sorry.html\" }");
+    let page = http(&good(&text).config).error_pages[0].clone();
+    assert_eq!((page.status, &*page.body), (503, &b"sorry"[..]));
+    assert_eq!(&*page.content_type, "text/html; charset=utf-8");
+    let found = bad(&listener_with("error_pages = { 503 = \"gone.html\" }"));
+    assert!(found.contains("cannot read /etc/evenkeel/gone.html"), "{found}");
+}
+
+#[test]
+fn the_access_log_is_off_until_asked_for() {
+    let log = good(&format!("{SMALLEST}[access_log]\n")).config.access_log.unwrap();
+    assert_eq!((log.format, log.to), (LogFormat::Combined, LogTarget::Stdout));
+    let text =
+        format!("{SMALLEST}[access_log]\nformat = \"{{client}} {{Ta}}\"\npath = \"a.log\"\n");
+    let log = good(&text).config.access_log.unwrap();
+    assert_eq!(log.to, LogTarget::File("/etc/evenkeel/a.log".into()));
+}
+
+#[test]
+fn the_environment_beats_the_file_and_flags_beat_both() {
+    let text = format!("{SMALLEST}[admin]\nbind = \"127.0.0.1:1\"\n");
+    let environment = Override::from_variable("EVENKEEL__ADMIN__BIND", "127.0.0.1:2").unwrap();
+    let flag = Override::from_flag("--admin-bind", &["admin", "bind"], "127.0.0.1:3");
+    let port = |overrides: &[Override]| good_with(&text, overrides).admin.bind.port();
+    assert_eq!(port(&[]), 1);
+    assert_eq!(port(std::slice::from_ref(&environment)), 2);
+    assert_eq!(port(&[environment, flag]), 3);
+    let list =
+        Override::from_variable("EVENKEEL__LISTENER__WEB__BIND", "[\"127.0.0.1:9\"]").unwrap();
+    assert_eq!(good_with(SMALLEST, &[list]).config.listeners[0].bind[0].port(), 9);
+    assert_eq!(Override::from_variable("EVENKEEL_ADMIN", "x"), None);
+}
+
+#[test]
+fn faults_of_the_environment_name_the_variable() {
+    let drain = Override::from_variable("EVENKEEL__NODE__DRAIN", "soon").unwrap();
+    let found = compile("file", SMALLEST, &surroundings(&[drain])).unwrap_err();
+    let expected = "environment:1:23: \"soon\" is not a duration";
+    assert!(found.to_string().starts_with(expected), "{found}");
+}
+
+#[test]
+fn an_admin_address_that_others_reach_needs_a_token() {
+    let open = format!("{SMALLEST}[admin]\nbind = \"0.0.0.0:7070\"\n");
+    assert!(bad(&open).contains("a token is required"));
+    let admin = good(&format!("{open}token_file = \"token\"\n")).admin;
+    assert_eq!(format!("{:?}", admin.token), "Some(Token(…))");
+    assert_eq!(admin.token.unwrap().0, "0123456789abcdef");
+}
+
+#[test]
+fn what_a_later_version_brings_is_never_ignored() {
+    for line in [
+        "sticky = { cookie = \"a\" }",
+        "proxy_protocol = \"v2\"",
+        "slow_start = \"1s\"",
+        "balance = \"hash\"",
+        "upstream = \"h2\"",
+        "retry = { budget = \"20%\" }",
+        "check = { kind = \"deep\" }",
+    ] {
+        let found = bad(&format!("{SMALLEST}{line}\n"));
+        assert!(found.contains("is not in this version yet"), "{line}: {found}");
+    }
+    for section in ["[cache.a]\n", "[vip.a]\n"] {
+        assert!(bad(&format!("{SMALLEST}{section}")).contains("is not in this version yet"));
+    }
+    for protocol in ["https", "udp"] {
+        let found = bad(&SMALLEST.replace("\"http\"", &format!("\"{protocol}\"")));
+        assert!(found.contains("is not in this version yet"), "{found}");
+    }
+}
+
+#[test]
+fn no_text_panics_the_compiler() {
+    // Every prefix of a file that uses everything, and the file with every byte in turn broken.
+    let text = include_str!("../../../evenkeel/tests/check/everything.toml");
+    for end in (0..text.len()).filter(|end| text.is_char_boundary(*end)) {
+        let _ = compile("file", &text[..end], &surroundings(&[]));
+    }
+    for at in 0..text.len() {
+        let mut bytes = text.as_bytes().to_vec();
+        bytes[at] = b'"';
+        if let Ok(broken) = String::from_utf8(bytes) {
+            let found = compile("file", &broken, &surroundings(&[]));
+            let _ = found.map_err(|findings| findings.render(false));
+        }
+    }
+}

@@ -17,6 +17,6 @@ pub mod origin;
 mod process;
 mod surroundings;
 
-pub use lifetime::run;
+pub use lifetime::{Signals, run};
 pub use node::{LoadError, Loaded, Node, StartError};
-pub use process::raise_file_limit;
+pub use process::{is_root, raise_file_limit};

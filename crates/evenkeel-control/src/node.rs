@@ -98,7 +98,10 @@ pub struct Node {
     surroundings: Surroundings,
     /// As they were at the start: name, threads and state directory hold for the whole run.
     settings: NodeSettings,
+    /// Where the admin server listens; with port 0 in the text, not what that says.
     admin: SocketAddr,
+    /// What the text said of it.
+    admin_bind: SocketAddr,
     started: SystemTime,
     /// Held while a configuration is taking effect: one at a time.
     changing: tokio::sync::Mutex<()>,
@@ -132,6 +135,7 @@ impl Node {
             surroundings,
             settings,
             admin,
+            admin_bind: loaded.compiled.admin.bind,
             started: clock::now(),
             changing: tokio::sync::Mutex::default(),
             current: Mutex::default(),
@@ -200,7 +204,7 @@ impl Node {
         if state_dir != self.settings.state_dir {
             needs_restart.push("node.state_dir".to_owned());
         }
-        if admin.bind != self.admin && admin.bind.port() != 0 {
+        if admin.bind != self.admin_bind {
             needs_restart.push("admin.bind".to_owned());
         }
         let version = Version { id: version_of(&text), text, origin, applied: clock::now() };

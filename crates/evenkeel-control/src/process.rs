@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{Resource, geteuid, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
 /// What the process uses now. What the system does not say is left out.
@@ -30,6 +30,11 @@ impl Figures {
             max_fds: getrlimit(Resource::Nofile).current,
         }
     }
+}
+
+/// Whether this runs with every right there is; it needs none but to bind low ports.
+pub fn is_root() -> bool {
+    geteuid().is_root()
 }
 
 /// Raises the limit of file descriptors as far as it goes without rights, and says how far that

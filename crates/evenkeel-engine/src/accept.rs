@@ -50,7 +50,7 @@ pub(crate) async fn accept(worker: Rc<Worker>, slot: Rc<Slot>, listener: TcpList
 
 /// Serves who is in the queue of a socket that is about to close.
 pub(crate) fn accept_queued(worker: &Rc<Worker>, slot: &Rc<Slot>, bound: &Bound) {
-    let socket = &bound.sockets[worker.index];
+    let Ok(socket) = bound.socket(worker.index) else { return };
     let port = port_text(socket.local_addr());
     while let Ok((stream, peer)) = socket.accept() {
         let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));

@@ -226,7 +226,7 @@ fn judge(
         status: head.status,
         from_server: head.body,
         to_client,
-        keep_server: head.keep_alive && request_is_read,
+        keep_server: head.keep_alive,
         keep_client: request.keep_alive
             && request_is_read
             && to_client != AnswerBody::UntilClose

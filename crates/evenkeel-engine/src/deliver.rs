@@ -35,8 +35,12 @@ struct Delivery<'d, 'e> {
     /// Bytes at the start of `answer` that go to the client as they are, after `reply`.
     direct: usize,
     pipe: Option<Pipe>,
-    /// Body bytes the client has taken, and those of heads and chunk lines with them.
+    /// Bytes the client has taken, the head among them.
     sent: u64,
+    /// Length of the head.
+    head: usize,
+    /// The server broke the framing: what was good before that still goes out.
+    broken: bool,
     moved: bool,
     waits_for_client: bool,
     pace: Pace,
@@ -66,6 +70,8 @@ pub(crate) async fn deliver(
         direct: 0,
         pipe: None,
         sent: 0,
+        head: errand.desk.reply.len(),
+        broken: false,
         moved: false,
         waits_for_client: false,
         pace: Pace::default(),
@@ -74,16 +80,16 @@ pub(crate) async fn deliver(
         upstream,
     };
     let ended = poll_fn(|cx| delivery.poll(cx)).await;
-    let Delivery { errand, pipe, sent, keep_server, .. } = delivery;
+    let Delivery { errand, pipe, sent, head, keep_server, .. } = delivery;
     if let Some(pipe) = pipe.filter(|pipe| pipe.held() == 0) {
         errand.client.worker().pipes.give_back(pipe);
     }
-    errand.desk.record.sent(sent, errand.upload.received());
+    errand.desk.record.sent(sent, head, errand.upload.received());
     if ended.is_err() && answer.to_client == AnswerBody::UntilClose {
         // A FIN would say that this was all.
         let _ = reset_on_close(&errand.client.stream);
     }
-    ended.map(|()| keep_server)
+    ended.map(|()| keep_server && errand.upload.is_sent(errand.desk))
 }
 
 impl Source {
@@ -101,10 +107,10 @@ impl Source {
 
 impl Delivery<'_, '_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
-        if !self.errand.upload.is_read() {
-            // The server answers while the client still sends. What becomes of the rest of the
-            // request is no longer of interest.
-            let Errand { client, desk, upload, .. } = &mut *self.errand;
+        let Errand { client, desk, upload, .. } = &mut *self.errand;
+        if !upload.is_sent(desk) {
+            // The server answers while the request is still on its way. It may want the rest, but
+            // what becomes of it no longer decides anything.
             let _ = upload.poll(cx, client, desk, &mut self.upstream.link.stream);
         }
         let polled = self.poll_body(cx);
@@ -141,6 +147,9 @@ impl Delivery<'_, '_> {
                 return Poll::Ready(Err(Fault::ClientGone(Phase::Data)));
             }
             self.waits_for_client = false;
+            if self.broken {
+                return Poll::Ready(Err(Fault::ServerCut));
+            }
             if self.errand.desk.answer.is_empty() && !self.is_waiting() {
                 if matches!(self.source, Source::Done) {
                     return Poll::Ready(Ok(()));
@@ -199,7 +208,7 @@ impl Delivery<'_, '_> {
     /// From `answer` into what is written next: copied when small or framed anew, else in place.
     fn take_body(&mut self) -> Result<(), Fault> {
         let Desk { answer, reply, .. } = &mut *self.errand.desk;
-        if answer.is_empty() || self.direct > 0 {
+        if answer.is_empty() || self.direct > 0 || self.broken {
             return Ok(());
         }
         let here = answer.len();
@@ -234,8 +243,13 @@ impl Delivery<'_, '_> {
             if answer.is_empty() {
                 break;
             }
-            let decoded = decoder.decode(answer.unread());
-            let (step, consumed) = decoded.map_err(|_reason| Fault::ServerCut)?;
+            let Ok((step, consumed)) = decoder.decode(answer.unread()) else {
+                if self.sent == 0 && reply.len() == self.head {
+                    return Err(Fault::BadAnswer); // the client has seen nothing of it yet
+                }
+                self.broken = true;
+                break;
+            };
             let mut ended = false;
             match step {
                 Step::More => {}

@@ -115,8 +115,9 @@ impl Engine {
         if order.phase != Phase::Serving {
             return Err(ApplyError::Draining);
         }
-        let plan = Plan::build(config, &order.plan, self.shared.workers)?;
-        self.order(Order { plan: Arc::new(plan), ..order }).await;
+        let plan = Arc::new(Plan::build(config, &order.plan, self.shared.workers)?);
+        self.order(Order { plan: Arc::clone(&plan), ..order }).await;
+        order.plan.close_listeners(Some(&plan));
         Ok(())
     }
 
@@ -160,6 +161,7 @@ impl Engine {
         let _one = self.applying.lock().await;
         let order = self.orders.borrow().clone();
         self.order(Order { phase: Phase::Draining, ..order.clone() }).await;
+        order.plan.close_listeners(None);
         let empty = self.until(|| self.connections() == 0);
         let cut = match tokio::time::timeout(limit, empty).await {
             Ok(()) => 0,

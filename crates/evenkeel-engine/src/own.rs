@@ -104,7 +104,8 @@ pub(crate) async fn flush(client: &mut Client, desk: &mut Desk) -> Result<(), Fa
         Poll::Ready(Ok(()))
     })
     .await?;
-    desk.record.sent(written as u64, 0);
+    let head = desk.reply.windows(4).position(|end| end == b"\r\n\r\n").map_or(0, |at| at + 4);
+    desk.record.sent(written as u64, head, 0);
     desk.reply.clear();
     Ok(())
 }

@@ -1,10 +1,11 @@
 //! A configuration made live: the snapshot with the sockets and the servers it stands on.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use evenkeel_core::config::{
@@ -46,7 +47,11 @@ pub(crate) struct LiveListener {
 pub(crate) struct Bound {
     /// As configured; its port may be 0.
     address: SocketAddr,
-    pub(crate) sockets: Vec<TcpListener>,
+    /// With the real port.
+    actual: SocketAddr,
+    /// Empty once the address was given up, although connections that came in on it may still
+    /// hold the plan.
+    sockets: Mutex<Vec<TcpListener>>,
 }
 
 /// What is counted of a listener, for as long as one of its name exists.
@@ -98,14 +103,16 @@ impl Plan {
         self.pools.iter().find(|pool| &*pool.name == name)
     }
 
-    fn bound(&self, address: SocketAddr) -> Option<&Arc<Bound>> {
-        let mut all = self.listeners.iter().flat_map(|listener| &listener.bound);
-        all.find(|bound| bound.address == address)
+    /// Gives up the addresses that `after` does not listen on, once no worker accepts there.
+    pub(crate) fn close_listeners(&self, after: Option<&Self>) {
+        let stays = |bound: &Arc<Bound>| {
+            after.is_some_and(|after| after.all_bound().any(|kept| Arc::ptr_eq(kept, bound)))
+        };
+        self.all_bound().filter(|bound| !stays(bound)).for_each(|bound| bound.close());
     }
 
-    fn holds_port(&self, port: u16) -> bool {
-        let mut all = self.listeners.iter().flat_map(|listener| &listener.bound);
-        all.any(|bound| bound.address.port() == port)
+    fn all_bound(&self) -> impl Iterator<Item = &Arc<Bound>> {
+        self.listeners.iter().flat_map(|listener| &listener.bound)
     }
 }
 
@@ -182,7 +189,7 @@ impl LiveListener {
         ListenerStatus {
             name: Arc::clone(&self.name),
             protocol: self.protocol,
-            addresses: self.bound.iter().filter_map(|bound| bound.actual()).collect(),
+            addresses: self.bound.iter().map(|bound| bound.actual).collect(),
             connections: counts.open.0.load(Ordering::Relaxed),
             connections_total: tallies().map(|tally| tally.connections.get()).sum(),
             requests_total: tallies().map(|tally| tally.requests.get()).sum(),
@@ -209,23 +216,34 @@ impl Bound {
         protocol: &Protocol,
         before: &Plan,
         workers: usize,
-    ) -> std::io::Result<Arc<Self>> {
+    ) -> io::Result<Arc<Self>> {
         // Behind a plain tcp listener the server may be the one to speak first.
         let wait = (!matches!(protocol, Protocol::Tcp { .. })).then_some(DEFER_ACCEPT);
-        if let Some(bound) = before.bound(address) {
-            for socket in &bound.sockets {
+        if let Some(bound) = before.all_bound().find(|bound| bound.address == address) {
+            for socket in &*bound.sockets() {
                 defer_accept(socket, wait)?;
             }
             return Ok(Arc::clone(bound));
         }
-        let exclusive = !before.holds_port(address.port());
+        let exclusive = before.all_bound().all(|bound| bound.address.port() != address.port());
         let sockets = listen(Listening { address, defer_accept: wait, exclusive }, workers)?;
-        Ok(Arc::new(Self { address, sockets }))
+        let actual = sockets.first().map_or(Ok(address), TcpListener::local_addr)?;
+        Ok(Arc::new(Self { address, actual, sockets: Mutex::new(sockets) }))
     }
 
-    /// With the real port.
-    fn actual(&self) -> Option<SocketAddr> {
-        self.sockets.first()?.local_addr().ok()
+    /// A worker's socket, to accept on.
+    pub(crate) fn socket(&self, worker: usize) -> io::Result<TcpListener> {
+        let sockets = self.sockets();
+        sockets.get(worker).ok_or(io::ErrorKind::NotConnected)?.try_clone()
+    }
+
+    /// Listens no more, whoever still holds this.
+    fn close(&self) {
+        self.sockets().clear();
+    }
+
+    fn sockets(&self) -> MutexGuard<'_, Vec<TcpListener>> {
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

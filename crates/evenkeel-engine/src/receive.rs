@@ -98,18 +98,15 @@ pub(crate) async fn receive(
 }
 
 /// A head that comes in drops is not parsed anew with each of them: a line has to end, or a limit
-/// to be reached.
+/// to be reached. The first piece always is: it may be no HTTP at all.
 fn worth_parsing(desk: &Desk, fresh: usize, limits: &HttpLimits) -> bool {
     let unread = desk.inbox.unread();
-    let new = &unread[unread.len() - fresh.min(unread.len())..];
-    match fresh {
-        0 => !unread.is_empty(),
-        _ => {
-            new.contains(&b'\n')
-                || unread.len() >= limits.head_bytes as usize
-                || (unread.len() >= limits.target_bytes as usize && desk.inbox.is_full())
-        }
+    if fresh == 0 || fresh >= unread.len() {
+        return !unread.is_empty();
     }
+    unread[unread.len() - fresh..].contains(&b'\n')
+        || unread.len() >= limits.head_bytes as usize
+        || (unread.len() >= limits.target_bytes as usize && desk.inbox.is_full())
 }
 
 fn parse(

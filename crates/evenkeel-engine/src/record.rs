@@ -34,6 +34,7 @@ pub(crate) struct Record {
     server: Option<Rc<LocalServer>>,
     tries: u8,
     sent: u64,
+    body: u64,
     uploaded: u64,
     known: Option<Known>,
     address: Option<IpAddr>,
@@ -115,9 +116,11 @@ impl Record {
         self.status = Some(status);
     }
 
-    /// Bytes that went to the client and, of the body, to the server.
-    pub(crate) fn sent(&mut self, to_client: u64, to_server: u64) {
+    /// Bytes that went to the client, of which the first `head` are no body, and body bytes that
+    /// went to the server.
+    pub(crate) fn sent(&mut self, to_client: u64, head: usize, to_server: u64) {
         self.sent += to_client;
+        self.body += to_client.saturating_sub(head as u64);
         self.uploaded += to_server;
     }
 
@@ -183,7 +186,7 @@ impl Record {
                 None => "",
             },
             status: self.status,
-            bytes: self.sent,
+            bytes: self.body,
             request: self.received.unwrap_or_else(clock::now).since(self.began),
             wait: since(self.trying, self.received),
             connect: since(self.connected, self.trying),

@@ -134,7 +134,7 @@ pub(crate) async fn upgraded(errand: Errand<'_>, upstream: &mut Upstream) {
     let ends =
         ((&mut client.stream, Some(from_client)), (&mut upstream.link.stream, Some(from_server)));
     let passed = run(&worker, &client.watch, ends.0, ends.1, patience).await;
-    desk.record.sent(passed.from_server, passed.from_client);
+    desk.record.sent(passed.from_server, 0, passed.from_client);
 }
 
 /// A new connection to a server of the pool: to another one if the first cannot be reached.

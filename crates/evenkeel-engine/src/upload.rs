@@ -81,6 +81,11 @@ impl Upload {
         matches!(self.source, Source::Done)
     }
 
+    /// The server has taken all of the request: another one may follow on its connection.
+    pub(crate) fn is_sent(&self, desk: &Desk) -> bool {
+        self.is_read() && self.pipe.is_none() && !self.failed && self.sent == desk.outbox.len()
+    }
+
     /// What another try would be.
     pub(crate) fn attempt(&self, idempotent: bool, tries: usize) -> Attempt {
         Attempt {
@@ -186,7 +191,8 @@ impl Upload {
                 }
                 Source::Chunked(decoder) => {
                     let decoded = decoder.decode(inbox.unread());
-                    let (step, consumed) = decoded.map_err(|_reason| Fault::BadRequest(400))?;
+                    let (step, consumed) =
+                        decoded.map_err(|reason| Fault::BadRequest(reason.status()))?;
                     let mut ended = false;
                     match step {
                         Step::More => {}

@@ -323,8 +323,7 @@ impl Worker {
     }
 
     fn acceptor(self: &Rc<Self>, bound: &Arc<Bound>, slot: &Rc<Slot>) -> Option<Acceptor> {
-        let socket = bound.sockets[self.index].try_clone();
-        match socket.and_then(tokio::net::TcpListener::from_std) {
+        match bound.socket(self.index).and_then(tokio::net::TcpListener::from_std) {
             Ok(socket) => {
                 let task = spawn_local(accept::accept(Rc::clone(self), Rc::clone(slot), socket));
                 Some(Acceptor { bound: Arc::clone(bound), slot: Rc::clone(slot), task })

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use evenkeel_control::compile::{Override, Surroundings};
+use evenkeel_control::compile::{DEFAULT_ADMIN, Override, Surroundings};
 use evenkeel_control::origin::Origin;
-use evenkeel_control::{LoadError, Loaded, Node, StartError, raise_file_limit};
+use evenkeel_control::{LoadError, Loaded, Node, Signals, StartError, is_root, raise_file_limit};
 use tokio::net::TcpListener;
 
 use crate::args::{self, LogFormat, NodeFlags};
@@ -40,15 +40,20 @@ pub(crate) fn start(origin: Origin, flags: &NodeFlags, if_taken: IfTaken) -> Res
     if let Err(error) = raise_file_limit() {
         tracing::warn!("the limit of open files stays low: {error}");
     }
+    if is_root() {
+        tracing::info!("running as root; an ordinary user with CAP_NET_BIND_SERVICE is enough");
+    }
     // The engine has threads of its own; what is left to do here fits on this one.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let done = runtime.block_on(async {
+        let signals = Signals::catch().context("cannot catch signals")?;
         let admin = bind_admin(loaded.compiled.admin.bind, if_taken).await?;
         let address = admin.local_addr()?;
         let node = Node::start(origin, surroundings, loaded, address).await;
         let node = Arc::new(node.map_err(explain)?);
         summary::show(&node.status(), address, flags.log_format);
-        evenkeel_control::run(node, admin).await.context("cannot wait for signals")
+        evenkeel_control::run(node, admin, signals).await;
+        anyhow::Ok(())
     });
     // A name being looked up must not hold up the end.
     runtime.shutdown_background();
@@ -70,8 +75,9 @@ fn overrides(flags: &NodeFlags) -> Vec<Override> {
 async fn bind_admin(address: SocketAddr, if_taken: IfTaken) -> Result<TcpListener> {
     let failed =
         || format!("admin: cannot listen on {address}; give another address with --admin-bind");
+    let may_move = if_taken == IfTaken::AnyPort && address == DEFAULT_ADMIN;
     match TcpListener::bind(address).await {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse && if_taken == IfTaken::AnyPort => {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && may_move => {
             tracing::info!("{address} is taken: the admin address gets a free port");
             TcpListener::bind(SocketAddr::new(address.ip(), 0)).await.with_context(failed)
         }

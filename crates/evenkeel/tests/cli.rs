@@ -1,20 +1,20 @@
 //! The program as it is called: what it prints, where, and how it exits.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+#[path = "cli/node.rs"]
+mod node;
 
-/// The program, in a directory and with nothing of ours in its environment.
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use rustix::process::Signal;
+
+use crate::node::{Node, command};
+
+/// Runs the program to its end.
 fn evenkeel(directory: &Path, args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_evenkeel"));
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("EVENKEEL_") {
-            command.env_remove(name);
-        }
-    }
-    // Help is wrapped at the width of the terminal; tests have none.
-    command.env("COLUMNS", "100").env("USER", "ann");
-    command.current_dir(directory).args(args).output().expect("the program starts")
+    command(directory).args(args).output().expect("the program starts")
 }
 
 fn directory(name: &str) -> PathBuf {
@@ -117,4 +117,88 @@ fn documents_are_printed() {
         let stdout = text(&stdout);
         assert!(stdout.contains(part), "{args:?}: {stdout}");
     }
+}
+
+const CONFIG: &str = "[admin]\nbind = \"127.0.0.1:0\"\n\
+    [listener.web]\nbind = [\"127.0.0.1:0\"]\nprotocol = \"http\"\npool = \"app\"\n\
+    [pool.app]\nservers = [\"127.0.0.1:9\"]\ncheck = false\n";
+
+#[test]
+fn a_node_reloads_on_sighup_and_drains_on_sigterm() {
+    let mut node = Node::start("signals", CONFIG, &["run"]);
+    assert_eq!(node.notice(), "READY=1\n");
+    let file = node.directory.join("evenkeel.toml");
+
+    fs::write(&file, CONFIG.replace("127.0.0.1:9", "127.0.0.1:10")).unwrap();
+    node.signal(Signal::HUP);
+    node.line_with("is in force");
+    assert!(node.notice().starts_with("RELOADING=1\nMONOTONIC_USEC="));
+    assert_eq!(node.notice(), "READY=1\n");
+    let status = evenkeel(&node.directory, &["status", "--admin", &node.admin]);
+    assert!(text(&status.stdout).contains("127.0.0.1:10"), "{}", text(&status.stderr));
+
+    fs::write(&file, "[pol.app]\n").unwrap();
+    node.signal(Signal::HUP);
+    let refusal = node.line_with("everything stays as it was");
+    assert!(refusal.contains("evenkeel.toml:1:2: unknown key `pol`"), "{refusal}");
+    let reload = evenkeel(&node.directory, &["reload", "--admin", &node.admin]);
+    assert_eq!(reload.status.code(), Some(1));
+    assert!(text(&reload.stderr).contains("did you mean `pool`?"), "{}", text(&reload.stderr));
+
+    node.signal(Signal::TERM);
+    node.line_with("finishing what runs");
+    assert_eq!(node.ended(), Some(0));
+    assert!([node.notice(), node.notice(), node.notice()].contains(&"STOPPING=1\n".to_owned()));
+}
+
+#[test]
+fn serve_needs_no_file() {
+    let args = ["serve", "--listen", "127.0.0.1:0", "--to", "127.0.0.1:9,127.0.0.1:10"];
+    let args = [&args[..], &["--mode", "tcp", "--admin-bind", "127.0.0.1:0"]].concat();
+    let mut node = Node::start("serve", "", &args);
+    let verb = |args: &[&str]| {
+        let args = [args, &["--admin", &node.admin]].concat();
+        evenkeel(&node.directory, &args)
+    };
+    let status = text(&verb(&["status"]).stdout);
+    assert!(status.contains("serve     tcp       127.0.0.1:"), "{status}");
+    let server = "servers/127.0.0.1:10";
+    let maint = verb(&["server", "maint", server, "--reason", "new disk", "--wait"]);
+    assert_eq!(text(&maint.stdout), format!("{server} is in maintenance, 0 under way\n"));
+    assert!(text(&verb(&["status"]).stdout).contains("new disk (by ann)"));
+    assert!(text(&verb(&["status", "--json"]).stdout).contains("\"author\": \"ann\""));
+    let wrong = verb(&["server", "ready", "servers/a"]);
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(text(&wrong.stderr).contains("it has: 127.0.0.1:9, 127.0.0.1:10"));
+    assert!(text(&verb(&["reload"]).stderr).contains("there is no file to read again"));
+    node.signal(Signal::INT);
+    assert_eq!(node.ended(), Some(0));
+}
+
+#[test]
+fn an_address_that_is_taken_is_said_to_be_so() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let here = directory("check");
+    let serve = |listen: &str, admin: &str| {
+        let to = "127.0.0.1:9";
+        let args = ["serve", "--listen", listen, "--to", to, "--admin-bind", admin];
+        let Output { status, stderr, .. } = evenkeel(&here, &args);
+        assert_eq!(status.code(), Some(1));
+        text(&stderr)
+    };
+    let listener = serve(&address, "127.0.0.1:0");
+    let expected = format!("listener serve: cannot listen on {address}");
+    assert!(listener.contains(&expected) && listener.contains("ss -ltnp"), "{listener}");
+    let admin = serve("127.0.0.1:0", &address);
+    assert!(admin.contains(&format!("admin: cannot listen on {address}")), "{admin}");
+}
+
+#[test]
+fn events_may_be_json() {
+    let node = Node::start("json", CONFIG, &["run", "--log-format", "json"]);
+    assert!(node.admin.starts_with("http://127.0.0.1:"), "{}", node.admin);
+    node.signal(Signal::TERM);
+    let line = node.line_with("draining");
+    assert!(line.starts_with('{') && line.ends_with('}'), "{line}");
 }

@@ -293,6 +293,18 @@ fn what_a_later_version_brings_is_never_ignored() {
 }
 
 #[test]
+fn the_examples_of_the_manual_are_valid() {
+    let manual = include_str!("../../../../docs/configuration.md");
+    let examples: Vec<&str> = manual.split("```toml\n").skip(1).collect();
+    assert!(examples.len() >= 4, "{}", examples.len());
+    for example in examples {
+        let (text, _) = example.split_once("```").expect("a block ends");
+        let warnings = good(text).warnings;
+        assert!(warnings.is_empty(), "{warnings}");
+    }
+}
+
+#[test]
 fn no_text_panics_the_compiler() {
     // Every prefix of a file that uses everything, and the file with every byte in turn broken.
     let text = include_str!("../../../evenkeel/tests/check/everything.toml");

@@ -11,7 +11,8 @@ use crate::args::LogFormat;
 pub(crate) fn show(status: &Status, admin: SocketAddr, format: LogFormat) {
     if format == LogFormat::Json {
         let version = status.config.version.as_str();
-        tracing::info!(kind = "started", subject = status.node, version, %admin, "serving");
+        let admin = format!("http://{admin}");
+        tracing::info!(kind = "started", subject = status.node, version, admin, "serving");
         return;
     }
     out::complain(&in_words(status, admin));

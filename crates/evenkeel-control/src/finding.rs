@@ -9,6 +9,9 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use crate::describe;
 
+/// Nobody mends more in one sitting, and each costs a walk through the text.
+const MOST_FINDINGS: usize = 500;
+
 /// A stretch of one of the texts a configuration is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
@@ -123,8 +126,12 @@ impl Notes {
         self.list.borrow().len()
     }
 
+    /// Beyond [`MOST_FINDINGS`] there is silence.
     pub(crate) fn add(&self, finding: Finding) {
-        self.list.borrow_mut().push(finding);
+        let mut list = self.list.borrow_mut();
+        if list.len() < MOST_FINDINGS {
+            list.push(finding);
+        }
     }
 
     /// In the order of the text, without what only follows from text that could not be read: one

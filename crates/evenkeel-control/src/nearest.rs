@@ -1,5 +1,8 @@
 //! The known word that was probably meant.
 
+/// Words whose lengths differ by more are not compared letter by letter.
+const MOST_BYTES_APART: usize = 8;
+
 /// The candidate nearest to `word`, if it is near enough to be a slip of the keyboard.
 pub(crate) fn nearest<'a>(
     word: &str,
@@ -7,8 +10,10 @@ pub(crate) fn nearest<'a>(
 ) -> Option<&'a str> {
     // A third of the letters wrong is still a slip; more is another word.
     let most = (word.chars().count() / 3).clamp(1, 3);
+    let as_long = |candidate: &&str| candidate.len().abs_diff(word.len()) <= MOST_BYTES_APART;
     candidates
         .into_iter()
+        .filter(as_long)
         .map(|candidate| (distance(word, candidate), candidate))
         .filter(|(distance, _)| *distance <= most)
         .min_by_key(|(distance, _)| *distance)

@@ -188,9 +188,3 @@ pub fn run(command: &mut Command) -> String {
     assert!(output.status.success(), "{command:?}: {}\n{said}", output.status);
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
-
-/// Says that a test was not run and why; [`crate::prelude`] has a macro that also returns.
-pub fn skip(why: &str) {
-    // With no stdout there is nobody to tell.
-    let _ = writeln!(std::io::stdout(), "SKIPPED: {why}");
-}

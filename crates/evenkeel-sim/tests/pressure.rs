@@ -165,7 +165,8 @@ fn a_full_listener_lets_new_clients_wait() {
     let [server] = &origins();
     let listen = free_address();
     let most = "protocol = \"http\"\nmax_connections = 2";
-    let _lb = balancer(&http(listen, &[server]).replace("protocol = \"http\"", most));
+    let config = http(listen, &[server]).replace("protocol = \"http\"", most);
+    let _lb = balancer(&("[node]\nworkers = 1\n".to_owned() + &config));
     let mut held = [client(listen), client(listen)];
     for client in &mut held {
         assert_eq!(client.get("/").status, 200);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode};
+use futures_util::StreamExt as _;
 use serde_json::Value;
 use tower::ServiceExt as _;
 
@@ -270,6 +271,19 @@ async fn a_token_opens_all_but_health() {
         let answer = bench.send(request.body(Body::empty()).unwrap()).await;
         assert_eq!(answer.status, status, "{token}");
     }
+}
+
+#[tokio::test]
+async fn events_are_streamed() {
+    let bench = Bench::local("events").await;
+    let request = ask(Method::GET, "/api/v1/events").body(Body::empty()).unwrap();
+    let response = router(Arc::clone(&bench.node)).oneshot(request).await.unwrap();
+    bench.node.announce("test", "a message".to_owned());
+    let mut stream = response.into_body().into_data_stream();
+    let chunk = stream.next().await.expect("the stream goes on").expect("and is whole");
+    let event = String::from_utf8(chunk.to_vec()).unwrap();
+    assert!(event.starts_with("event: test\ndata: {\"at\":\""), "{event}");
+    assert!(event.contains("\"message\":\"a message\"}\n\n"), "{event}");
 }
 
 #[tokio::test]

@@ -83,11 +83,14 @@ pub(super) fn redirect(mut reader: Reader<'_>) -> Option<Redirect> {
 
 fn target(value: &Value) -> Result<Vec<RedirectPart>, Wrong> {
     let written = text(value)?;
-    let goes_somewhere =
-        ["http://", "https://", "/", "{path}"].iter().any(|start| written.starts_with(start));
-    if !goes_somewhere {
+    if !["http://", "https://", "/"].iter().any(|start| written.starts_with(start)) {
         return Err(wrong(format!("\"{written}\" is not a place to go to"))
             .help("a URL or a path, such as \"https://{host}{path}\" or \"/new\""));
+    }
+    if written.starts_with("//") || written.starts_with("/{path}") {
+        // A path of `/example` after a slash is the name of a host (RFC 3986 §4.2).
+        return Err(wrong(format!("\"{written}\" may lead to another host"))
+            .help("write the scheme and the host, such as \"https://{host}{path}\""));
     }
     if let Some(c) = written.chars().find(|c| !c.is_ascii_graphic()) {
         return Err(wrong(format!("{c:?} does not occur in a URL; escape it as %XX")));

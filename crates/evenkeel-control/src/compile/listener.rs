@@ -24,6 +24,9 @@ const MOST_CONNECTIONS: u32 = 10_000_000;
 /// Every worker holds a socket for each address of each listener.
 const MOST_LISTENERS: usize = 1024;
 
+/// Rules of a tls listener are looked at in turn for each connection.
+const MOST_RULES: usize = 1024;
+
 /// Keys that only an HTTP listener has.
 const HTTP_KEYS: [&str; 7] = [
     "methods",
@@ -203,6 +206,10 @@ struct Rules {
 
 impl Rules {
     fn add(&mut self, reader: &Reader<'_>, place: Place, rule: TlsRule) {
+        if self.list.len() == MOST_RULES {
+            reader.fault(place, wrong(format!("at most {MOST_RULES} names and routes")));
+            return;
+        }
         let same = |other: &TlsRule| other.name == rule.name && other.alpn == rule.alpn;
         if self.list.iter().any(same) {
             reader.fault(place, wrong("another rule has this name and ALPN already"));

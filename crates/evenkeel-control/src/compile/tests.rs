@@ -320,3 +320,21 @@ fn no_text_panics_the_compiler() {
         }
     }
 }
+
+#[test]
+fn a_flood_of_faults_is_bounded() {
+    let many = |line: fn(u32) -> String| (0..30_000).map(line).collect::<Vec<_>>().concat();
+    let unknown = many(|n| format!("k{n} = 1\n"));
+    let found = compile("file", &unknown, &surroundings(&[])).unwrap_err();
+    assert!((400..=500).contains(&found.faults()), "{}", found.faults());
+    let brackets = "[".repeat(500_000);
+    let found = compile("file", &brackets, &surroundings(&[])).unwrap_err();
+    assert!(found.faults() > 0);
+    let names = many(|n| format!("\"h{n}.example\" = \"b\", "));
+    let text = format!(
+        "[listener.a]\nbind = [\"0.0.0.0:1\"]\nprotocol = \"tls\"\nsni = {{ {names} }}\n\
+         [pool.b]\nservers = []\n"
+    );
+    let found = compile("file", &text, &surroundings(&[])).unwrap_err();
+    assert!(found.to_string().contains("at most 1024 names"), "{found}");
+}

@@ -31,25 +31,25 @@ impl Node {
     pub(crate) fn start(name: &str, config: &str, args: &[&str]) -> Self {
         let directory =
             std::env::temp_dir().join(format!("evenkeel-cli-{}-{name}", std::process::id()));
-        fs::create_dir_all(&directory).unwrap();
-        fs::write(directory.join("evenkeel.toml"), config).unwrap();
-        let manager = UnixDatagram::bind(directory.join("notify")).unwrap();
-        manager.set_read_timeout(Some(PATIENCE)).unwrap();
+        fs::create_dir_all(&directory).expect("a temporary directory");
+        fs::write(directory.join("evenkeel.toml"), config).expect("the file is written");
+        let manager = UnixDatagram::bind(directory.join("notify")).expect("a new name");
+        manager.set_read_timeout(Some(PATIENCE)).expect("it is above zero");
         let mut child = command(&directory)
             .args(args)
             .env("NOTIFY_SOCKET", directory.join("notify"))
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");
-        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let stderr = BufReader::new(child.stderr.take().expect("it is piped"));
         let (sender, lines) = sync_channel(1_000);
         thread::spawn(move || {
             stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
         });
         let mut node = Self { child, lines, manager, directory, admin: String::new() };
         let line = node.line_with("http://");
-        let start = line.find("http://").unwrap();
-        node.admin = line[start..].trim_end_matches(['"', '}']).to_owned();
+        let start = line.find("http://").expect("it was asked for");
+        node.admin.push_str(line[start..].trim_end_matches(['"', '}']));
         node
     }
 
@@ -79,7 +79,7 @@ impl Node {
 
     /// Waits for the end; the exit code. The last lines stay to be read.
     pub(crate) fn ended(&mut self) -> Option<i32> {
-        self.child.wait().unwrap().code()
+        self.child.wait().expect("it is our child").code()
     }
 }
 

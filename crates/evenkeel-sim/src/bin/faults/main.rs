@@ -18,7 +18,7 @@ use evenkeel_sim::origin;
 use crate::ground::Ground;
 use crate::matrix::{ROWS, Row};
 use crate::subject::Kind;
-use crate::table::{Line, Outcome};
+use crate::table::Outcome;
 
 const USAGE: &str = "usage: faults [--short] [--only NAME] [--against nginx|haproxy] [--list]";
 
@@ -86,7 +86,7 @@ fn run(options: &Options) -> ExitCode {
         None => !row.only_when_named,
     });
     let (mut kept, mut broken, mut skipped) = (0, 0, 0);
-    say(&Line::heading());
+    say(&table::heading());
     for row in chosen {
         let outcome = attempt(row, options, alone.as_deref());
         match &outcome {
@@ -94,7 +94,7 @@ fn run(options: &Options) -> ExitCode {
             Outcome::Tried { .. } => broken += 1,
             Outcome::Skipped(_) => skipped += 1,
         }
-        say(&Line::of(row, &outcome));
+        say(&table::line(row, &outcome));
     }
     say(&format!("{kept} passed, {broken} failed, {skipped} skipped"));
     if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }

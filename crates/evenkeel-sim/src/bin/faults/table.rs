@@ -19,47 +19,41 @@ pub(crate) enum Outcome {
     Skipped(String),
 }
 
-/// A line of the table.
-#[derive(Debug)]
-pub(crate) struct Line;
+/// What the columns are.
+pub(crate) fn heading() -> String {
+    format!(
+        "{:20} {:>6} {:>6} {:>22} {:>22} {:>7} {:>7} {:>8} {:>8} {:>8}  verdict",
+        "fault",
+        "sent",
+        "ok",
+        "GET failed",
+        "POST failed",
+        "corrupt",
+        "repeats",
+        "POST x2",
+        "p99 ms",
+        "max ms"
+    )
+}
 
-impl Line {
-    pub(crate) fn heading() -> String {
-        format!(
-            "{:20} {:>6} {:>6} {:>22} {:>22} {:>7} {:>7} {:>8} {:>8} {:>8}  verdict",
-            "fault",
-            "sent",
-            "ok",
-            "GET failed",
-            "POST failed",
-            "corrupt",
-            "repeats",
-            "POST x2",
-            "p99 ms",
-            "max ms"
-        )
-    }
-
-    pub(crate) fn of(row: &Row, outcome: &Outcome) -> String {
-        match outcome {
-            Outcome::Skipped(why) => format!("SKIPPED: {}: {why}", row.name),
-            Outcome::Tried { report, repeated, repeats, broken } => {
-                let Report { sent, ok, failed_gets, failed_posts, corrupt, .. } = report;
-                let (gets, posts) = (kinds(failed_gets), kinds(failed_posts));
-                let (p99, max) =
-                    (report.per_mille(990).as_millis(), report.per_mille(1000).as_millis());
-                let verdict = match broken.as_slice() {
-                    [] => format!("ok: {}", row.promise),
-                    broken => format!("BROKEN: {}: {}", row.promise, broken.join("; ")),
-                };
-                format!(
-                    "{:20} {sent:>6} {ok:>6} {gets:>22} {posts:>22} {corrupt:>7} {repeats:>7} \
-                     {repeated:>8} {p99:>8} {max:>8}  {verdict}",
-                    row.name
-                )
-            }
-        }
-    }
+/// What came of one fault.
+pub(crate) fn line(row: &Row, outcome: &Outcome) -> String {
+    let (report, repeated, repeats, broken) = match outcome {
+        Outcome::Skipped(why) => return format!("SKIPPED: {}: {why}", row.name),
+        Outcome::Tried { report, repeated, repeats, broken } => (report, repeated, repeats, broken),
+    };
+    let Report { sent, ok, failed_gets, failed_posts, corrupt, .. } = report;
+    let (gets, posts) = (kinds(failed_gets), kinds(failed_posts));
+    let (p99, max) = (report.per_mille(990).as_millis(), report.per_mille(1000).as_millis());
+    let verdict = match broken.as_slice() {
+        [] => format!("ok: {}", row.promise),
+        broken => format!("BROKEN: {}: {}", row.promise, broken.join("; ")),
+    };
+    format!(
+        "{:20} {sent:>6} {ok:>6} {gets:>22} {posts:>22} {corrupt:>7} {repeats:>7} {repeated:>8} \
+         {p99:>8} {max:>8}  {verdict}",
+        row.name
+    )
 }
 
 fn kinds(failures: &Failures) -> String {

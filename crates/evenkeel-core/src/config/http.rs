@@ -1,0 +1,229 @@
+//! What is done with requests.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::{HostPattern, PoolId};
+
+/// An HTTP listener.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Http {
+    /// In the order of the file; matched by specificity (see [`crate::route`]).
+    pub routes: Vec<Route>,
+    /// Taken when no route matches; `None` answers 404.
+    pub default: Option<Action>,
+    /// The only methods served; another one closes the connection without an answer.
+    pub methods: Option<Methods>,
+    /// Peers whose forwarding headers are believed.
+    pub trusted_proxies: Vec<Network>,
+    pub forwarding: Forwarding,
+    pub limits: HttpLimits,
+    /// Body of answers this node makes itself, by status.
+    pub error_pages: Vec<ErrorPage>,
+}
+
+/// Which forwarding headers a request carries to the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forwarding {
+    /// `X-Real-IP`, `X-Forwarded-For`, `-Proto`, `-Host`, `-Port`. Default on.
+    pub x_forwarded: bool,
+    /// `Forwarded` (RFC 7239). Default off.
+    pub forwarded: bool,
+    /// `X-Request-Id`. Default on.
+    pub request_id: bool,
+    /// `Via` (RFC 9110 §7.6.3) with this pseudonym, on requests and answers. Default off.
+    pub via: Option<Arc<str>>,
+}
+
+impl Default for Forwarding {
+    fn default() -> Self {
+        Self { x_forwarded: true, forwarded: false, request_id: true, via: None }
+    }
+}
+
+/// What a client may send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpLimits {
+    /// Bytes of the request head or of a trailer section; more is answered 431. Default and most 64 KiB.
+    pub head_bytes: u32,
+    /// Lines in the header section; more is answered 431. Default 128, most [`HttpLimits::MOST_HEADERS`].
+    pub headers: u16,
+    /// Bytes of the request target; more is answered 414. Default 16 KiB.
+    pub target_bytes: u32,
+    /// Bytes of the request body; more is answered 413. Default: no limit.
+    pub body_bytes: Option<u64>,
+    /// Requests on one connection before it is closed. Default 1,000.
+    pub requests: u32,
+}
+
+impl HttpLimits {
+    /// The header table stands on the stack of the parser.
+    pub const MOST_HEADERS: u16 = 256;
+    /// Heads of more than this are refused whatever the file says: they are held whole.
+    pub const MOST_HEAD_BYTES: u32 = 64 * 1024;
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self {
+            head_bytes: 64 * 1024,
+            headers: 128,
+            target_bytes: 16 * 1024,
+            body_bytes: None,
+            requests: 1_000,
+        }
+    }
+}
+
+/// A rule inside an HTTP listener.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Route {
+    /// Given by the operator, else made from host and path; unique in its listener.
+    pub name: Arc<str>,
+    pub host: Option<HostPattern>,
+    pub path: PathPattern,
+    pub methods: Option<Methods>,
+    /// All must be there; a value, when given, must be equal byte by byte.
+    pub headers: Vec<HeaderMatch>,
+    pub action: Action,
+    /// Taken off the front of the path before it is sent to the server: `/api`, without a trailing slash.
+    pub strip_prefix: Option<Arc<str>>,
+    pub request_headers: HeaderEdits,
+    pub response_headers: HeaderEdits,
+}
+
+/// A path to match.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PathPattern {
+    /// `=/exact`
+    Exact(Arc<str>),
+    /// `/api/` or `/api`: a prefix on segment bounds, kept without its trailing slash (`/` is empty).
+    Prefix(Arc<str>),
+}
+
+/// `name` is lower case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderMatch {
+    pub name: Arc<str>,
+    pub value: Option<Arc<str>>,
+}
+
+/// What a route does with a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    Pool(PoolId),
+    Redirect(Redirect),
+}
+
+/// An answer that names another place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirect {
+    /// `https://{host}{path}`, split at its placeholders; `{path}` includes the query.
+    pub to: Vec<RedirectPart>,
+    /// 301, 302, 303, 307 or 308.
+    pub status: u16,
+}
+
+/// A piece of a redirect's target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RedirectPart {
+    Text(Arc<str>),
+    /// The host of the request, without its port.
+    Host,
+    /// Path and query of the request.
+    Path,
+}
+
+/// A set of method tokens; few, so a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Methods(pub Vec<Arc<str>>);
+
+impl Methods {
+    /// Methods are case-sensitive (RFC 9110 §9.1).
+    pub fn contains(&self, method: &str) -> bool {
+        self.0.iter().any(|allowed| &**allowed == method)
+    }
+}
+
+/// Changes to a header section: removals, then `set` (replaces), then `add`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeaderEdits {
+    /// Lower-case names.
+    pub remove: Vec<Arc<str>>,
+    pub set: Vec<(Arc<str>, Arc<str>)>,
+    pub add: Vec<(Arc<str>, Arc<str>)>,
+}
+
+impl HeaderEdits {
+    /// Nothing to change.
+    pub fn is_empty(&self) -> bool {
+        let Self { remove, set, add } = self;
+        remove.is_empty() && set.is_empty() && add.is_empty()
+    }
+}
+
+/// The body of an answer this node makes itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorPage {
+    pub status: u16,
+    pub content_type: Arc<str>,
+    pub body: Arc<[u8]>,
+}
+
+/// An address range, such as `10.0.0.0/8`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    bits: u8,
+}
+
+impl Network {
+    /// `None` when `bits` is more than the address has, or host bits are set.
+    pub fn new(address: IpAddr, bits: u8) -> Option<Self> {
+        let network = Self { address, bits };
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        (bits <= most && network.masked(address) == address).then_some(network)
+    }
+
+    /// Whether `address` lies within; an IPv4-mapped IPv6 address counts as IPv4.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        address.is_ipv4() == self.address.is_ipv4() && self.masked(address) == self.address
+    }
+
+    fn masked(&self, address: IpAddr) -> IpAddr {
+        match address {
+            IpAddr::V4(v4) => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(self.bits.min(32))).unwrap_or(0);
+                IpAddr::V4((v4.to_bits() & mask).into())
+            }
+            IpAddr::V6(v6) => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(self.bits.min(128))).unwrap_or(0);
+                IpAddr::V6((v6.to_bits() & mask).into())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_holds_its_own_and_no_others() {
+        let network = |text: &str, bits| Network::new(text.parse().unwrap(), bits);
+        let ten = network("10.0.0.0", 8).unwrap();
+        for (address, inside) in [
+            ("10.255.0.1", true),
+            ("::ffff:10.0.0.1", true),
+            ("11.0.0.1", false),
+            ("::a00:1", false),
+        ] {
+            assert_eq!(ten.contains(address.parse().unwrap()), inside, "{address}");
+        }
+        assert!(network("0.0.0.0", 0).unwrap().contains("203.0.113.9".parse().unwrap()));
+        assert!(network("fd00::", 8).unwrap().contains("fdff::1".parse().unwrap()));
+        assert_eq!(network("10.0.0.1", 8), None, "host bits are set");
+        assert_eq!(network("10.0.0.0", 33), None);
+    }
+}

@@ -1,0 +1,99 @@
+//! Where clients come in, and what they speak.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Http, PoolId};
+
+/// One address set with one protocol.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listener {
+    pub name: Arc<str>,
+    /// Where it accepts; at least one. Port 0 asks the system for a free one.
+    pub bind: Vec<SocketAddr>,
+    pub protocol: Protocol,
+    /// Connections held at once on this listener; more wait in the kernel's queue.
+    pub max_connections: u32,
+    pub timeouts: ClientTimeouts,
+}
+
+/// What a listener speaks.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Protocol {
+    /// Bytes both ways.
+    Tcp { pool: PoolId },
+    /// TLS passed through; routed by what the `ClientHello` names.
+    Tls(Tls),
+    /// HTTP/1.0 and HTTP/1.1.
+    Http(Box<Http>),
+}
+
+/// Waiting for the client. All are totals from the moment the phase begins, not per byte.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientTimeouts {
+    /// The whole request head (HTTP) or the whole `ClientHello` (TLS). Default 10 s.
+    pub header: Duration,
+    /// A keep-alive connection between requests. Default 75 s.
+    pub keep_alive: Duration,
+    /// No byte read or taken while a body or a stream is under way. Default 60 s.
+    pub idle: Duration,
+    /// The other side has sent its FIN, the client has not. Default 30 s.
+    pub fin: Duration,
+}
+
+impl Default for ClientTimeouts {
+    fn default() -> Self {
+        Self {
+            header: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(75),
+            idle: Duration::from_mins(1),
+            fin: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Protocol {
+    /// What an HTTP listener does.
+    pub fn http(&self) -> Option<&Http> {
+        match self {
+            Self::Http(http) => Some(http),
+            Self::Tcp { .. } | Self::Tls(_) => None,
+        }
+    }
+
+    /// Its word in files and answers.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Tcp { .. } => "tcp",
+            Self::Tls(_) => "tls",
+            Self::Http(_) => "http",
+        }
+    }
+}
+
+/// Routing of TLS that is passed through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// For connections without a server name and for names no rule knows.
+    pub default: Option<PoolId>,
+    pub rules: Vec<TlsRule>,
+}
+
+/// The first rule that matches by specificity wins: exact name, wildcard, no name; with ALPN before without.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsRule {
+    pub name: Option<HostPattern>,
+    /// One of the protocols the client offers, such as `h2` or `acme-tls/1`.
+    pub alpn: Option<Arc<str>>,
+    pub pool: PoolId,
+}
+
+/// A host name to match, lower case, without a port or a trailing dot.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum HostPattern {
+    /// `shop.example`
+    Exact(Arc<str>),
+    /// `*.example`, kept as `.example`: one or more labels in front of it.
+    Suffix(Arc<str>),
+}

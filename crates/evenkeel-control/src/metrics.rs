@@ -112,7 +112,12 @@ fn about_config(text: &mut Exposition, tally: &Tally, applied: SystemTime) {
     let help = "1 when the last change of the configuration was applied, 0 when it was refused.";
     text.single("evenkeel_config_last_change_success", Kind::Gauge, help, good);
     let help = "When the configuration in force was applied, in seconds of the Unix epoch.";
-    text.single("evenkeel_config_applied_seconds", Kind::Gauge, help, epoch_seconds(applied));
+    text.single(
+        "evenkeel_config_applied_timestamp_seconds",
+        Kind::Gauge,
+        help,
+        epoch_seconds(applied),
+    );
 }
 
 fn about_process(text: &mut Exposition, figures: &Figures) {
@@ -257,7 +262,7 @@ fn about_servers(text: &mut Exposition, pools: &[PoolStatus]) {
             it.check_failures_total
         }),
         (
-            "evenkeel_server_state_since_seconds",
+            "evenkeel_server_state_since_timestamp_seconds",
             Kind::Gauge,
             "When its health last changed, in seconds of the Unix epoch.",
             |it| epoch_seconds(it.verdict.since),

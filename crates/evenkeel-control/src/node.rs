@@ -263,7 +263,7 @@ impl Node {
     pub(crate) fn publish(&self, event: api::Event) {
         let api::Event { at: _, kind, subject, message } = &event;
         match kind.as_str() {
-            "server-down" | "accept-paused" | "config-refused" => {
+            "server-down" | "pool-mode" | "accept-paused" | "config-refused" => {
                 tracing::warn!(kind, subject, "{message}");
             }
             "connection-panicked" => tracing::error!(kind, subject, "{message}"),

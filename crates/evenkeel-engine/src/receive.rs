@@ -178,6 +178,7 @@ fn parse(
     };
     let request = summary(&head, client, (index, http), route, goal);
     let length = head.length;
+    client.seat.slot.counts.tally(client.worker().index).bytes_received.add(length as u64);
     inbox.consume(length);
     Ok(Some(request))
 }

@@ -4,7 +4,8 @@
 mod node;
 
 use std::fs;
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
@@ -149,6 +150,33 @@ fn a_node_reloads_on_sighup_and_drains_on_sigterm() {
     node.line_with("finishing what runs");
     assert_eq!(node.ended(), Some(0));
     assert!([node.notice(), node.notice(), node.notice()].contains(&"STOPPING=1\n".to_owned()));
+}
+
+#[test]
+fn a_stream_holds_up_the_end_until_the_second_signal() {
+    let server = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let to = server.local_addr().expect("it is bound").to_string();
+    let args = ["serve", "--mode", "tcp", "--listen", "127.0.0.1:0", "--to", &to];
+    let args = [&args[..], &["--admin-bind", "127.0.0.1:0"]].concat();
+    let mut node = Node::start("twice", "", &args);
+    let status = text(&evenkeel(&node.directory, &["status", "--admin", &node.admin]).stdout);
+    let address = status.split_whitespace().skip_while(|word| *word != "tcp").nth(1);
+    let mut client = TcpStream::connect(address.expect("it listens")).expect("it accepts");
+    // The checks connect too: the client is the one that says something.
+    client.write_all(b"x").expect("it takes it");
+    let _stream = server.incoming().map_while(Result::ok).find(|mut stream| {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).is_ok()
+    });
+
+    assert!(node.readyz().starts_with("HTTP/1.1 200"), "it serves");
+    node.signal(Signal::TERM);
+    node.line_with("finishing what runs");
+    let readyz = node.readyz();
+    assert!(readyz.starts_with("HTTP/1.1 503") && readyz.contains("draining"), "{readyz}");
+    node.signal(Signal::TERM);
+    node.line_with("stopping at once");
+    assert_eq!(node.ended(), Some(0));
 }
 
 #[test]

@@ -67,7 +67,9 @@ fn place(written: &str) -> PathBuf {
     let (first, rest) = written.split_once('/').unwrap_or((written, ""));
     let crates = root().join("crates");
     let own = [format!("evenkeel-{first}"), first.to_owned()].map(|name| crates.join(name));
-    own.into_iter().find(|folder| folder.is_dir()).map_or(root().join(written), |it| it.join(rest))
+    own.into_iter()
+        .find(|folder| folder.is_dir())
+        .map_or_else(|| root().join(written), |it| it.join(rest))
 }
 
 #[test]
@@ -108,12 +110,11 @@ fn every_file_and_test_that_is_named_is_there() {
     for Document { path, text } in documents() {
         for written in quoted(&text) {
             let (file, function) = written.split_once(": ").unwrap_or((written, ""));
-            let named = if file.ends_with(".case") && !file.contains(['/', '*']) {
-                corpus.join(file)
-            } else if file.ends_with(".rs") && file.contains('/') {
-                place(file)
-            } else {
-                continue;
+            let kind = Path::new(file).extension().and_then(|extension| extension.to_str());
+            let named = match kind {
+                Some("case") if !file.contains('/') => corpus.join(file),
+                Some("rs") if file.contains('/') => place(file),
+                _ => continue,
             };
             let there = fs::read_to_string(&named).is_ok_and(|source| {
                 function.is_empty() || source.contains(&format!("fn {function}("))

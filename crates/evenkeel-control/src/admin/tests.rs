@@ -307,6 +307,11 @@ async fn figures_are_there_for_every_server() {
     ] {
         assert!(metrics.contains(line), "{line} is not in:\n{metrics}");
     }
+    let manual = include_str!("../../../../docs/api.md");
+    for family in metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        let (name, _) = family.split_once(' ').unwrap();
+        assert!(manual.contains(&format!("`{name}`")), "{name} is not in the manual");
+    }
     let stub = bench.get("/stub_status").await.body;
     assert!(stub.starts_with("Active connections: 0 \nserver accepts handled requests\n 0 0 0 \n"));
 }

@@ -2,7 +2,8 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -75,6 +76,18 @@ impl Node {
 
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("the node runs");
+    }
+
+    /// What `/readyz` answers.
+    pub(crate) fn readyz(&self) -> String {
+        let address = self.admin.strip_prefix("http://").expect("it is a URL");
+        let mut stream = TcpStream::connect(address).expect("the admin server is there");
+        stream.set_read_timeout(Some(PATIENCE)).expect("it is above zero");
+        let request = "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).expect("it listens");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        answer
     }
 
     /// Waits for the end; the exit code. The last lines stay to be read.

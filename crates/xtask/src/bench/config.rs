@@ -73,6 +73,7 @@ bind = "{admin}"
 bind = ["{http}"]
 protocol = "http"
 pool = "http"
+limits = {{ requests = {ENDLESS} }}
 
 [listener.tcp]
 bind = ["{tcp}"]

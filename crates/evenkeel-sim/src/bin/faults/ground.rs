@@ -87,8 +87,8 @@ impl Ground {
         if report.corrupt > 0 {
             broken.push(format!("{} corrupt", report.corrupt));
         }
-        broken.extend(excess("GET", row.gets, &report.failed_gets));
-        broken.extend(excess("POST", row.posts, &report.failed_posts));
+        broken.extend(self.excess("GET", row.gets, &report.failed_gets));
+        broken.extend(self.excess("POST", row.posts, &report.failed_posts));
         let p99 = report.per_mille(990);
         if let Some(most) = row.p99
             && p99 > most
@@ -102,24 +102,24 @@ impl Ground {
         }
         broken
     }
-}
 
-/// What failed beyond what may fail.
-fn excess(method: &str, allowed: Allowed, failures: &Failures) -> Option<String> {
-    let (kinds, most): (&[&str], u64) = match allowed {
-        Allowed::None => (&[], 0),
-        Allowed::Some { kinds, most } => (kinds, most),
-    };
-    let wrong: Vec<String> = failures
-        .keys()
-        .map(ToString::to_string)
-        .filter(|kind| !kinds.contains(&kind.as_str()))
-        .collect();
-    let failed = Report::failed(failures);
-    if !wrong.is_empty() {
-        return Some(format!("{method} failed with {}", wrong.join(", ")));
+    /// What failed beyond what may fail.
+    fn excess(&self, method: &str, allowed: Allowed, failures: &Failures) -> Option<String> {
+        let (kinds, per_second): (&[&str], f64) = match allowed {
+            Allowed::None => (&[], 0.0),
+            Allowed::Some { kinds, per_second } => (kinds, per_second),
+        };
+        let names = failures.keys().map(ToString::to_string);
+        let wrong: Vec<String> = names.filter(|kind| !kinds.contains(&kind.as_str())).collect();
+        if !wrong.is_empty() {
+            return Some(format!("{method} failed with {}", wrong.join(", ")));
+        }
+        let failed = Report::failed(failures);
+        // No row makes four thousand million requests.
+        let counted = f64::from(u32::try_from(failed).unwrap_or(u32::MAX));
+        let most = per_second * self.period.as_secs_f64();
+        (counted > most).then(|| format!("{failed} {method} failed, at most {most}"))
     }
-    (failed > most).then(|| format!("{failed} {method} failed, at most {most}"))
 }
 
 fn is_well(address: SocketAddr) -> bool {

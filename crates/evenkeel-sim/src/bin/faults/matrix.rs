@@ -44,22 +44,24 @@ pub(crate) struct Row {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Allowed {
     None,
-    /// Of these kinds only.
+    /// Of these kinds only, and no more for each second the fault lasts.
     Some {
         kinds: &'static [&'static str],
-        most: u64,
+        per_second: f64,
     },
 }
 
 /// A request that must not be repeated fails when its server does: one in ten of those sent to one
 /// of three servers, until that server is out of the rotation.
-const POSTS_UNDER_WAY: Allowed = Allowed::Some { kinds: &["502", "504"], most: 15 };
-/// Answers of a server that breaks within them, until it is out of the rotation.
-const CUT: Allowed = Allowed::Some { kinds: &["cut off", "closed without an answer"], most: 40 };
-/// Answers of a server that cannot be understood, until it is out of the rotation.
-const BAD_ANSWERS: Allowed = Allowed::Some { kinds: &["502"], most: 40 };
+const POSTS_UNDER_WAY: Allowed = Allowed::Some { kinds: &["502", "504"], per_second: 6.0 };
+/// Answers of a server that breaks within them: far fewer than the 50 it would be asked for each
+/// second, since it is out of the rotation most of the time.
+const CUT: Allowed =
+    Allowed::Some { kinds: &["cut off", "closed without an answer"], per_second: 20.0 };
+/// Answers that cannot be understood, as few.
+const BAD_ANSWERS: Allowed = Allowed::Some { kinds: &["502"], per_second: 20.0 };
 /// Nobody is there to answer.
-const ALL_DOWN: Allowed = Allowed::Some { kinds: &["502", "503"], most: u64::MAX };
+const ALL_DOWN: Allowed = Allowed::Some { kinds: &["502", "503"], per_second: f64::INFINITY };
 
 const NOTHING: Row = Row {
     name: "",
@@ -102,7 +104,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row { name: "reset-before-answer", fault: "a server resets instead of answering",
         promise: "0 failed GET, POST 502", posts: POSTS_UNDER_WAY, inject: misbehave!("reset-before-answer"), ..NOTHING },
     Row { name: "reset-before-post", fault: "the same with POSTs only",
-        promise: "POST 502 until it is out", posts: Allowed::Some { kinds: &["502"], most: 40 },
+        promise: "POST 502 until it is out", posts: Allowed::Some { kinds: &["502"], per_second: 20.0 },
         load: |plan| plan.post_every = 1, inject: misbehave!("reset-before-answer"), ..NOTHING },
     Row { name: "reset-mid-body", fault: "a server resets within its answers",
         promise: "cut visibly until it is out", gets: CUT, posts: CUT, inject: misbehave!("reset-mid-body"), ..NOTHING },

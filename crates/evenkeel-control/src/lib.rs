@@ -19,4 +19,4 @@ mod surroundings;
 
 pub use lifetime::{Signals, run};
 pub use node::{LoadError, Loaded, Node, StartError};
-pub use process::{is_root, raise_file_limit};
+pub use process::is_root;

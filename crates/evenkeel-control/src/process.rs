@@ -1,9 +1,8 @@
 //! What this process uses, and what it may use.
 
 use std::fs;
-use std::io;
 
-use rustix::process::{Resource, geteuid, getrlimit, setrlimit};
+use rustix::process::{Resource, geteuid, getrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
 /// What the process uses now. What the system does not say is left out.
@@ -35,15 +34,4 @@ impl Figures {
 /// Whether this runs with every right there is; it needs none but to bind low ports.
 pub fn is_root() -> bool {
     geteuid().is_root()
-}
-
-/// Raises the limit of file descriptors as far as it goes without rights, and says how far that
-/// is; `None` is no limit. Every connection needs two.
-pub fn raise_file_limit() -> io::Result<Option<u64>> {
-    let mut limit = getrlimit(Resource::Nofile);
-    if limit.current != limit.maximum {
-        limit.current = limit.maximum;
-        setrlimit(Resource::Nofile, limit)?;
-    }
-    Ok(limit.current)
 }

@@ -75,6 +75,9 @@ impl Engine {
     /// Starts the threads, which have nothing to do until a configuration is applied.
     pub fn start(options: &Options) -> Result<Self, StartError> {
         let workers = options.workers.clamp(1, 256);
+        if let Err(error) = evenkeel_sys::raise_file_limit() {
+            tracing::warn!(%error, "the limit of open files stays low");
+        }
         let (reports, inbox) = mpsc::channel(MOST_REPORTS);
         let shared = Arc::new(Shared {
             workers,
@@ -144,7 +147,11 @@ impl Engine {
         let Some(server) = pool.server(server) else { return false };
         let subject = format!("{}/{}", pool.name, server.name);
         let AdminChange { state, author, reason } = &change;
-        let message = format!("set to {} by {author}: {reason}", state.as_str());
+        let said = [(" by ", author), (": ", reason)].into_iter();
+        let said = said.filter(|(_, word)| !word.is_empty());
+        let message = said.fold(format!("set to {}", state.as_str()), |message, (before, word)| {
+            message + before + word
+        });
         server.set_admin(change);
         probe::publish(&self.shared, pool);
         self.shared.tell("server-admin", subject, message);

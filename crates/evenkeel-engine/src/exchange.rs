@@ -74,6 +74,7 @@ pub(crate) struct Errand<'a> {
     pub(crate) pool: &'a LocalPool,
     pub(crate) upload: Upload,
     tried: Tried,
+    turn: u64,
     /// When the exchange as a whole has taken too long.
     end: Moment,
 }
@@ -145,7 +146,8 @@ impl<'a> Errand<'a> {
         let upload = Upload::new(request, desk);
         let total = pool.live.config.timeouts.total;
         let end = total.map_or(Moment::NEVER, |total| desk.record.began() + total);
-        Self { client, desk, local, request, pool, upload, tried: Tried::new(), end }
+        let (turn, tried) = (pool.live.take_turn(), Tried::new());
+        Self { client, desk, local, request, pool, upload, tried, turn, end }
     }
 
     /// Nothing may happen for at most this long from now.
@@ -164,10 +166,9 @@ impl<'a> Errand<'a> {
     /// Tries servers until one answers, then passes the answer on.
     async fn run(mut self) -> Result<Next, Fault> {
         self.upload.take_body(self.desk)?;
-        let turn = self.pool.live.take_turn();
         let mut last = None;
         loop {
-            let Some(index) = self.pick(turn, last) else {
+            let Some(index) = self.pick(last) else {
                 return Err(last.map_or(Fault::NoServer, |(fault, _)| fault));
             };
             self.tried.insert(index);
@@ -189,16 +190,19 @@ impl<'a> Errand<'a> {
         }
     }
 
-    fn pick(&self, turn: u64, last: Option<(Fault, usize)>) -> Option<usize> {
+    fn pick(&self, last: Option<(Fault, usize)>) -> Option<usize> {
+        if self.tried.len() == Tried::MOST {
+            return None;
+        }
         let load = |index: usize| self.pool.servers[index].server.in_flight();
-        let pick = self.pool.roster().pick(turn, load, &self.tried);
+        let pick = self.pool.roster().pick(self.turn, load, &self.tried);
         // A kept connection that had died says nothing against its server: a new one may serve.
         pick.or_else(|| last.and_then(|(f, at)| (f == Fault::ServerResetReused).then_some(at)))
     }
 
     fn may_try_again(&self, fault: Fault) -> bool {
         let attempt = self.upload.attempt(self.request.idempotent, self.tried.len());
-        self.tried.len() < Tried::MOST && retry::again(&self.pool.live.config.retry, fault, attempt)
+        retry::again(&self.pool.live.config.retry, fault, attempt)
     }
 
     /// One server: connects, sends, waits for the head of its answer.
@@ -215,11 +219,9 @@ impl<'a> Errand<'a> {
         self.desk.record.answered(answer.status);
         worker.report_success(&server.server);
         let attempt = self.upload.attempt(self.request.idempotent, self.tried.len());
-        let more = self.tried.len() < Tried::MOST;
-        if more && retry::again_on_status(&config.retry, answer.status, attempt) {
-            return Err(Miss::Status);
-        }
-        Ok((upstream, answer))
+        // Where no other server is left, this one's own words beat ours.
+        let wanted = retry::again_on_status(&config.retry, answer.status, attempt);
+        if wanted && self.pick(None).is_some() { Err(Miss::Status) } else { Ok((upstream, answer)) }
     }
 
     /// The rest of the answer, or all that follows when both sides changed the protocol.

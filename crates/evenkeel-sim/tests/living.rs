@@ -209,6 +209,8 @@ fn the_access_log_is_json() {
     let log = "[access_log]\nformat = \"json\"\npath = \"access.log\"\n";
     let lb = balancer(&(http(listen, &[server]) + log));
     get(listen, "/a%22b?size=7");
+    // Workers write their lines in batches of their own.
+    file_with(&lb.file("access.log"), 1);
     client(listen).send("GET / HTTP/1.1\r\n\r\n").answer();
     let lines = file_with(&lb.file("access.log"), 2);
     let first: Value = serde_json::from_str(&lines[0]).expect("JSON");

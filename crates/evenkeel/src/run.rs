@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use evenkeel_control::compile::{DEFAULT_ADMIN, Override, Surroundings};
 use evenkeel_control::origin::Origin;
-use evenkeel_control::{LoadError, Loaded, Node, Signals, StartError, is_root, raise_file_limit};
+use evenkeel_control::{LoadError, Loaded, Node, Signals, StartError, is_root};
 use tokio::net::TcpListener;
 
 use crate::args::{self, LogFormat, NodeFlags};
@@ -37,9 +37,6 @@ pub(crate) fn start(origin: Origin, flags: &NodeFlags, if_taken: IfTaken) -> Res
         Err(error) => return Err(error.into()),
     };
     check::show(&loaded.compiled.warnings);
-    if let Err(error) = raise_file_limit() {
-        tracing::warn!("the limit of open files stays low: {error}");
-    }
     if is_root() {
         tracing::info!("running as root; an ordinary user with CAP_NET_BIND_SERVICE is enough");
     }

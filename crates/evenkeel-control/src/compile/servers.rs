@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use evenkeel_core::config::Server;
+use evenkeel_core::config::{Pool, Server};
 
 use super::table::{Reader, Wrong, note, wrong};
 use super::value::{boolean, expected, integer, text};
@@ -12,9 +12,6 @@ use super::word::{self, HostPort};
 use super::{Bench, Surroundings};
 use crate::document::{Kind, Table, Value};
 use crate::finding::{Finding, Place};
-
-/// Choosing looks at every server of a pool.
-const MOST_SERVERS: usize = 1024;
 
 pub(super) fn servers(pool: &mut Reader<'_>, bench: Bench<'_>) -> Vec<Server> {
     let help = "such as `servers = [\"10.0.0.21:8000\", \"10.0.0.22:8000\"]`";
@@ -27,8 +24,8 @@ pub(super) fn servers(pool: &mut Reader<'_>, bench: Bench<'_>) -> Vec<Server> {
         let reason = format!("`{}` has no servers: it can answer nothing", pool.path);
         bench.notes.add(Finding::warning(pool.place, reason));
     }
-    if let Some((place, _)) = listed.get(MOST_SERVERS) {
-        pool.fault(*place, wrong(format!("at most {MOST_SERVERS} servers in a pool")));
+    if let Some((place, _)) = listed.get(Pool::MOST_SERVERS) {
+        pool.fault(*place, wrong(format!("at most {} servers in a pool", Pool::MOST_SERVERS)));
     }
     let mut names: BTreeMap<Arc<str>, Place> = BTreeMap::new();
     let mut addresses: BTreeMap<SocketAddr, Place> = BTreeMap::new();

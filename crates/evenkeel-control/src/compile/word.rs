@@ -170,10 +170,13 @@ pub(super) fn path(written: &str) -> Result<&str, Wrong> {
     if let Some(c) = written.chars().find(|c| !c.is_ascii_graphic() || *c == '\\') {
         return Err(no().help(format!("{c:?} does not occur in a path; escape it as %XX")));
     }
-    if written.split('/').any(|segment| segment == "." || segment == "..") {
-        return Err(no().help("dots are resolved before a path is matched; write the result"));
+    // Requests are matched in one form: a path in another would never be.
+    let mut scratch = String::new();
+    match evenkeel_core::path::normalise(written, &mut scratch) {
+        Ok(matched) if matched == written => Ok(written),
+        Ok(matched) => Err(no().help(format!("requests for it are matched as \"{matched}\""))),
+        Err(reason) => Err(no().help(format!("such a request is refused: {reason}"))),
     }
-    Ok(written)
 }
 
 /// A method's name (RFC 9110 §9.1).

@@ -41,6 +41,8 @@ pub enum Fault {
     ServerStalled,
     /// The exchange as a whole took longer than the pool allows.
     TotalTimeout,
+    /// The same within an answer already passed on.
+    TotalCut,
     /// The node is stopping and the time to finish is over.
     Stopping,
     /// A defect of this program.
@@ -118,7 +120,7 @@ impl Fault {
             Self::BadAnswer => "bad-answer",
             Self::ServerCut => "server-cut",
             Self::ServerStalled => "server-stalled",
-            Self::TotalTimeout => "total-timeout",
+            Self::TotalTimeout | Self::TotalCut => "total-timeout",
             Self::Stopping => "stopping",
             Self::Internal => "internal",
         }
@@ -147,6 +149,7 @@ impl Fault {
             Self::ServerCut => row(None, Server, Never, Warn, "SD"),
             Self::ServerStalled => row(None, Server, Never, Warn, "sD"),
             Self::TotalTimeout => row(Some(504), Server, Never, Warn, "sH"),
+            Self::TotalCut => row(None, Node, Never, Warn, "PD"),
             Self::Stopping => row(None, Node, Never, Info, "KD"),
             Self::Internal => row(Some(500), Node, Never, Error, "I-"),
         }
@@ -171,7 +174,8 @@ impl fmt::Display for Fault {
             Self::BadAnswer => "unreadable answer",
             Self::ServerCut => "answer cut short",
             Self::ServerStalled => "answer stalled",
-            Self::TotalTimeout => "not finished in time",
+            Self::TotalTimeout => "no answer in the time for the whole",
+            Self::TotalCut => "cut at the time for the whole",
             Self::Stopping => "this node is stopping",
             Self::Internal => "a defect of this program",
         })

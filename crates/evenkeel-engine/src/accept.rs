@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use evenkeel_core::config::Protocol;
+use evenkeel_core::moment::Moment;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::spawn_local;
 
@@ -23,6 +24,9 @@ const RESERVED_FILES: u64 = 192;
 /// How long to wait for room when no connection of this worker is closed meanwhile.
 const ROOM_WAIT: Duration = Duration::from_millis(50);
 
+/// A shortage is announced once in this time, however often it comes and goes.
+const PAUSE_NEWS: Duration = Duration::from_secs(10);
+
 /// A client's connection, counted until it is dropped, however it ends.
 #[derive(Debug)]
 pub(crate) struct Seat {
@@ -34,14 +38,19 @@ pub(crate) struct Seat {
 }
 
 /// Accepts until aborted.
-pub(crate) async fn accept(worker: Rc<Worker>, slot: Rc<Slot>, listener: TcpListener) {
+pub(crate) async fn accept(worker: Rc<Worker>, slot: Rc<Slot>, listener: Rc<TcpListener>) {
     let port = port_text(listener.local_addr());
     loop {
-        while !has_room(&worker, &slot) {
-            let _ = tokio::time::timeout(ROOM_WAIT, worker.released.notified()).await;
+        while !has_files(&worker, &slot) {
+            wait_for_room(&worker).await;
         }
         match listener.accept().await {
-            Ok((stream, peer)) => admit(&worker, &slot, &port, stream, peer),
+            Ok((stream, peer)) => {
+                while !has_seat(&worker, &slot) {
+                    wait_for_room(&worker).await;
+                }
+                admit(&worker, &slot, &port, stream, peer);
+            }
             Err(error) if concerns_the_connection(&error) => {}
             Err(error) => pause(&worker, &slot, &error).await,
         }
@@ -68,19 +77,23 @@ pub(crate) fn measure_room(shared: &Shared) {
     shared.most_sockets.store(u32::try_from(most).unwrap_or(u32::MAX), Ordering::Relaxed);
 }
 
-fn has_room(worker: &Worker, slot: &Slot) -> bool {
-    let (local, index) = slot.place(worker);
-    let most = local.plan.snapshot.config().listeners[index].max_connections;
-    if slot.counts.open.0.load(Ordering::Relaxed) >= most {
-        return false;
-    }
+/// Whether the listener may hold another connection.
+fn has_seat(worker: &Worker, slot: &Slot) -> bool {
+    let most = slot.place(worker).listener().max_connections;
+    slot.counts.open.0.load(Ordering::Relaxed) < most
+}
+
+async fn wait_for_room(worker: &Worker) {
+    let _ = tokio::time::timeout(ROOM_WAIT, worker.released.notified()).await;
+}
+
+/// Whether file descriptors are left for another client and its server.
+fn has_files(worker: &Worker, slot: &Slot) -> bool {
     let shared = &worker.shared;
     let full =
         shared.sockets.load(Ordering::Relaxed) >= shared.most_sockets.load(Ordering::Relaxed);
     if full {
         announce_pause(worker, slot, "no file descriptors are left for more connections");
-    } else if shared.paused.load(Ordering::Relaxed) {
-        shared.paused.store(false, Ordering::Relaxed);
     }
     !full
 }
@@ -102,12 +115,15 @@ fn concerns_the_connection(error: &io::Error) -> bool {
 /// Out of file descriptors or memory: those who wait stay in the kernel's queue.
 async fn pause(worker: &Rc<Worker>, slot: &Slot, error: &io::Error) {
     announce_pause(worker, slot, &error.to_string());
-    let _ = tokio::time::timeout(ROOM_WAIT, worker.released.notified()).await;
+    wait_for_room(worker).await;
 }
 
 fn announce_pause(worker: &Worker, slot: &Slot, why: &str) {
-    if !worker.shared.paused.swap(true, Ordering::Relaxed) {
-        worker.vitals().accept_pauses.add(1);
+    worker.vitals().accept_pauses.add(1);
+    let now = clock::now();
+    let last = Moment::from_micros(worker.shared.paused_at.load(Ordering::Relaxed));
+    if last == Moment::START || now.since(last) > PAUSE_NEWS {
+        worker.shared.paused_at.store(now.as_micros(), Ordering::Relaxed);
         let message = format!(
             "accepting is paused: {why}; new connections wait in the kernel's queue. Raise the \
              limit of open files (LimitNOFILE) or lower max_connections"
@@ -128,10 +144,9 @@ fn admit(
     peer: SocketAddr,
 ) {
     let seat = Seat::take(worker, slot, port, peer);
-    let (local, index) = slot.place(worker);
-    match &local.plan.snapshot.config().listeners[index].protocol {
+    match &slot.place(worker).listener().protocol {
         Protocol::Http(_) => drop(spawn_local(exchange::serve(seat, stream))),
-        Protocol::Tcp { pool } => drop(spawn_local(tunnel::serve(seat, stream, *pool))),
+        Protocol::Tcp { .. } => drop(spawn_local(tunnel::serve(seat, stream))),
         Protocol::Tls(_) => drop(spawn_local(tls::serve(seat, stream))),
     }
 }

@@ -12,7 +12,7 @@ use evenkeel_core::message::forward::{AnswerOut, write_answer};
 use evenkeel_core::message::response::{
     self, AnswerBody, Asked, MOST_INTERIM_ANSWERS, ResponseHead, Space,
 };
-use evenkeel_sys::{Peeked, peek};
+use evenkeel_sys::Peeked;
 use tokio::io::AsyncWrite;
 
 use crate::connect::Upstream;
@@ -58,10 +58,16 @@ pub(crate) async fn await_answer(
     errand: &mut Errand<'_>,
     upstream: &mut Upstream,
 ) -> Result<Answer, Fault> {
+    errand.patience(errand.pool.live.config.timeouts.idle);
     let mut wait =
         Wait { errand, upstream, interim: 0, passed: 0, client_spoke: false, sent: false };
-    wait.errand.client.watch.set_after(wait.errand.pool.live.config.timeouts.idle);
-    poll_fn(|cx| wait.poll(cx)).await
+    let answer = poll_fn(|cx| wait.poll(cx)).await;
+    // In the middle of an interim answer nothing else can be said to the client.
+    let mute = |fault: Fault| match fault.verdict().status {
+        Some(_) if wait.passed > 0 => Fault::ServerCut,
+        _ => fault,
+    };
+    answer.map_err(mute)
 }
 
 impl Wait<'_, '_> {
@@ -75,17 +81,25 @@ impl Wait<'_, '_> {
         if self.sent && !self.client_spoke {
             self.watch_client(cx)?;
         }
-        let Errand { client, upload, .. } = &*self.errand;
-        if !client.watch.expired() {
-            return Poll::Pending;
+        if self.errand.client.watch.expired() {
+            Poll::Ready(Err(self.late()))
+        } else {
+            Poll::Pending
         }
-        Poll::Ready(Err(if self.errand.is_over_time() {
+    }
+
+    /// Whose time is over.
+    fn late(&self) -> Fault {
+        let Errand { desk, upload, .. } = &*self.errand;
+        if self.errand.is_over_time() {
             Fault::TotalTimeout
+        } else if !desk.reply.is_empty() {
+            Fault::ClientTimeout(Phase::Answer) // does not take an interim answer
         } else if !self.sent && upload.waits_for_client {
             Fault::ClientTimeout(Phase::Data)
         } else {
             Fault::ServerTimeout
-        }))
+        }
     }
 
     fn poll_upload(&mut self, cx: &mut Context<'_>) -> Result<(), Fault> {
@@ -114,7 +128,10 @@ impl Wait<'_, '_> {
             match self.read_head()? {
                 Head::Final(answer) => return Poll::Ready(Ok(answer)),
                 Head::Interim => {
-                    ready!(self.poll_interim(cx))?;
+                    let before = self.passed;
+                    let polled = self.poll_interim(cx);
+                    self.pace_interim(before, polled.is_pending());
+                    ready!(polled)?;
                     continue;
                 }
                 Head::Partial => {}
@@ -137,7 +154,7 @@ impl Wait<'_, '_> {
         if !self.errand.desk.reply.is_empty() {
             return Ok(Head::Interim); // not all of it has been passed on yet
         }
-        let Errand { client, desk, request, upload, local, .. } = &mut *self.errand;
+        let Errand { client, desk, request, upload, place, .. } = &mut *self.errand;
         if desk.answer.is_empty() {
             return Ok(Head::Partial);
         }
@@ -151,8 +168,7 @@ impl Wait<'_, '_> {
             return Ok(Head::Partial);
         };
         check_accept(&head, request)?;
-        let config = local.plan.snapshot.config();
-        let http = config.listeners[request.listener].protocol.http().ok_or(Fault::Internal)?;
+        let http = place.listener().protocol.http().ok_or(Fault::Internal)?;
         let answer = judge(&head, request, client, upload.is_read());
         let interim = head.is_interim();
         // RFC 9110 §15.2: HTTP/1.0 knows no interim answers.
@@ -176,6 +192,16 @@ impl Wait<'_, '_> {
         if self.interim > MOST_INTERIM_ANSWERS { Err(Fault::BadAnswer) } else { Ok(Head::Interim) }
     }
 
+    /// The client has its own time to take an interim answer, and after it the server anew.
+    fn pace_interim(&self, before: usize, waits: bool) {
+        let server = &self.errand.pool.live.config.timeouts;
+        if !waits {
+            self.errand.patience(if self.sent { server.first_byte } else { server.idle });
+        } else if before == 0 || self.passed > before {
+            self.errand.patience(self.errand.client_timeouts().idle);
+        }
+    }
+
     fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         let Errand { client, desk, .. } = &mut *self.errand;
         while self.passed < desk.reply.len() {
@@ -193,19 +219,17 @@ impl Wait<'_, '_> {
     /// A client that resets the connection does not want its answer any more; one that only sends
     /// its FIN does.
     fn watch_client(&mut self, cx: &mut Context<'_>) -> Result<(), Fault> {
-        let client = &mut *self.errand.client;
-        if !self.errand.desk.inbox.is_empty() || client.stream.poll_read_ready(cx).is_pending() {
+        if !self.errand.desk.inbox.is_empty() {
             return Ok(());
         }
+        let client = &mut *self.errand.client;
+        let Poll::Ready(peeked) = client.poll_peek(cx) else { return Ok(()) };
         self.client_spoke = true;
-        match peek(&client.stream) {
-            Ok(Peeked::Open) => Ok(()),
-            Ok(Peeked::End) => {
-                client.half_closed = true;
-                Ok(())
-            }
-            Err(_reset) => Err(Fault::ClientGone(Phase::Answer)),
-        }
+        client.half_closed = match peeked {
+            Ok(peeked) => peeked == Peeked::End,
+            Err(_reset) => return Err(Fault::ClientGone(Phase::Answer)),
+        };
+        Ok(())
     }
 }
 

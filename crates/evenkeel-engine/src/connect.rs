@@ -28,6 +28,8 @@ pub(crate) struct LocalServer {
     idle: RefCell<Vec<Idle>>,
     most_idle: Cell<usize>,
     keep_alive: Cell<Duration>,
+    /// Whose view it is.
+    worker: usize,
 }
 
 #[derive(Debug)]
@@ -54,12 +56,13 @@ pub(crate) struct Upstream {
 }
 
 impl LocalServer {
-    pub(crate) fn new(server: Arc<Server>) -> Rc<Self> {
+    pub(crate) fn new(server: Arc<Server>, worker: usize) -> Rc<Self> {
         Rc::new(Self {
             server,
             idle: RefCell::default(),
             most_idle: Cell::new(0),
             keep_alive: Cell::default(),
+            worker,
         })
     }
 
@@ -76,38 +79,45 @@ impl LocalServer {
     /// Closes what has been idle for too long and what the server has closed.
     pub(crate) fn prune(&self, now: Moment) {
         let keep_alive = self.keep_alive.get();
-        self.idle
-            .borrow_mut()
-            .retain(|idle| now.since(idle.since) < keep_alive && is_quiet(&idle.link.stream));
+        let mut idle = self.idle.borrow_mut();
+        idle.retain(|idle| now.since(idle.since) < keep_alive && is_quiet(&idle.link.stream));
+        self.gauge(&idle);
     }
 
     pub(crate) fn close_idle(&self) {
-        self.idle.borrow_mut().clear();
+        let mut idle = self.idle.borrow_mut();
+        idle.clear();
+        self.gauge(&idle);
         self.most_idle.set(0);
+    }
+
+    fn gauge(&self, idle: &[Idle]) {
+        let level = u32::try_from(idle.len()).unwrap_or(u32::MAX);
+        self.server.tally(self.worker).idle.store(level, Ordering::Relaxed);
     }
 
     fn take_idle(&self) -> Option<Link> {
         let mut idle = self.idle.borrow_mut();
         while let Some(Idle { link, .. }) = idle.pop() {
             if is_quiet(&link.stream) {
+                self.gauge(&idle);
                 return Some(link);
             }
         }
+        self.gauge(&idle);
         None
     }
 }
 
 impl Upstream {
     /// Keeps the connection for another exchange.
-    pub(crate) fn keep(self, worker: &Worker) {
+    pub(crate) fn keep(self) {
         let Self { link, local, .. } = self;
         let mut idle = local.idle.borrow_mut();
         if idle.len() < local.most_idle.get() {
             idle.push(Idle { link, since: clock::now() });
         }
-        let level = u32::try_from(idle.len()).unwrap_or(u32::MAX);
-        drop(idle);
-        local.tally(worker).idle.store(level, Ordering::Relaxed);
+        local.gauge(&idle);
     }
 }
 
@@ -117,12 +127,12 @@ impl Drop for Link {
     }
 }
 
-/// A connection to `local`. `reuse`: one that is idle will do. The watch's deadline is replaced.
+/// A connection to `local`, by `deadline`. `reuse`: one that is idle will do.
 pub(crate) async fn connect(
     worker: &Worker,
     local: &Rc<LocalServer>,
     watch: &Watch,
-    timeout: Duration,
+    deadline: Moment,
     reuse: bool,
 ) -> Result<Upstream, Fault> {
     let in_flight = local.server.enter();
@@ -130,7 +140,7 @@ pub(crate) async fn connect(
     let (link, reused) = if let Some(link) = idle {
         (link, true)
     } else {
-        let stream = open(local.server.address, watch, timeout).await;
+        let stream = open(local.server.address, watch, deadline).await;
         let tally = local.tally(worker);
         match stream {
             Ok(stream) => {
@@ -147,8 +157,8 @@ pub(crate) async fn connect(
     Ok(Upstream { link, local: Rc::clone(local), reused, _in_flight: in_flight })
 }
 
-async fn open(address: SocketAddr, watch: &Watch, timeout: Duration) -> Result<TcpStream, Fault> {
-    watch.set_after(timeout);
+async fn open(address: SocketAddr, watch: &Watch, deadline: Moment) -> Result<TcpStream, Fault> {
+    watch.set(deadline);
     let mut connecting = pin!(async move {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         socket.set_nodelay(true)?;

@@ -10,7 +10,7 @@ use evenkeel_core::config::HttpLimits;
 use evenkeel_core::fault::{Fault, Phase};
 use evenkeel_core::message::chunked::{self, Decoder, Step};
 use evenkeel_core::message::response::AnswerBody;
-use evenkeel_sys::{Pipe, Spliced, reset_on_close};
+use evenkeel_sys::{Spliced, reset_on_close, unacknowledged};
 use tokio::io::AsyncWrite;
 
 use crate::answer::Answer;
@@ -18,7 +18,7 @@ use crate::clock;
 use crate::connect::Upstream;
 use crate::exchange::{Desk, Errand};
 use crate::pace::Pace;
-use crate::tunnel::{self, SPLICE_FROM};
+use crate::tunnel::{self, Conduit, SPLICE_FROM};
 
 /// Bodies up to this are copied behind their head, so that one plain send carries both.
 const MOST_COPIED: usize = 4 * 1024;
@@ -34,7 +34,7 @@ struct Delivery<'d, 'e> {
     replied: usize,
     /// Bytes at the start of `answer` that go to the client as they are, after `reply`.
     direct: usize,
-    pipe: Option<Pipe>,
+    pipe: Option<Conduit>,
     /// Bytes the client has taken, the head among them.
     sent: u64,
     /// Length of the head.
@@ -44,6 +44,8 @@ struct Delivery<'d, 'e> {
     moved: bool,
     waits_for_client: bool,
     pace: Pace,
+    /// Bytes in the kernel's queue to the client when the deadline was set.
+    queued: u32,
     keep_server: bool,
 }
 
@@ -75,6 +77,7 @@ pub(crate) async fn deliver(
         moved: false,
         waits_for_client: false,
         pace: Pace::default(),
+        queued: 0,
         keep_server: answer.keep_server,
         errand,
         upstream,
@@ -117,25 +120,56 @@ impl Delivery<'_, '_> {
         if polled.is_ready() {
             return polled;
         }
-        let moved = mem::take(&mut self.moved) | mem::take(&mut self.errand.upload.moved);
-        if moved {
-            let now = clock::now();
-            self.pace.resume(now);
-            let limit = if self.waits_for_client {
-                self.errand.client_timeouts().idle.min(self.pace.wait(self.sent, now))
-            } else {
-                self.errand.pool.live.config.timeouts.idle
-            };
-            self.errand.patience(limit);
+        if mem::take(&mut self.moved) | mem::take(&mut self.errand.upload.moved) || self.is_read() {
+            self.extend();
         }
-        if !self.errand.client.watch.expired() {
-            return Poll::Pending;
+        if self.errand.client.watch.expired() {
+            Poll::Ready(Err(self.late()))
+        } else {
+            Poll::Pending
         }
-        Poll::Ready(Err(if self.waits_for_client {
+    }
+
+    /// Something moved: whoever is waited for has time again.
+    fn extend(&mut self) {
+        let now = clock::now();
+        self.pace.resume(now);
+        let idle = self.errand.client_timeouts().idle;
+        let limit = if self.waits_for_client {
+            self.queued = unacknowledged(&self.errand.client.stream).unwrap_or(0);
+            idle.min(self.pace.wait(self.sent, now))
+        } else if self.waits_for_sender() {
+            idle.min(self.errand.upload.client_time())
+        } else {
+            self.errand.pool.live.config.timeouts.idle
+        };
+        self.errand.patience(limit);
+    }
+
+    /// The deadline has come, but the client has taken bytes out of the kernel's queue since it was
+    /// set: it reads, if slowly, although there is no room for more yet.
+    fn is_read(&self) -> bool {
+        self.waits_for_client
+            && self.errand.client.watch.expired()
+            && !self.errand.is_over_time()
+            && unacknowledged(&self.errand.client.stream).is_ok_and(|left| left < self.queued)
+    }
+
+    /// The server has begun to answer but waits for the rest of the request.
+    fn waits_for_sender(&self) -> bool {
+        let upload = &self.errand.upload;
+        !upload.is_read() && upload.waits_for_client
+    }
+
+    /// Whose time is over.
+    fn late(&self) -> Fault {
+        if self.errand.is_over_time() {
+            Fault::TotalCut
+        } else if self.waits_for_client || self.waits_for_sender() {
             Fault::ClientTimeout(Phase::Data)
         } else {
             Fault::ServerStalled
-        }))
+        }
     }
 
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
@@ -175,7 +209,7 @@ impl Delivery<'_, '_> {
         let stream = &mut self.upstream.link.stream;
         if let Source::Length(left) = &mut self.source {
             if self.pipe.is_none() && *left >= SPLICE_FROM {
-                self.pipe = tunnel::pipe(self.errand.client.worker());
+                self.pipe = Conduit::take(self.errand.client.worker());
             }
             if let Some(pipe) = &mut self.pipe {
                 let most = usize::try_from(*left).unwrap_or(usize::MAX);

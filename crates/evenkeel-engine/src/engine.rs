@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -87,7 +87,7 @@ impl Engine {
             changed: Notify::new(),
             sockets: AtomicU32::new(0),
             most_sockets: AtomicU32::new(u32::MAX),
-            paused: AtomicBool::new(false),
+            paused_at: AtomicU64::new(0),
             panic_path: env::var("EVENKEEL_FAULT_PANIC_PATH").ok(),
         });
         accept::measure_room(&shared);

@@ -2,8 +2,9 @@
 //! receive → route → pick → connect → forward → record.
 
 use std::future::poll_fn;
+use std::io;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use evenkeel_core::config::{ClientTimeouts, PoolId};
@@ -11,6 +12,8 @@ use evenkeel_core::fault::Fault;
 use evenkeel_core::moment::Moment;
 use evenkeel_core::pick::Tried;
 use evenkeel_core::retry;
+use evenkeel_sys::{Peeked, peek};
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use crate::accept::Seat;
@@ -23,9 +26,9 @@ use crate::own;
 use crate::receive::{Goal, Request, receive};
 use crate::record::Record;
 use crate::timers::Watch;
-use crate::tunnel;
+use crate::tunnel::Upgraded;
 use crate::upload::Upload;
-use crate::worker::{Local, LocalPool, Worker};
+use crate::worker::{LocalPool, Place, Worker};
 
 /// How long a connection that never sent a request may hold up a drain.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(1);
@@ -58,10 +61,11 @@ pub(crate) struct Desk {
 }
 
 /// What becomes of the client's connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Next {
     Keep,
     Close,
+    Upgraded(Box<Upgraded>),
 }
 
 /// A request on its way to some server of a pool.
@@ -69,7 +73,7 @@ pub(crate) enum Next {
 pub(crate) struct Errand<'a> {
     pub(crate) client: &'a mut Client,
     pub(crate) desk: &'a mut Desk,
-    pub(crate) local: &'a Local,
+    pub(crate) place: &'a Place,
     pub(crate) request: &'a Request,
     pub(crate) pool: &'a LocalPool,
     pub(crate) upload: Upload,
@@ -95,14 +99,16 @@ pub(crate) async fn serve(seat: Seat, stream: TcpStream) {
     while client.speaks().await {
         let mut desk = client.worker().desks.take().unwrap_or_default();
         let next = loop {
-            let next = exchange(&mut client, &mut desk).await;
-            if next == Next::Close || desk.inbox.is_empty() {
-                break next;
+            match exchange(&mut client, &mut desk).await {
+                Next::Keep if !desk.inbox.is_empty() => {}
+                next => break next,
             }
         };
-        desk.clear();
-        client.seat.worker.desks.give_back(desk);
-        if next == Next::Close || client.half_closed {
+        if let Next::Upgraded(upgraded) = next {
+            return upgraded.run(client, desk).await;
+        }
+        client.worker().put_back(desk);
+        if matches!(next, Next::Close) || client.half_closed {
             break;
         }
     }
@@ -110,44 +116,40 @@ pub(crate) async fn serve(seat: Seat, stream: TcpStream) {
 
 /// One request and its answer.
 async fn exchange(client: &mut Client, desk: &mut Desk) -> Next {
-    let (local, listener) = client.seat.slot.place(client.worker());
-    let outcome = match receive(client, desk, &local, listener).await {
+    let place = client.seat.slot.place(client.worker());
+    let outcome = match receive(client, desk, &place).await {
         Ok(None) => return Next::Close,
         Ok(Some(request)) => match &request.goal {
-            Goal::Pool(pool) => Errand::new(client, desk, &local, &request, *pool).run().await,
+            Goal::Pool(pool) => Errand::new(client, desk, &place, &request, *pool).run().await,
             Goal::Redirect { status, location } => {
                 own::redirect(client, desk, &request, (*status, location)).await
             }
         },
         Err(fault) => Err(fault),
     };
-    match outcome {
-        Ok(next) => {
-            desk.record.finish(client, &local, None);
-            next
-        }
-        Err(fault) => {
-            let next = own::answer_fault(client, desk, (&local, listener), fault).await;
-            desk.record.finish(client, &local, Some(fault));
-            next
-        }
-    }
+    let (next, fault) = match outcome {
+        Ok(upgraded @ Next::Upgraded(_)) => return upgraded, // goes on
+        Ok(next) => (next, None),
+        Err(fault) => (own::answer_fault(client, desk, &place, fault).await, Some(fault)),
+    };
+    desk.record.finish(client, fault);
+    next
 }
 
 impl<'a> Errand<'a> {
     fn new(
         client: &'a mut Client,
         desk: &'a mut Desk,
-        local: &'a Local,
+        place: &'a Place,
         request: &'a Request,
         pool: PoolId,
     ) -> Self {
-        let pool = &local.pools[usize::from(pool.0)];
+        let pool = place.pool(pool);
         let upload = Upload::new(request, desk);
         let total = pool.live.config.timeouts.total;
         let end = total.map_or(Moment::NEVER, |total| desk.record.began() + total);
         let (turn, tried) = (pool.live.take_turn(), Tried::new());
-        Self { client, desk, local, request, pool, upload, tried, turn, end }
+        Self { client, desk, place, request, pool, upload, tried, turn, end }
     }
 
     /// Nothing may happen for at most this long from now.
@@ -160,7 +162,7 @@ impl<'a> Errand<'a> {
     }
 
     pub(crate) fn client_timeouts(&self) -> &'a ClientTimeouts {
-        &self.local.plan.snapshot.config().listeners[self.request.listener].timeouts
+        &self.place.listener().timeouts
     }
 
     /// Tries servers until one answers, then passes the answer on.
@@ -178,6 +180,9 @@ impl<'a> Errand<'a> {
                 Err(Miss::Status) => last = Some((Fault::BadAnswer, index)),
                 Err(Miss::Fault(fault)) => {
                     self.client.worker().report_fault(server, fault);
+                    if self.is_over_time() {
+                        return Err(Fault::TotalTimeout);
+                    }
                     if !self.may_try_again(fault) {
                         return Err(fault);
                     }
@@ -210,14 +215,13 @@ impl<'a> Errand<'a> {
         let server = &self.pool.servers[index];
         let config = &self.pool.live.config;
         let worker = Rc::clone(self.client.worker());
-        self.desk.record.tries(server);
-        let timeout = config.timeouts.connect;
-        let connected = connect(&worker, server, &self.client.watch, timeout, reuse).await;
+        self.desk.record.tries(server, &worker);
+        let deadline = (clock::now() + config.timeouts.connect).min(self.end);
+        let connected = connect(&worker, server, &self.client.watch, deadline, reuse).await;
         let mut upstream = connected.map_err(Miss::Fault)?;
         self.desk.record.connected();
         let answer = await_answer(self, &mut upstream).await.map_err(Miss::Fault)?;
         self.desk.record.answered(answer.status);
-        worker.report_success(&server.server);
         let attempt = self.upload.attempt(self.request.idempotent, self.tried.len());
         // Where no other server is left, this one's own words beat ours.
         let wanted = retry::again_on_status(&config.retry, answer.status, attempt);
@@ -228,23 +232,24 @@ impl<'a> Errand<'a> {
     async fn hand_over(mut self, mut upstream: Upstream, answer: Answer) -> Result<Next, Fault> {
         if answer.status == 101 {
             own::flush(self.client, self.desk).await?;
-            tunnel::upgraded(self, &mut upstream).await;
-            return Ok(Next::Close);
+            return Ok(Next::Upgraded(Box::new(Upgraded::new(&self, upstream))));
         }
         let delivered = deliver(&mut self, &mut upstream, &answer).await;
         let worker = self.client.worker();
-        match delivered {
-            Ok(true) => upstream.keep(worker),
-            Ok(false) => {}
-            Err(fault) => {
-                worker.report_fault(&upstream.local.server, fault);
-                return Err(fault);
-            }
+        // Only now: a server that breaks off within its answers is no better than one that resets.
+        let keep = delivered.inspect_err(|&fault| {
+            worker.report_fault(&upstream.local.server, fault);
+        })?;
+        worker.report_success(&upstream.local.server);
+        if keep {
+            upstream.keep();
         }
         if answer.keep_client {
             return Ok(Next::Keep);
         }
-        if !self.upload.is_read() {
+        // Closing on unread bytes would reset the connection, and with it what the client has not
+        // read of the answer.
+        if !self.upload.is_read() || self.client.has_said_more(&self.desk.inbox) {
             own::linger(self.client, &mut self.desk.inbox).await;
         }
         Ok(Next::Close)
@@ -260,8 +265,8 @@ impl Client {
     async fn speaks(&mut self) -> bool {
         let worker = Rc::clone(self.worker());
         let wait = {
-            let (local, index) = self.seat.slot.place(&worker);
-            let timeouts = &local.plan.snapshot.config().listeners[index].timeouts;
+            let place = self.seat.slot.place(&worker);
+            let timeouts = &place.listener().timeouts;
             if self.requests == 0 { timeouts.header } else { timeouts.keep_alive }
         };
         self.watch.set_after(wait);
@@ -284,9 +289,31 @@ impl Client {
     }
 }
 
+impl Client {
+    /// Looks at what has come, leaves it there, and is woken when something does.
+    pub(crate) fn poll_peek(&self, cx: &mut Context<'_>) -> Poll<io::Result<Peeked>> {
+        loop {
+            ready!(self.stream.poll_read_ready(cx))?;
+            let look = || match peek(&self.stream)? {
+                Peeked::Nothing => Err(io::ErrorKind::WouldBlock.into()),
+                something => Ok(something),
+            };
+            match self.stream.try_io(Interest::READABLE, look) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                peeked => return Poll::Ready(peeked),
+            }
+        }
+    }
+
+    fn has_said_more(&self, inbox: &Buffer) -> bool {
+        let mut nobody = Context::from_waker(Waker::noop());
+        !inbox.is_empty() || matches!(self.poll_peek(&mut nobody), Poll::Ready(Ok(Peeked::Bytes)))
+    }
+}
+
 impl Desk {
     /// Ready for another exchange, without what one large message made it grow to.
-    fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.inbox.clear();
         self.answer.clear();
         self.inbox.shrink();

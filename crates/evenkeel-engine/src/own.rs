@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use evenkeel_core::config::ErrorPage;
 use evenkeel_core::fault::{Fault, Phase};
 use evenkeel_core::message::own::write_own;
 use evenkeel_core::message::request::Body;
@@ -14,7 +13,7 @@ use tokio::io::AsyncWrite;
 use crate::buffer::Buffer;
 use crate::exchange::{Client, Desk, Next};
 use crate::receive::Request;
-use crate::worker::Local;
+use crate::worker::Place;
 
 /// How long a client that is still sending is listened to after its last answer. Closing at once
 /// would reset the connection, and the client might lose the answer (RFC 9112 §9.6).
@@ -48,12 +47,13 @@ pub(crate) async fn redirect(
 pub(crate) async fn answer_fault(
     client: &mut Client,
     desk: &mut Desk,
-    (local, listener): (&Local, usize),
+    place: &Place,
     fault: Fault,
 ) -> Next {
     desk.reply.clear();
     let Some(status) = fault.verdict().status else { return Next::Close };
-    let page = error_page(local, listener, status);
+    let http = place.listener().protocol.http();
+    let page = http.and_then(|http| http.error_pages.iter().find(|page| page.status == status));
     let date = client.worker().date();
     let date = ("Date", &*date);
     let extra: &[(&str, &str)] = match status {
@@ -77,11 +77,6 @@ pub(crate) async fn answer_fault(
     }
     linger(client, &mut desk.inbox).await;
     Next::Close
-}
-
-fn error_page(local: &Local, listener: usize, status: u16) -> Option<&ErrorPage> {
-    let http = local.plan.snapshot.config().listeners[listener].protocol.http()?;
-    http.error_pages.iter().find(|page| page.status == status)
 }
 
 /// Writes `reply` out; the watch's deadline holds.

@@ -1,6 +1,7 @@
 //! From a client's bytes to a request that knows where it goes, with its new head in the outbox.
 
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::Poll;
 
 use evenkeel_core::config::{Action, HeaderEdits, Http, HttpLimits, PoolId, Route};
@@ -13,7 +14,7 @@ use evenkeel_core::route::Question;
 use crate::clock;
 use crate::exchange::{Client, Desk};
 use crate::websocket;
-use crate::worker::Local;
+use crate::worker::Place;
 
 pub(crate) static NO_EDITS: HeaderEdits =
     HeaderEdits { remove: Vec::new(), set: Vec::new(), add: Vec::new() };
@@ -22,8 +23,6 @@ pub(crate) static NO_EDITS: HeaderEdits =
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) goal: Goal,
-    /// Place of the listener in the plan.
-    pub(crate) listener: usize,
     /// Place of the route in the listener; `None`: the default.
     pub(crate) route: Option<usize>,
     pub(crate) version: Version,
@@ -63,22 +62,25 @@ pub(crate) enum Offered {
 pub(crate) async fn receive(
     client: &mut Client,
     desk: &mut Desk,
-    local: &Local,
-    index: usize,
+    place: &Place,
 ) -> Result<Option<Request>, Fault> {
     desk.record.begin(clock::now());
-    let listener = &local.plan.snapshot.config().listeners[index];
+    let listener = place.listener();
     let Some(http) = listener.protocol.http() else { return Ok(None) };
-    client.watch.set_after(listener.timeouts.header);
+    if client.requests > 0 {
+        client.watch.set_after(listener.timeouts.header);
+    } // else the time runs since the connection was accepted
     let most = http.limits.head_bytes as usize;
     let mut fresh = 0;
     loop {
         if worth_parsing(desk, fresh, &http.limits)
-            && let Some(request) = parse(client, desk, local, index, http)?
+            && let Some(request) = parse(client, desk, place, http)?
         {
             client.requests += 1;
             client.seat.slot.counts.tally(client.worker().index).requests.add(1);
-            desk.record.received(&request);
+            let logged = place.local.plan.log.as_ref().and(request.route);
+            let route = logged.map(|route| Arc::clone(&http.routes[route].name));
+            desk.record.received(&request, route);
             return Ok(Some(request));
         }
         desk.inbox.make_room(most);
@@ -112,8 +114,7 @@ fn worth_parsing(desk: &Desk, fresh: usize, limits: &HttpLimits) -> bool {
 fn parse(
     client: &Client,
     desk: &mut Desk,
-    local: &Local,
-    index: usize,
+    place: &Place,
     http: &Http,
 ) -> Result<Option<Request>, Fault> {
     let Desk { inbox, outbox, record, .. } = desk;
@@ -130,7 +131,6 @@ fn parse(
         client.worker().shared.panic_path.as_deref() != Some(head.path),
         "asked to panic by EVENKEEL_FAULT_PANIC_PATH"
     );
-    let config = local.plan.snapshot.config();
     if http.methods.as_ref().is_some_and(|methods| !methods.contains(head.method)) {
         return Err(Fault::MethodClosed);
     }
@@ -139,11 +139,11 @@ fn parse(
     let kept_id = kept_request_id(&head, trusted);
     let own_id = client.worker().request_id();
     let request_id = kept_id.unwrap_or_else(|| str_of(&own_id));
-    if local.plan.log.is_some() {
+    if place.local.plan.log.is_some() {
         let address = forward::client_address(&head, peer, &http.trusted_proxies);
         record.note(&head, address, request_id);
     }
-    let route = route(&head, local, index);
+    let route = route(&head, place);
     let action = match route {
         Some(route) => Some(&http.routes[route].action),
         None => http.default.as_ref(),
@@ -164,7 +164,7 @@ fn parse(
             };
             let outgoing = Outgoing {
                 path: stripped(head.path, route),
-                default_host: &config.pools[usize::from(pool.0)].name,
+                default_host: &place.pool(*pool).live.name,
                 client: &from,
                 forwarding: &http.forwarding,
                 trusted_proxies: &http.trusted_proxies,
@@ -176,7 +176,7 @@ fn parse(
             Goal::Pool(*pool)
         }
     };
-    let request = summary(&head, client, (index, http), route, goal);
+    let request = summary(&head, client, http, route, goal);
     let length = head.length;
     client.seat.slot.counts.tally(client.worker().index).bytes_received.add(length as u64);
     inbox.consume(length);
@@ -186,13 +186,12 @@ fn parse(
 fn summary(
     head: &RequestHead<'_, '_>,
     client: &Client,
-    (index, http): (usize, &Http),
+    http: &Http,
     route: Option<usize>,
     goal: Goal,
 ) -> Request {
     Request {
         goal,
-        listener: index,
         route,
         version: head.version,
         body: head.body,
@@ -215,8 +214,8 @@ fn summary(
     }
 }
 
-fn route(head: &RequestHead<'_, '_>, local: &Local, listener: usize) -> Option<usize> {
-    local.plan.snapshot.http_router(listener).route(&Question {
+fn route(head: &RequestHead<'_, '_>, place: &Place) -> Option<usize> {
+    place.http_router().route(&Question {
         host: head.host,
         path: head.path,
         method: head.method,

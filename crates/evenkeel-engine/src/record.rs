@@ -20,7 +20,7 @@ use crate::exchange::Client;
 use crate::log::{Line, LogFile, Said};
 use crate::receive::Request;
 use crate::status::EngineStatus;
-use crate::worker::Local;
+use crate::worker::Worker;
 
 /// An exchange from its first byte to its last.
 #[derive(Debug, Default)]
@@ -38,14 +38,13 @@ pub(crate) struct Record {
     uploaded: u64,
     known: Option<Known>,
     address: Option<IpAddr>,
+    route: Option<Arc<str>>,
     said: Said,
 }
 
 /// What matters of the request after it is gone.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Known {
-    listener: usize,
-    route: Option<usize>,
     version: Version,
     pub(crate) keep_alive: bool,
     pub(crate) head_only: bool,
@@ -83,11 +82,11 @@ impl Record {
         }
     }
 
-    pub(crate) fn received(&mut self, request: &Request) {
+    /// `route` is told only when a log line will need it.
+    pub(crate) fn received(&mut self, request: &Request, route: Option<Arc<str>>) {
+        self.route = route;
         self.received = Some(clock::now());
         self.known = Some(Known {
-            listener: request.listener,
-            route: request.route,
             version: request.version,
             keep_alive: request.keep_alive && request.body.is_empty(),
             head_only: request.head_only,
@@ -100,7 +99,10 @@ impl Record {
     }
 
     /// A server is tried.
-    pub(crate) fn tries(&mut self, server: &Rc<LocalServer>) {
+    pub(crate) fn tries(&mut self, server: &Rc<LocalServer>, worker: &Worker) {
+        let tally = server.tally(worker);
+        tally.requests.add(1);
+        tally.retries.add(u64::from(self.tries > 0));
         self.tries += 1;
         self.trying = Some(clock::now());
         self.connected = None;
@@ -125,7 +127,7 @@ impl Record {
     }
 
     /// The exchange is over: counts it and, if a log is kept, writes its line.
-    pub(crate) fn finish(&mut self, client: &Client, local: &Local, fault: Option<Fault>) {
+    pub(crate) fn finish(&mut self, client: &Client, fault: Option<Fault>) {
         let now = clock::now();
         let worker = client.worker();
         let active = now.since(self.began);
@@ -137,8 +139,6 @@ impl Record {
         tally.duration_micros.add(u64::try_from(active.as_micros()).unwrap_or(u64::MAX));
         if let Some(server) = &self.server {
             let tally = server.tally(worker);
-            tally.requests.add(1);
-            tally.retries.add(u64::from(self.tries.saturating_sub(1)));
             tally.bytes_received.add(self.sent);
             tally.bytes_sent.add(self.uploaded);
             // A status that stands for a fault is this node's answer, not the server's.
@@ -151,7 +151,7 @@ impl Record {
         }
         // The log of this moment: a long exchange must not hold on to one that was rotated.
         if let Some(log) = &worker.local().plan.log {
-            self.log(client, local, log, (fault, active));
+            self.log(client, log, (fault, active));
         }
         self.server = None;
         self.said.clear();
@@ -160,15 +160,9 @@ impl Record {
     fn log(
         &self,
         client: &Client,
-        local: &Local,
         log: &(AccessLog, Arc<LogFile>),
         (fault, active): (Option<Fault>, Duration),
     ) {
-        let config = local.plan.snapshot.config();
-        let route = self.known.and_then(|known| {
-            let http = config.listeners.get(known.listener)?.protocol.http()?;
-            Some(&*http.routes.get(known.route?)?.name)
-        });
         let since = |later: Option<Moment>, earlier: Option<Moment>| Some(later?.since(earlier?));
         let server = self.server.as_ref().map(|server| &server.server);
         let line = Line {
@@ -176,7 +170,7 @@ impl Record {
             client_port: client.seat.peer.port(),
             started: clock::wall().checked_sub(active).unwrap_or_else(clock::wall),
             listener: &client.seat.slot.name,
-            route: route.unwrap_or_default(),
+            route: self.route.as_deref().unwrap_or_default(),
             pool: server.map_or("", |server| &server.pool),
             server: server.map_or("", |server| &server.name),
             said: &self.said,

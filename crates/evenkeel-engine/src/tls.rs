@@ -11,21 +11,20 @@ use crate::accept::Seat;
 use crate::buffer::Buffer;
 use crate::clock;
 use crate::timers::Watch;
-use crate::tunnel;
-use crate::worker::Local;
+use crate::tunnel::{self, Coming};
+use crate::worker::{Place, Worker};
 
 /// Serves a client of a tls listener.
 pub(crate) async fn serve(seat: Seat, mut stream: TcpStream) {
     let worker = &seat.worker;
     let watch = poll_fn(|cx| Poll::Ready(worker.timers.watch(cx.waker().clone()))).await;
     let began = clock::now();
-    let (local, index) = seat.slot.place(worker);
-    watch.set_after(local.plan.snapshot.config().listeners[index].timeouts.header);
-    let routed = hello(&seat, &local, index, &watch, &mut stream).await;
-    drop(local);
-    match routed {
+    let place = seat.slot.place(worker);
+    watch.set_after(place.listener().timeouts.header);
+    match hello(worker, &place, &watch, &mut stream).await {
         Ok((pool, first)) => {
-            tunnel::relay(&seat, stream, &watch, pool, (began, Some(first))).await;
+            let coming = Coming { began, first: Some(first) };
+            tunnel::relay(&seat, stream, &watch, (place, pool), coming).await;
         }
         Err(label) => seat.slot.counts.refuse(label),
     }
@@ -33,21 +32,18 @@ pub(crate) async fn serve(seat: Seat, mut stream: TcpStream) {
 
 /// Reads until the whole `ClientHello` is there. The error is the label it is counted under.
 async fn hello(
-    seat: &Seat,
-    local: &Local,
-    listener: usize,
+    worker: &Worker,
+    place: &Place,
     watch: &Watch,
     stream: &mut TcpStream,
 ) -> Result<(PoolId, Buffer), &'static str> {
-    let mut buffer = seat.worker.buffers.take().unwrap_or_default();
+    let mut buffer = worker.buffers.take().unwrap_or_default();
     loop {
         match client_hello::parse(buffer.unread()) {
             Ok(None) => {}
             Ok(Some(hello)) => {
-                let router = local.plan.snapshot.tls_router(listener);
-                let pool = router.route(hello.server_name(), |protocol| {
-                    hello.alpn().any(|offered| offered == protocol)
-                });
+                let offers = |protocol: &[u8]| hello.alpn().any(|offered| offered == protocol);
+                let pool = place.tls_router().route(hello.server_name(), offers);
                 return pool.map(|pool| (pool, buffer)).ok_or("no-route");
             }
             Err(refused) => return Err(NotTls::label(refused)),

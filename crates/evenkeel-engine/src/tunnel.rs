@@ -3,11 +3,13 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use std::{io, mem};
 
-use evenkeel_core::config::PoolId;
+use evenkeel_core::config::{ClientTimeouts, PoolId, Protocol, ServerTimeouts};
 use evenkeel_core::fault::{Fault, Phase};
 use evenkeel_core::moment::Moment;
 use evenkeel_core::pick::Tried;
@@ -20,10 +22,10 @@ use crate::accept::Seat;
 use crate::buffer::{BUFFER_BYTES, Buffer};
 use crate::clock;
 use crate::connect::{Upstream, connect};
-use crate::exchange::Errand;
+use crate::exchange::{Client, Desk, Errand};
 use crate::record::Stream;
 use crate::timers::Watch;
-use crate::worker::{LocalPool, Worker};
+use crate::worker::{LocalPool, Place, Shared, Worker};
 
 /// Bodies shorter than this are copied: a pipe would cost more system calls than it saves.
 pub(crate) const SPLICE_FROM: u64 = 64 * 1024;
@@ -53,7 +55,7 @@ struct Passed {
 #[derive(Debug)]
 struct Way {
     buffer: Option<Buffer>,
-    pipe: Option<Pipe>,
+    pipe: Option<Conduit>,
     full_reads: u8,
     /// The FIN was read.
     ended: bool,
@@ -68,33 +70,46 @@ enum Broken {
     Sink,
 }
 
-/// Serves a client of a tcp listener.
-pub(crate) async fn serve(seat: Seat, stream: TcpStream, pool: PoolId) {
-    let watch = poll_fn(|cx| Poll::Ready(seat.worker.timers.watch(cx.waker().clone()))).await;
-    relay(&seat, stream, &watch, pool, (clock::now(), None)).await;
+/// A client on its way to a server.
+#[derive(Debug)]
+pub(crate) struct Coming {
+    /// When it came.
+    pub(crate) began: Moment,
+    /// What it has said already.
+    pub(crate) first: Option<Buffer>,
 }
 
-/// Connects a client to a server of `pool` and passes bytes until both are done. The client came at
-/// `began` and has said `first` already.
+/// What follows a 101 that was passed on: neither side speaks HTTP any more.
+#[derive(Debug)]
+pub(crate) struct Upgraded {
+    upstream: Upstream,
+    patience: Patience,
+}
+
+/// Serves a client of a tcp listener.
+pub(crate) async fn serve(seat: Seat, stream: TcpStream) {
+    let watch = poll_fn(|cx| Poll::Ready(seat.worker.timers.watch(cx.waker().clone()))).await;
+    let place = seat.slot.place(&seat.worker);
+    let Protocol::Tcp { pool } = place.listener().protocol else { return };
+    let coming = Coming { began: clock::now(), first: None };
+    relay(&seat, stream, &watch, (place, pool), coming).await;
+}
+
+/// Connects a client to a server of the pool and passes bytes until both are done.
 pub(crate) async fn relay(
     seat: &Seat,
     mut client: TcpStream,
     watch: &Watch,
-    pool: PoolId,
-    (began, first): (Moment, Option<Buffer>),
+    (place, pool): (Place, PoolId),
+    Coming { began, first }: Coming,
 ) {
     let worker = &seat.worker;
     let trying = clock::now();
     let mut tried = Tried::new();
-    let reached = {
-        let (local, index) = seat.slot.place(worker);
-        let client_fin = local.plan.snapshot.config().listeners[index].timeouts.fin;
-        let pool = &local.pools[usize::from(pool.0)];
-        let timeouts = &pool.live.config.timeouts;
-        let patience = Patience { idle: timeouts.tunnel, client_fin, server_fin: timeouts.fin };
-        reach(worker, pool, watch, &mut tried).await.map(|upstream| (upstream, patience))
-        // Streams outlive reloads: nothing of this plan is held while one runs.
-    };
+    let pool = place.pool(pool);
+    let patience = Patience::new(&place.listener().timeouts, &pool.live.config.timeouts);
+    let reached = reach(worker, pool, watch, &mut tried).await;
+    drop(place); // streams outlive reloads
     let stream = Stream {
         began,
         trying,
@@ -105,8 +120,8 @@ pub(crate) async fn relay(
         from_server: 0,
         fault: None,
     };
-    let (mut upstream, patience) = match reached {
-        Ok(reached) => reached,
+    let mut upstream = match reached {
+        Ok(upstream) => upstream,
         Err(fault) => {
             // Nothing may look like an answer.
             let _ = reset_on_close(&client);
@@ -122,19 +137,26 @@ pub(crate) async fn relay(
     Stream { connected, server, from_client, from_server, fault, ..stream }.finish(seat);
 }
 
-/// Goes on after a 101 that was passed on: neither side speaks HTTP any more.
-pub(crate) async fn upgraded(errand: Errand<'_>, upstream: &mut Upstream) {
-    let Errand { client, desk, pool, .. } = errand;
-    let timeouts = &pool.live.config.timeouts;
-    let patience =
-        Patience { idle: timeouts.tunnel, client_fin: timeouts.fin, server_fin: timeouts.fin };
-    let from_client = mem::take(&mut desk.inbox);
-    let from_server = mem::take(&mut desk.answer);
-    let worker = Rc::clone(client.worker());
-    let ends =
-        ((&mut client.stream, Some(from_client)), (&mut upstream.link.stream, Some(from_server)));
-    let passed = run(&worker, &client.watch, ends.0, ends.1, patience).await;
-    desk.record.sent(passed.from_server, 0, passed.from_client);
+impl Upgraded {
+    /// `errand` has passed the 101 on.
+    pub(crate) fn new(errand: &Errand<'_>, upstream: Upstream) -> Self {
+        let timeouts = &errand.pool.live.config.timeouts;
+        Self { upstream, patience: Patience::new(errand.client_timeouts(), timeouts) }
+    }
+
+    /// Passes bytes until both sides are done. Streams outlive reloads and hold no desk.
+    pub(crate) async fn run(mut self, mut client: Client, mut desk: Box<Desk>) {
+        let rest = |buffer: &mut Buffer| (!buffer.is_empty()).then(|| mem::take(buffer));
+        let (from_client, from_server) = (rest(&mut desk.inbox), rest(&mut desk.answer));
+        let mut record = mem::take(&mut desk.record);
+        let worker = Rc::clone(client.worker());
+        worker.put_back(desk);
+        let near = (&mut client.stream, from_client);
+        let far = (&mut self.upstream.link.stream, from_server);
+        let passed = run(&worker, &client.watch, near, far, self.patience).await;
+        record.sent(passed.from_server, 0, passed.from_client);
+        record.finish(&client, passed.fault);
+    }
 }
 
 /// A new connection to a server of the pool: to another one if the first cannot be reached.
@@ -152,7 +174,8 @@ async fn reach(
         let Some(index) = pool.roster().pick(turn, load, tried) else { return Err(last) };
         tried.insert(index);
         let local = &pool.servers[index];
-        let fault = match connect(worker, local, watch, config.timeouts.connect, false).await {
+        let deadline = clock::now() + config.timeouts.connect;
+        let fault = match connect(worker, local, watch, deadline, false).await {
             Ok(upstream) => {
                 worker.report_success(&local.server);
                 return Ok(upstream);
@@ -224,6 +247,10 @@ async fn run(
 }
 
 impl Patience {
+    fn new(client: &ClientTimeouts, server: &ServerTimeouts) -> Self {
+        Self { idle: server.tunnel, client_fin: client.fin, server_fin: server.fin }
+    }
+
     fn now(&self, up: &Way, down: &Way) -> Duration {
         match (up.ended, down.ended) {
             (false, true) => self.client_fin,
@@ -325,7 +352,7 @@ impl Way {
         source: &TcpStream,
     ) -> Poll<io::Result<usize>> {
         if self.pipe.is_none() {
-            self.pipe = pipe(worker);
+            self.pipe = Conduit::take(worker);
         }
         let Some(pipe) = &mut self.pipe else {
             self.full_reads = 0; // no descriptors for a pipe: copying works as well
@@ -354,21 +381,47 @@ impl Way {
     }
 }
 
-/// An empty pipe; `None` when no more file descriptors are to be had.
-pub(crate) fn pipe(worker: &Worker) -> Option<Pipe> {
-    worker.pipes.take().or_else(|| Pipe::new().ok())
+/// A pipe, counted among the process's sockets for the two descriptors it has.
+#[derive(Debug)]
+pub(crate) struct Conduit {
+    pipe: Pipe,
+    shared: Arc<Shared>,
+}
+
+impl Conduit {
+    /// An empty pipe. `None`: descriptors are short, and copying works as well.
+    pub(crate) fn take(worker: &Worker) -> Option<Self> {
+        worker.pipes.take().or_else(|| {
+            let shared = Arc::clone(&worker.shared);
+            let room = shared.sockets.load(Ordering::Relaxed) + 2
+                < shared.most_sockets.load(Ordering::Relaxed);
+            let pipe = room.then(Pipe::new)?.ok()?;
+            shared.sockets.fetch_add(2, Ordering::Relaxed);
+            Some(Self { pipe, shared })
+        })
+    }
+
+    pub(crate) fn held(&self) -> usize {
+        self.pipe.held()
+    }
+}
+
+impl Drop for Conduit {
+    fn drop(&mut self) {
+        self.shared.sockets.fetch_sub(2, Ordering::Relaxed);
+    }
 }
 
 /// From a socket into an empty pipe.
 pub(crate) fn poll_fill(
     cx: &mut Context<'_>,
-    pipe: &mut Pipe,
+    conduit: &mut Conduit,
     source: &TcpStream,
     most: usize,
 ) -> Poll<io::Result<Spliced>> {
     loop {
         ready!(source.poll_read_ready(cx))?;
-        match source.try_io(Interest::READABLE, || pipe.fill(source, most)) {
+        match source.try_io(Interest::READABLE, || conduit.pipe.fill(source, most)) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             filled => return Poll::Ready(filled),
         }
@@ -378,12 +431,12 @@ pub(crate) fn poll_fill(
 /// From a pipe that holds something into a socket.
 pub(crate) fn poll_drain(
     cx: &mut Context<'_>,
-    pipe: &mut Pipe,
+    conduit: &mut Conduit,
     sink: &TcpStream,
 ) -> Poll<io::Result<usize>> {
     loop {
         ready!(sink.poll_write_ready(cx))?;
-        match sink.try_io(Interest::WRITABLE, || pipe.drain(sink)) {
+        match sink.try_io(Interest::WRITABLE, || conduit.pipe.drain(sink)) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             drained => return Poll::Ready(drained),
         }

@@ -8,7 +8,7 @@ use evenkeel_core::fault::{Fault, Phase};
 use evenkeel_core::message::chunked::{self, Decoder, Step};
 use evenkeel_core::message::request::Body;
 use evenkeel_core::retry::Attempt;
-use evenkeel_sys::{Pipe, Spliced};
+use evenkeel_sys::Spliced;
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 
@@ -16,7 +16,7 @@ use crate::clock;
 use crate::exchange::{Client, Desk};
 use crate::pace::Pace;
 use crate::receive::Request;
-use crate::tunnel::{self, SPLICE_FROM};
+use crate::tunnel::{self, Conduit, SPLICE_FROM};
 
 /// Body bytes kept for another try; a longer body is streamed and cannot be sent twice.
 const MOST_REPLAY: usize = 64 * 1024;
@@ -35,7 +35,7 @@ pub(crate) struct Upload {
     head: usize,
     received: u64,
     most: Option<u64>,
-    pipe: Option<Pipe>,
+    pipe: Option<Conduit>,
     /// Whom the upload waits for.
     pub(crate) waits_for_client: bool,
     /// Bytes moved since the last look: a reason to extend the deadline.
@@ -134,7 +134,7 @@ impl Upload {
             if self.sent < desk.outbox.len() || matches!(self.source, Source::Done) {
                 continue;
             }
-            if self.may_splice() {
+            if self.may_splice(client) {
                 ready!(self.poll_splice(cx, client, server))?;
                 continue;
             }
@@ -223,11 +223,13 @@ impl Upload {
         Ok(())
     }
 
-    /// A long body of known length, of which nothing lies in a buffer.
-    fn may_splice(&self) -> bool {
+    /// A long body of known length, of which nothing lies in a buffer, and a pipe to be had.
+    fn may_splice(&mut self, client: &Client) -> bool {
+        let long = matches!(self.source, Source::Length(left) if left >= SPLICE_FROM);
+        if self.pipe.is_none() && long && !self.replayable {
+            self.pipe = Conduit::take(client.worker());
+        }
         self.pipe.is_some()
-            || (!self.replayable
-                && matches!(self.source, Source::Length(left) if left >= SPLICE_FROM))
     }
 
     fn poll_splice(
@@ -236,12 +238,8 @@ impl Upload {
         client: &mut Client,
         server: &TcpStream,
     ) -> Poll<Result<(), Fault>> {
-        let Source::Length(left) = &mut self.source else { return Poll::Ready(Ok(())) };
-        if self.pipe.is_none() {
-            self.pipe = tunnel::pipe(client.worker());
-        }
-        let Some(pipe) = &mut self.pipe else {
-            return Poll::Ready(Err(Fault::Exhausted));
+        let (Source::Length(left), Some(pipe)) = (&mut self.source, &mut self.pipe) else {
+            return Poll::Ready(Ok(()));
         };
         loop {
             if pipe.held() > 0 {
@@ -257,6 +255,8 @@ impl Upload {
                     client.worker().pipes.give_back(pipe);
                 }
                 self.source = Source::Done;
+                // The last splice took what there was without the runtime seeing it: look once.
+                let _ = client.poll_peek(cx);
                 return Poll::Ready(Ok(()));
             }
             self.waits_for_client = true;

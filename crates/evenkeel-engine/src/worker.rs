@@ -5,14 +5,15 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use evenkeel_core::config::{Listener, PoolId};
 use evenkeel_core::fault::{Blame, Fault};
 use evenkeel_core::pool::Roster;
-use evenkeel_sys::Pipe;
+use evenkeel_core::route::{HttpRouter, TlsRouter};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Notify, broadcast, mpsc, watch};
-use tokio::task::{JoinHandle, spawn_local};
+use tokio::task::{JoinHandle, JoinSet, spawn_local};
 
 use crate::accept;
 use crate::buffer::{Buffer, Stock};
@@ -26,6 +27,7 @@ use crate::plan::{Bound, ListenerCounts, Plan};
 use crate::probe::{Report, Traffic};
 use crate::status::Event;
 use crate::timers::Timers;
+use crate::tunnel::Conduit;
 
 /// Spare buffers, desks and pipes a worker keeps: what a few hundred exchanges at once use.
 const SPARE_BUFFERS: usize = 256;
@@ -45,8 +47,8 @@ pub(crate) struct Shared {
     pub(crate) sockets: AtomicU32,
     /// Most sockets that leave file descriptors for everything else.
     pub(crate) most_sockets: AtomicU32,
-    /// Accepting is paused; for one event a pause.
-    pub(crate) paused: AtomicBool,
+    /// When accepting was last paused, in microseconds: for one event in a while.
+    pub(crate) paused_at: AtomicU64,
     /// A request for this path panics: the way the isolation of panics is tested.
     pub(crate) panic_path: Option<String>,
 }
@@ -89,7 +91,7 @@ pub(crate) struct Worker {
     pub(crate) timers: Rc<Timers>,
     pub(crate) desks: Stock<Box<Desk>>,
     pub(crate) buffers: Stock<Buffer>,
-    pub(crate) pipes: Stock<Pipe>,
+    pub(crate) pipes: Stock<Conduit>,
     pub(crate) log: RefCell<LogLines>,
     draining: Cell<bool>,
     /// A connection was closed: there may be room for another.
@@ -100,6 +102,14 @@ pub(crate) struct Worker {
     requests: Cell<u64>,
     /// Text of the second it was last asked for.
     date: RefCell<(u64, Rc<str>)>,
+}
+
+/// A plan with a listener's place in it. Indices of pools and routes mean something only together
+/// with the plan they were found in.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) local: Rc<Local>,
+    index: usize,
 }
 
 /// A plan as one worker sees it.
@@ -205,6 +215,12 @@ impl Worker {
         &self.shared.vitals[self.index].0
     }
 
+    /// Takes back a desk that is no longer needed.
+    pub(crate) fn put_back(&self, mut desk: Box<Desk>) {
+        desk.clear();
+        self.desks.give_back(desk);
+    }
+
     /// 32 hexadecimal digits, unique over workers and starts.
     pub(crate) fn request_id(&self) -> [u8; 32] {
         let count = self.requests.get();
@@ -218,7 +234,8 @@ impl Worker {
 
     /// Tells the judge of a failure that is the server's.
     pub(crate) fn report_fault(&self, server: &Arc<Server>, fault: Fault) {
-        if fault.verdict().blame == Blame::Server {
+        // A kept connection may be closed at any time: that is nobody's failure.
+        if fault.verdict().blame == Blame::Server && fault != Fault::ServerResetReused {
             server.tally(self.index).failures.add(1);
             self.report(server, Traffic::Failed(fault));
         }
@@ -247,7 +264,8 @@ impl Worker {
     }
 
     async fn obey(self: Rc<Self>, mut orders: watch::Receiver<Order>) {
-        spawn_local(Rc::clone(&self).sweep());
+        let sweeper = Rc::clone(&self);
+        spawn_local(Rc::clone(&self).keep_up(move || Rc::clone(&sweeper).sweep()));
         loop {
             let order = orders.borrow_and_update().clone();
             self.follow(&order);
@@ -271,7 +289,7 @@ impl Worker {
         if Arc::ptr_eq(&before.plan, &order.plan) {
             return;
         }
-        let local = Rc::new(Local::new(Arc::clone(&order.plan), &before));
+        let local = Rc::new(Local::new(Arc::clone(&order.plan), &before, self.index));
         self.local.replace(local);
         before.prune(&self.local());
         self.follow_listeners(&order.plan, &before);
@@ -310,6 +328,7 @@ impl Worker {
         let gone = |slot: &&Rc<Slot>| slots.iter().all(|kept| !Rc::ptr_eq(kept, slot));
         for slot in old_slots.iter().filter(gone) {
             slot.last.replace(Some(Rc::clone(before)));
+            self.timers.wake_all(); // its idle connections end now
         }
         for acceptor in old {
             acceptor.task.abort();
@@ -325,7 +344,11 @@ impl Worker {
     fn acceptor(self: &Rc<Self>, bound: &Arc<Bound>, slot: &Rc<Slot>) -> Option<Acceptor> {
         match bound.socket(self.index).and_then(tokio::net::TcpListener::from_std) {
             Ok(socket) => {
-                let task = spawn_local(accept::accept(Rc::clone(self), Rc::clone(slot), socket));
+                let socket = Rc::new(socket);
+                let (worker, place) = (Rc::clone(self), Rc::clone(slot));
+                let task = spawn_local(Rc::clone(self).keep_up(move || {
+                    accept::accept(Rc::clone(&worker), Rc::clone(&place), Rc::clone(&socket))
+                }));
                 Some(Acceptor { bound: Arc::clone(bound), slot: Rc::clone(slot), task })
             }
             Err(error) => {
@@ -339,6 +362,21 @@ impl Worker {
         for acceptor in self.acceptors.take() {
             acceptor.task.abort();
             accept::accept_queued(self, &acceptor.slot, &acceptor.bound);
+        }
+    }
+
+    /// Runs what the whole worker depends on, and starts it over should a defect end it.
+    async fn keep_up<F: Future<Output = ()> + 'static>(self: Rc<Self>, task: impl Fn() -> F) {
+        loop {
+            let mut running = JoinSet::new(); // ends it when this is aborted
+            running.spawn_local(task());
+            match running.join_next().await {
+                Some(Err(error)) if error.is_panic() => {
+                    self.vitals().panics.fetch_add(1, Ordering::Relaxed);
+                    tracing::error!(worker = self.index, "a task ended by a defect; started anew");
+                }
+                _ => return,
+            }
         }
     }
 
@@ -367,10 +405,13 @@ impl Worker {
 }
 
 impl Local {
-    fn new(plan: Arc<Plan>, before: &Self) -> Self {
+    fn new(plan: Arc<Plan>, before: &Self, worker: usize) -> Self {
         let known = |live: &LivePool| before.pools.iter().find(|old| old.live.name == live.name);
-        let pools =
-            plan.pools.iter().map(|live| LocalPool::new(Arc::clone(live), known(live))).collect();
+        let pools = plan
+            .pools
+            .iter()
+            .map(|live| LocalPool::new(Arc::clone(live), known(live), worker))
+            .collect();
         Self { plan, pools }
     }
 
@@ -387,12 +428,31 @@ impl Local {
     }
 }
 
+impl Place {
+    pub(crate) fn listener(&self) -> &Listener {
+        &self.local.plan.snapshot.config().listeners[self.index]
+    }
+
+    pub(crate) fn http_router(&self) -> &HttpRouter {
+        self.local.plan.snapshot.http_router(self.index)
+    }
+
+    pub(crate) fn tls_router(&self) -> &TlsRouter {
+        self.local.plan.snapshot.tls_router(self.index)
+    }
+
+    /// `id` is from this plan.
+    pub(crate) fn pool(&self, id: PoolId) -> &LocalPool {
+        &self.local.pools[usize::from(id.0)]
+    }
+}
+
 impl Slot {
-    /// The plan for a connection of this listener, and the listener's place in it.
-    pub(crate) fn place(&self, worker: &Worker) -> (Rc<Local>, usize) {
+    /// Where a connection of this listener stands at this moment.
+    pub(crate) fn place(&self, worker: &Worker) -> Place {
         let last = self.last.borrow();
         let local = last.as_ref().map_or_else(|| worker.local(), Rc::clone);
-        (local, self.index.get())
+        Place { local, index: self.index.get() }
     }
 
     /// No snapshot has it any more: what still runs on it ends with its exchange.
@@ -402,7 +462,7 @@ impl Slot {
 }
 
 impl LocalPool {
-    fn new(live: Arc<LivePool>, before: Option<&Self>) -> Self {
+    fn new(live: Arc<LivePool>, before: Option<&Self>, worker: usize) -> Self {
         let known = |server: &Arc<Server>| {
             let mut old = before.iter().flat_map(|before| &before.servers);
             old.find(|old| Arc::ptr_eq(&old.server, server)).map(Rc::clone)
@@ -411,7 +471,9 @@ impl LocalPool {
         let servers = live
             .servers
             .iter()
-            .map(|server| known(server).unwrap_or_else(|| LocalServer::new(Arc::clone(server))))
+            .map(|server| {
+                known(server).unwrap_or_else(|| LocalServer::new(Arc::clone(server), worker))
+            })
             .collect::<Vec<Rc<LocalServer>>>();
         for server in &servers {
             server.configure(config.idle_connections, config.timeouts.keep_alive);

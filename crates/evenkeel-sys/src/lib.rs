@@ -8,4 +8,4 @@ mod stream;
 pub use limits::{file_limit, is_exhausted, raise_file_limit};
 pub use listen::{Listening, defer_accept, listen};
 pub use pipe::{PIPE_BYTES, Pipe, Spliced};
-pub use stream::{Peeked, peek, reset_on_close};
+pub use stream::{Peeked, peek, reset_on_close, unacknowledged};

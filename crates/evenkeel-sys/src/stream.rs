@@ -1,7 +1,7 @@
 //! What the standard library does not offer of a connected socket.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
 use rustix::net::{RecvFlags, recv, sockopt};
@@ -9,17 +9,18 @@ use rustix::net::{RecvFlags, recv, sockopt};
 /// What lies in a socket's receive queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peeked {
-    /// Bytes, or nothing yet.
-    Open,
+    Bytes,
+    Nothing,
     /// The other side has sent its FIN.
     End,
 }
 
-/// Looks at a socket that has become readable, without taking anything from it.
+/// Looks at a socket's receive queue without taking anything from it.
 pub fn peek(socket: &impl AsFd) -> io::Result<Peeked> {
     match recv(socket, &mut [0_u8; 1][..], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
         Ok((0, _)) => Ok(Peeked::End),
-        Ok(_) | Err(rustix::io::Errno::AGAIN) => Ok(Peeked::Open),
+        Ok(_) => Ok(Peeked::Bytes),
+        Err(rustix::io::Errno::AGAIN) => Ok(Peeked::Nothing),
         Err(error) => Err(error.into()),
     }
 }
@@ -30,6 +31,20 @@ pub fn reset_on_close(socket: &impl AsFd) -> io::Result<()> {
     Ok(sockopt::set_socket_linger(socket, Some(Duration::ZERO))?)
 }
 
+/// Bytes in the socket's send queue that the other side has not acknowledged (`SIOCOUTQ`, tcp(7)).
+pub fn unacknowledged(socket: &impl AsFd) -> io::Result<u32> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the descriptor is open while `socket` is borrowed; for TIOCOUTQ, which is SIOCOUTQ on
+    // sockets, the kernel writes one c_int to the pointer, which is valid for the call.
+    let result =
+        unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    if result == 0 {
+        Ok(u32::try_from(bytes).unwrap_or(0))
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
@@ -38,11 +53,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_nobody_reads_stays_unacknowledged() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (far, _) = listener.accept().unwrap();
+        assert_eq!(unacknowledged(&near).unwrap(), 0);
+        near.set_nonblocking(true).unwrap();
+        while near.write(&[0; 8_192]).is_ok() {}
+        assert!(unacknowledged(&near).unwrap() > 0);
+        drop(far);
+    }
+
+    #[test]
     fn a_peek_takes_nothing_and_a_reset_is_one() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (mut far, _) = listener.accept().unwrap();
-        assert_eq!(peek(&near).unwrap(), Peeked::Open);
+        assert_eq!(peek(&near).unwrap(), Peeked::Nothing);
         far.write_all(b"x").unwrap();
         let mut byte = [0];
         near.read_exact(&mut byte).unwrap();

@@ -36,6 +36,7 @@ const NEEDS: &[Need] = &[
     Need { package: "openssl", sign: Sign::Program("openssl"), reason: "certificates and TLS ends for pass-through" },
     Need { package: "nftables", sign: Sign::Program("nft"), reason: "faults: packets that vanish" },
     Need { package: "iproute2", sign: Sign::Program("ip"), reason: "faults: a network namespace of their own" },
+    Need { package: "faketime", sign: Sign::Program("faketime"), reason: "faults: a clock that jumps" },
     Need { package: "util-linux", sign: Sign::Program("taskset"), reason: "pinning in the benchmark; unshare" },
 ];
 

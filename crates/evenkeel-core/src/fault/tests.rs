@@ -4,7 +4,7 @@
 use super::{Again, Blame, Fault, Level, Phase};
 
 /// Every fault there is. A new variant breaks `place`, which leads here.
-const ALL: [Fault; 25] = [
+const ALL: [Fault; 26] = [
     Fault::BadRequest(400),
     Fault::BadRequest(431),
     Fault::MethodClosed,
@@ -28,6 +28,7 @@ const ALL: [Fault; 25] = [
     Fault::ServerCut,
     Fault::ServerStalled,
     Fault::TotalTimeout,
+    Fault::TotalCut,
     Fault::Stopping,
     Fault::Internal,
 ];
@@ -57,6 +58,7 @@ BadAnswer               502  Server  Never         Error  PH
 ServerCut               -    Server  Never         Warn   SD
 ServerStalled           -    Server  Never         Warn   sD
 TotalTimeout            504  Server  Never         Warn   sH
+TotalCut                -    Node    Never         Warn   PD
 Stopping                -    Node    Never         Info   KD
 Internal                500  Node    Never         Error  I-
 ";
@@ -75,11 +77,11 @@ fn the_table() {
 
 #[test]
 fn every_variant_is_in_the_table() {
-    let mut seen = [false; 18];
+    let mut seen = [false; 19];
     for fault in ALL {
         seen[place(fault)] = true;
     }
-    assert_eq!(seen, [true; 18]);
+    assert_eq!(seen, [true; 19]);
 }
 
 fn place(fault: Fault) -> usize {
@@ -100,8 +102,9 @@ fn place(fault: Fault) -> usize {
         Fault::ServerCut => 13,
         Fault::ServerStalled => 14,
         Fault::TotalTimeout => 15,
-        Fault::Stopping => 16,
-        Fault::Internal => 17,
+        Fault::TotalCut => 16,
+        Fault::Stopping => 17,
+        Fault::Internal => 18,
     }
 }
 

@@ -24,6 +24,8 @@ const RESERVED_FILES: u64 = 192;
 /// How long to wait for room when no connection of this worker is closed meanwhile.
 const ROOM_WAIT: Duration = Duration::from_millis(50);
 
+/// Idle connections that leave when descriptors are short: as many as a burst of new ones has.
+const EVICTED_AT_ONCE: u32 = 32;
 /// A shortage is announced once in this time, however often it comes and goes.
 const PAUSE_NEWS: Duration = Duration::from_secs(10);
 
@@ -83,6 +85,12 @@ fn has_seat(worker: &Worker, slot: &Slot) -> bool {
     slot.counts.open.0.load(Ordering::Relaxed) < most
 }
 
+/// Asks idle connections to leave: a client that has something to say goes before one that has not.
+fn evict(worker: &Worker) {
+    worker.evictions.set(EVICTED_AT_ONCE);
+    worker.timers.wake_all();
+}
+
 async fn wait_for_room(worker: &Worker) {
     let _ = tokio::time::timeout(ROOM_WAIT, worker.released.notified()).await;
 }
@@ -94,6 +102,7 @@ fn has_files(worker: &Worker, slot: &Slot) -> bool {
         shared.sockets.load(Ordering::Relaxed) >= shared.most_sockets.load(Ordering::Relaxed);
     if full {
         announce_pause(worker, slot, "no file descriptors are left for more connections");
+        evict(worker);
     }
     !full
 }
@@ -115,6 +124,7 @@ fn concerns_the_connection(error: &io::Error) -> bool {
 /// Out of file descriptors or memory: those who wait stay in the kernel's queue.
 async fn pause(worker: &Rc<Worker>, slot: &Slot, error: &io::Error) {
     announce_pause(worker, slot, &error.to_string());
+    evict(worker);
     wait_for_room(worker).await;
 }
 

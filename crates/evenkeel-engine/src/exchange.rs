@@ -276,7 +276,7 @@ impl Client {
                 return Poll::Ready(ready.is_ok());
             }
             let leaving = worker.draining() || self.seat.slot.is_removed();
-            if self.watch.expired() || (leaving && self.requests > 0) {
+            if self.watch.expired() || (leaving && self.requests > 0) || worker.evicts() {
                 return Poll::Ready(false);
             }
             if leaving && !hurried {

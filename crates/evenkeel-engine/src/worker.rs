@@ -94,6 +94,8 @@ pub(crate) struct Worker {
     pub(crate) pipes: Stock<Conduit>,
     pub(crate) log: RefCell<LogLines>,
     draining: Cell<bool>,
+    /// Idle connections that are asked to make room for new clients.
+    pub(crate) evictions: Cell<u32>,
     /// A connection was closed: there may be room for another.
     pub(crate) released: Notify,
     slots: RefCell<Vec<Rc<Slot>>>,
@@ -192,6 +194,7 @@ impl Worker {
             pipes: Stock::new(SPARE_PIPES),
             log: RefCell::default(),
             draining: Cell::new(false),
+            evictions: Cell::new(0),
             released: Notify::new(),
             slots: RefCell::default(),
             acceptors: RefCell::default(),
@@ -219,6 +222,13 @@ impl Worker {
     pub(crate) fn put_back(&self, mut desk: Box<Desk>) {
         desk.clear();
         self.desks.give_back(desk);
+    }
+
+    /// Whether an idle connection has to go, for want of descriptors.
+    pub(crate) fn evicts(&self) -> bool {
+        let wanted = self.evictions.get();
+        self.evictions.set(wanted.saturating_sub(1));
+        wanted > 0
     }
 
     /// 32 hexadecimal digits, unique over workers and starts.

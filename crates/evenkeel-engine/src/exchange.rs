@@ -33,6 +33,9 @@ use crate::worker::{LocalPool, Place, Worker};
 /// How long a connection that never sent a request may hold up a drain.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(1);
 
+/// A connection that has been idle for this long may be closed when descriptors are short.
+const EVICTABLE_AFTER: Duration = Duration::from_secs(1);
+
 /// An HTTP client's connection.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -270,13 +273,15 @@ impl Client {
             if self.requests == 0 { timeouts.header } else { timeouts.keep_alive }
         };
         self.watch.set_after(wait);
+        let since = clock::now();
         let mut hurried = false;
         poll_fn(|cx| {
             if let Poll::Ready(ready) = self.stream.poll_read_ready(cx) {
                 return Poll::Ready(ready.is_ok());
             }
             let leaving = worker.draining() || self.seat.slot.is_removed();
-            if self.watch.expired() || (leaving && self.requests > 0) || worker.evicts() {
+            let long = clock::now().since(since) >= EVICTABLE_AFTER;
+            if self.watch.expired() || (leaving && self.requests > 0) || (long && worker.evicts()) {
                 return Poll::Ready(false);
             }
             if leaving && !hurried {

@@ -121,6 +121,7 @@ fn a_remote_server_can_be_killed_stopped_and_told() {
     let mut server = remote_origin("7");
     let address = server.address();
     assert_eq!(get(address, "/a").server(), "7");
+    wait_until("the first is written down", PATIENCE, || server.served() == 1);
     server.kill();
     Client::connect(address).expect_err("it is dead");
     server.restart();

@@ -36,8 +36,7 @@ pub fn unacknowledged(socket: &impl AsFd) -> io::Result<u32> {
     let mut bytes: libc::c_int = 0;
     // SAFETY: the descriptor is open while `socket` is borrowed; for TIOCOUTQ, which is SIOCOUTQ on
     // sockets, the kernel writes one c_int to the pointer, which is valid for the call.
-    let result =
-        unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    let result = unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
     if result == 0 {
         Ok(u32::try_from(bytes).unwrap_or(0))
     } else {

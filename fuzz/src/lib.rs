@@ -11,6 +11,7 @@ use evenkeel_core::message::forward::{self, AnswerOut, Client, Outgoing};
 use evenkeel_core::message::request::{self, RequestHead};
 use evenkeel_core::message::response::{self, Asked};
 use evenkeel_core::message::{Reason, Version};
+use evenkeel_core::proxy_protocol;
 
 const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -60,6 +61,7 @@ pub fn response_head(bytes: &[u8]) {
             body: head.body,
             keep_alive: head.keep_alive,
             client: Version::Http11,
+            cookie: None,
             via: None,
             edits: &HeaderEdits::default(),
         };
@@ -97,6 +99,31 @@ pub fn client_hello(bytes: &[u8]) {
         if let Ok(Some(early)) = client_hello::parse(&bytes[..end]) {
             assert_eq!(asked(&early), asked(&hello));
         }
+    }
+}
+
+/// A PROXY header that is read is read only when whole, the bytes behind it change nothing, and it
+/// means the same after it was written anew.
+pub fn proxy_protocol(bytes: &[u8]) {
+    let Ok(Some((header, length))) = proxy_protocol::parse(bytes) else { return };
+    assert!(length <= proxy_protocol::MOST_BYTES);
+    for end in prefixes(&bytes[..length]) {
+        assert_eq!(proxy_protocol::parse(&bytes[..end]), Ok(None), "read at {end} of {length}");
+    }
+    assert_eq!(proxy_protocol::parse(&bytes[..length]), Ok(Some((header.clone(), length))));
+
+    let mut written = Vec::new();
+    proxy_protocol::write_v1(&mut written, header.addresses.as_ref());
+    let (line, end) = proxy_protocol::parse(&written).expect("well-formed").expect("whole");
+    assert_eq!((line.addresses, end), (header.addresses, written.len()));
+
+    written.clear();
+    proxy_protocol::write_v2(&mut written, &header);
+    let (again, end) = proxy_protocol::parse(&written).expect("well-formed").expect("whole");
+    assert_eq!((again.addresses, end), (header.addresses, written.len()));
+    // The checksum that is added may leave no room for the last of many extensions.
+    if header.addresses.is_some() && length < proxy_protocol::MOST_BYTES / 4 {
+        assert_eq!(again, header);
     }
 }
 

@@ -3,6 +3,7 @@
 //! Pure but for what [`Surroundings`] hands in: reading a file that the configuration names, and
 //! looking up a host name.
 
+mod balance;
 mod edit;
 mod http;
 mod listener;
@@ -146,7 +147,7 @@ fn meaning(
     directory.warn_of_unused(notes);
     root.later(&["cache", "vip"]);
     root.finish();
-    (Config { listeners, pools, access_log }, node, admin)
+    (Config { listeners, pools, access_log, shed: None }, node, admin)
 }
 
 #[cfg(test)]

@@ -3,21 +3,27 @@
 //! `evenkeel-control` compiles the configuration file into these types and is the only one to
 //! report faults; whoever holds a [`Config`] never asks "was it given?" again.
 
+mod balance;
 mod http;
+mod judge;
 mod listener;
 mod log;
 mod pool;
 
+pub use balance::{
+    Balance, Hash, HashOn, HashTable, QueueLimits, SameSite, Sticky, ZoneId, Zoning,
+};
 pub use http::{
     Action, ErrorPage, Forwarding, HeaderEdits, HeaderMatch, Http, HttpLimits, Methods, Network,
     PathPattern, Redirect, RedirectPart, Route,
 };
+pub use judge::{
+    Backoff, BreakerLimits, Check, CheckKind, FailureRate, Hedge, HttpCheck, InitialState, Limits,
+    Outlier, Priority, Retry, RetryBudget, RetryOn, Shed,
+};
 pub use listener::{ClientTimeouts, HostPattern, Listener, Protocol, Tls, TlsRule};
 pub use log::{AccessLog, LogField, LogFormat, LogPart, LogTarget};
-pub use pool::{
-    Balance, Check, CheckKind, HttpCheck, InitialState, Outlier, Pool, Retry, RetryOn, Server,
-    ServerTimeouts,
-};
+pub use pool::{Pool, Server, ServerTimeouts};
 
 /// Everything the data plane needs to know.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,6 +34,8 @@ pub struct Config {
     pub pools: Vec<Pool>,
     /// `None`: no line per exchange is written.
     pub access_log: Option<AccessLog>,
+    /// `None`: nothing is shed.
+    pub shed: Option<Shed>,
 }
 
 /// Index of a pool in [`Config::pools`].

@@ -21,6 +21,10 @@ pub enum Fault {
     NoRoute,
     /// The pool has no server that may be used.
     NoServer,
+    /// Every server that could take the request is full, and so is the queue.
+    QueueFull,
+    /// No server had room in the time a request may wait.
+    QueueTimeout,
     /// The server refused or reset the connection being made, or the network has no way to it.
     ConnectRefused,
     /// The connection was not made in time.
@@ -112,6 +116,8 @@ impl Fault {
             Self::ClientTimeout(_) => "client-timeout",
             Self::NoRoute => "no-route",
             Self::NoServer => "no-server",
+            Self::QueueFull => "queue-full",
+            Self::QueueTimeout => "queue-timeout",
             Self::ConnectRefused => "connect-refused",
             Self::ConnectTimeout => "connect-timeout",
             Self::Exhausted => "exhausted",
@@ -139,6 +145,8 @@ impl Fault {
             Self::ClientTimeout(phase) => row(None, Client, Never, Info, client_timeout(phase)),
             Self::NoRoute => row(Some(404), Node, Never, Debug, "PR"),
             Self::NoServer => row(Some(503), Server, Never, Error, "SC"),
+            Self::QueueFull => row(Some(503), Node, Never, Warn, "PQ"),
+            Self::QueueTimeout => row(Some(503), Server, Never, Warn, "sQ"),
             Self::ConnectRefused => row(Some(503), Server, Always, Warn, "SC"),
             Self::ConnectTimeout => row(Some(504), Server, Always, Warn, "sC"),
             Self::Exhausted => row(Some(503), Node, Always, Error, "RC"),
@@ -165,6 +173,8 @@ impl fmt::Display for Fault {
             Self::ClientTimeout(_) => "client timed out",
             Self::NoRoute => "no route matches",
             Self::NoServer => "no server may be used",
+            Self::QueueFull => "every server and the queue are full",
+            Self::QueueTimeout => "no server had room in time",
             Self::ConnectRefused => "connection refused",
             Self::ConnectTimeout => "no connection in time",
             Self::Exhausted => "this node has no file descriptor, port or memory left",

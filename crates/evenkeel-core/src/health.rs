@@ -10,21 +10,27 @@
 //! - its connections failed, or the check asks for an answer (`http`), and
 //! - the check goes to the port that traffic goes to.
 //!
+//! A server ejected because it fails more often than its peers is held whatever the check is: it
+//! passed its checks all the while.
+//!
 //! A check that fails while a server is held ends the hold: it sees the fault after all (a killed
 //! server resets what was under way before it refuses connections), so its passing will mean
 //! something.
 
 mod reason;
 mod schedule;
+mod time_line;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use self::reason::{CheckFailure, Reason};
+pub use self::reason::{Charge, CheckFailure, Reason};
 use self::schedule::Schedule;
+pub use self::time_line::{Entry, TimeLine};
 use crate::config::{Check, CheckKind, InitialState, Outlier};
 use crate::fault::Fault;
 use crate::moment::Moment;
+use crate::outlier::Evidence;
 
 /// How the servers of a pool are judged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,6 +46,9 @@ pub struct Policy {
 pub enum Outcome {
     Passed,
     Failed(CheckFailure),
+    /// A deep check whose answer means nothing before other servers were asked, too
+    /// (see [`crate::verdict`]): the next one follows soon.
+    Undecided,
 }
 
 /// What a server is thought to be.
@@ -57,7 +66,7 @@ pub enum Outcome {
 ///      │        fail                                 │
 ///      └─────────────────────────────────────────────┘
 ///
-///  Unchecked, Up, GoingDown ── requests failed in a row ──► Down
+///  Unchecked, Up, GoingDown ── ejected by its traffic ──► Down
 ///  Down, without a check ───── hold over ─────────────────► Up
 /// ```
 ///
@@ -107,6 +116,7 @@ pub struct Health {
     /// Until when passing checks do not count.
     held_until: Option<Moment>,
     schedule: Schedule,
+    time_line: TimeLine,
 }
 
 /// However often a server was ejected, it is held no longer than this (Envoy's
@@ -132,6 +142,7 @@ impl Health {
             ejections: 0,
             held_until: None,
             schedule: Schedule::new(now),
+            time_line: TimeLine::default(),
             policy,
         }
     }
@@ -156,6 +167,11 @@ impl Health {
         self.since
     }
 
+    /// How it has come to that.
+    pub fn time_line(&self) -> &TimeLine {
+        &self.time_line
+    }
+
     /// When the next check is due; `None` without a check. To be asked once after each event, not
     /// while a check is under way: `chance` is any number, and varies the wait.
     pub fn next_check(&self, chance: u64) -> Option<Moment> {
@@ -177,19 +193,35 @@ impl Health {
     pub fn checked(&mut self, outcome: Outcome, now: Moment) -> Option<Change> {
         let rise = u32::from(self.policy.check.as_ref()?.rise);
         self.schedule.checked(now);
-        match outcome {
+        let change = match outcome {
             Outcome::Passed => self.passed(rise, now),
+            Outcome::Undecided => {
+                self.schedule.hurry(now);
+                None
+            }
             // Not the server's fault, so no verdict.
             Outcome::Failed(CheckFailure::Exhausted) => None,
             Outcome::Failed(failure) => {
                 self.failed_checks = self.failed_checks.saturating_add(1);
                 self.failed(failure, now)
             }
-        }
+        };
+        self.noted(change, now)
     }
 
-    /// A request, or the stream of a client, has failed in this way.
-    pub fn traffic_failed(&mut self, fault: Fault, now: Moment) -> Option<Change> {
+    /// Somebody wants to know how it is: the next check comes as soon as it may.
+    pub fn look_again(&mut self, now: Moment) {
+        self.schedule.hurry(now);
+    }
+
+    /// A request, or the stream of a client, has failed in this way. `may_leave`: whether the pool
+    /// can spare it (see [`crate::outlier::Cap`]); asked only when it is to be ejected.
+    pub fn traffic_failed(
+        &mut self,
+        fault: Fault,
+        now: Moment,
+        may_leave: impl FnOnce() -> bool,
+    ) -> Option<Change> {
         let connect = match fault {
             Fault::ConnectRefused => Some(CheckFailure::Refused),
             Fault::ConnectTimeout => Some(CheckFailure::Timeout),
@@ -204,35 +236,66 @@ impl Health {
         };
         let limit = self.policy.outlier.consecutive_failures?;
         if self.usable {
-            self.failed_requests += 1;
+            self.failed_requests = self.failed_requests.saturating_add(1);
             if self.failed_requests >= limit {
-                return Some(self.eject(fault, now));
+                let charge = Charge::Row { requests: self.failed_requests, last: fault };
+                let change = self.charge(charge, self.check_could_see(fault), now, may_leave);
+                if change.is_some() {
+                    return self.noted(change, now);
+                }
             }
         }
         // A check on the same port would have met the same.
-        let failure = connect.filter(|_| self.checks_same_port())?;
-        self.failed_connects = self.failed_connects.saturating_add(1);
-        let change = self.failed(failure, now);
-        if self.usable || change.is_some() {
-            self.schedule.hurry(now);
+        let change = connect.filter(|_| self.checks_same_port()).and_then(|failure| {
+            self.failed_connects = self.failed_connects.saturating_add(1);
+            let change = self.failed(failure, now);
+            if self.usable || change.is_some() {
+                self.schedule.hurry(now);
+            }
+            change
+        });
+        self.noted(change, now)
+    }
+
+    /// It fails more often than its peers (see [`crate::outlier::judge`]). `may_leave`: as in
+    /// [`Health::traffic_failed`].
+    pub fn is_outlier(
+        &mut self,
+        evidence: Evidence,
+        now: Moment,
+        may_leave: impl FnOnce() -> bool,
+    ) -> Option<Change> {
+        if !self.usable {
+            return None;
         }
-        change
+        let change = self.charge(Charge::Rate(evidence), false, now, may_leave);
+        self.noted(change, now)
     }
 
     /// A request, or the stream of a client, has ended well.
-    pub fn traffic_succeeded(&mut self) {
+    pub fn traffic_succeeded(&mut self, now: Moment) {
         self.failed_requests = 0;
+        if matches!(self.reason, Reason::Spared(Charge::Row { .. })) {
+            self.reason = Reason::Answers;
+            self.noted(None, now);
+        }
     }
 
     /// Time has passed: without a check, a server that was held returns.
     pub fn tick(&mut self, now: Moment) -> Option<Change> {
         self.next_deadline().filter(|&deadline| deadline <= now)?;
-        Some(self.turn(true, Reason::HoldOver { held: now.since(self.since) }, now))
+        let change = self.turn(true, Reason::HoldOver { held: now.since(self.since) }, now);
+        self.noted(Some(change), now)
     }
 
     /// A reload has changed the rules. Verdicts stay, except those that only the old rules could
     /// have revised.
     pub fn reconfigure(&mut self, policy: Arc<Policy>, now: Moment) -> Option<Change> {
+        let change = self.follow(policy, now);
+        self.noted(change, now)
+    }
+
+    fn follow(&mut self, policy: Arc<Policy>, now: Moment) -> Option<Change> {
         let was_checked = self.policy.check.is_some();
         self.policy = policy;
         let is_checked = self.policy.check.is_some();
@@ -308,18 +371,27 @@ impl Health {
         None
     }
 
-    /// Takes down a server that fails its traffic, whatever checks say.
-    fn eject(&mut self, last: Fault, now: Moment) -> Change {
+    /// Takes down a server that fails its traffic, whatever checks say, if the pool can spare it.
+    fn charge(
+        &mut self,
+        charge: Charge,
+        check_sees: bool,
+        now: Moment,
+        may_leave: impl FnOnce() -> bool,
+    ) -> Option<Change> {
+        if !may_leave() {
+            self.reason = Reason::Spared(charge);
+            return None;
+        }
         if now.since(self.since) >= self.hold() {
             self.ejections = 0;
         }
         self.ejections = self.ejections.saturating_add(1);
-        let held = (!self.check_could_see(last)).then(|| self.hold());
-        let reason = Reason::Ejected { requests: self.failed_requests, last, held };
-        let change = self.turn(false, reason, now);
+        let held = (!check_sees).then(|| self.hold());
+        let change = self.turn(false, Reason::Ejected { charge, held }, now);
         self.held_until = held.map(|hold| now + hold);
         self.schedule.hurry(now);
-        change
+        Some(change)
     }
 
     /// How long a server is held after so many ejections.
@@ -329,7 +401,7 @@ impl Health {
 
     fn check_could_see(&self, fault: Fault) -> bool {
         let asks = self.policy.check.as_ref().is_some_and(|check| match check.kind {
-            CheckKind::Http(_) => true,
+            CheckKind::Http(_) | CheckKind::Deep(_) => true,
             CheckKind::Tcp => matches!(fault, Fault::ConnectRefused | Fault::ConnectTimeout),
         });
         asks && self.checks_same_port()
@@ -346,6 +418,13 @@ impl Health {
         self.since = now;
         self.failed_requests = 0;
         Change { usable, reason }
+    }
+
+    /// Writes down what is thought now.
+    fn noted(&mut self, change: Option<Change>, now: Moment) -> Option<Change> {
+        let Self { state, usable, reason, .. } = *self;
+        self.time_line.note(Entry { at: now, state, usable, reason });
+        change
     }
 
     /// Up or down for certain: nothing is being counted, except failed requests, of which checks

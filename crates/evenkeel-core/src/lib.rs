@@ -4,15 +4,29 @@
 //! Nothing here does I/O, reads a clock, or asks for chance: time and randomness are arguments.
 #![forbid(unsafe_code)]
 
+pub mod agent;
+pub mod breaker;
+pub mod budget;
 pub mod client_hello;
 pub mod config;
+pub mod dice;
+pub mod ewma;
 pub mod fault;
+pub mod hash;
 pub mod health;
+pub mod hedge;
 pub mod message;
 pub mod moment;
+pub mod outlier;
 pub mod path;
 pub mod pick;
 pub mod pool;
+pub mod proxy_protocol;
+pub mod queue;
 pub mod retry;
 pub mod route;
+pub mod shed;
+pub mod slow_start;
 pub mod snapshot;
+pub mod sticky;
+pub mod verdict;

@@ -1,68 +1,204 @@
 //! Which of the servers that are used comes first, and which ones after it: a first choice and then
 //! fallbacks.
 //!
-//! Each algorithm is a file: it orders servers and skips those it is told are closed to it.
+//! Each algorithm is a file: it orders servers and skips those it is told are closed to it. None
+//! locks or allocates, and those that draw or look up cost the same for two servers as for
+//! thousands.
 
+mod alias;
+mod bound;
+mod first;
 mod least_connections;
+mod maglev;
+mod p2c;
+mod peak_ewma;
+mod rendezvous;
 mod round_robin;
 
+use self::alias::Alias;
+use self::maglev::Table;
 use self::round_robin::Sequence;
-use crate::config::{Balance, Retry};
-use crate::pool::{Mode, Roster, Used};
+use crate::config::{Balance, Hash, HashTable, Retry};
+use crate::dice::Dice;
+use crate::hash::{mix, reduce};
+use crate::pool::{Group, Member, Mode, Roster, Used};
+use crate::sticky::Token;
+
+/// What a choice depends on beside the servers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Choice {
+    /// A number of the pool that grows by one with each request, whichever worker takes it: that
+    /// makes the order strict over all of them. Further tries of a request keep its turn.
+    pub turn: u64,
+    /// Any number, for what is left to chance.
+    pub chance: u64,
+    /// Where the request belongs ([`crate::hash::key`]), for pools that hash; `None`: it has no key,
+    /// or the pool does not ask.
+    pub key: Option<u64>,
+    /// The cookie the client came with, for pools with `sticky`.
+    pub token: Option<Token>,
+}
+
+/// How busy the servers are, by their places among the members.
+pub trait Loads {
+    /// How many requests (or connections) a server has.
+    fn in_flight(&self, member: usize) -> u32;
+
+    /// Its failures that still count as requests under way, see [`crate::ewma::Failures::count`]:
+    /// where loads are compared, not against limits.
+    fn failures(&self, member: usize) -> u32;
+
+    /// How many the whole pool has in flight. Asked only by a hash with a bound.
+    fn total(&self) -> u64;
+
+    /// How long its answers take, in microseconds, see [`crate::ewma::Ewma::latency`]. Asked only
+    /// by [`Balance::PeakEwma`].
+    fn latency(&self, member: usize) -> f64;
+}
+
+/// Where a request goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pick {
+    /// To the server at this place among the members.
+    Server(usize),
+    /// Those who could take it have all they may have in flight: it may wait, see [`crate::queue`].
+    Full,
+    /// Nowhere: every server that is used has been tried, or none is used.
+    Nobody,
+}
 
 /// An algorithm with what it has computed beforehand.
 #[derive(Debug)]
 pub(crate) enum Picker {
     RoundRobin(Sequence),
     LeastConnections,
+    P2c(Alias),
+    PeakEwma(Alias),
+    Random(Alias),
+    First,
+    Rendezvous { bound: Option<u16> },
+    Maglev { table: Table, bound: Option<u16> },
 }
 
 impl Picker {
-    pub(crate) fn build(balance: Balance, used: &[Used]) -> Self {
+    /// `configured` is the size of the whole pool, used or not.
+    pub(crate) fn build(balance: Balance, used: &[Used], configured: usize) -> Self {
         match balance {
             Balance::RoundRobin => Self::RoundRobin(Sequence::build(used)),
             Balance::LeastConnections => Self::LeastConnections,
+            Balance::P2c => Self::P2c(Alias::build(used)),
+            Balance::PeakEwma => Self::PeakEwma(Alias::build(used)),
+            Balance::Random => Self::Random(Alias::build(used)),
+            Balance::First => Self::First,
+            Balance::Hash(Hash { table: HashTable::Rendezvous, bound }) => {
+                Self::Rendezvous { bound }
+            }
+            Balance::Hash(Hash { table: HashTable::Maglev, bound }) => {
+                Self::Maglev { table: Table::build(used, configured), bound }
+            }
         }
     }
 }
 
 impl Roster {
-    /// The server for a request, as its place among the members; `None` once every server that is
-    /// used has been tried.
+    /// The server for a request, or for its next try.
     ///
-    /// `turn` is a number of the pool that grows by one with each request, whichever worker takes
-    /// it: that makes the order strict over all of them. Further tries of a request keep its turn.
-    /// `in_flight` tells how many requests (or connections) a server has.
-    pub fn pick(
-        &self,
-        turn: u64,
-        in_flight: impl Fn(usize) -> u32,
-        tried: &Tried,
-    ) -> Option<usize> {
-        let open = |used: &Used| !tried.contains(used.member.into());
+    /// Between this look at the loads and the request's arrival another worker may have filled the
+    /// last place: who keeps a limit strictly counts the request in first and picks again if that
+    /// was one too many.
+    pub fn pick(&self, choice: &Choice, loads: &impl Loads, tried: &Tried) -> Pick {
+        let home = choice
+            .token
+            .and_then(|token| self.home(token))
+            .filter(|&(member, limit)| !tried.contains(member) && has_room(member, limit, loads));
+        if let Some((member, _)) = home {
+            return Pick::Server(member);
+        }
+        let new = |used: &Used| !tried.contains(used.member.into());
+        let open = |used: &Used| new(used) && has_room(used.member.into(), used.limit, loads);
         // A panic spreads the load over fit and unfit alike; a request that has met an unfit one is
         // not made to meet another while a fit one is left.
-        if self.mode() == Mode::Panic && !tried.is_empty() {
-            let fit = self.choose(turn, &in_flight, |used| used.usable && open(used));
-            if fit.is_some() {
-                return fit;
-            }
+        let fit = (self.mode() == Mode::Panic && !tried.is_empty())
+            .then(|| self.choose(choice, loads, |used| used.usable && open(used)))
+            .flatten();
+        match fit.or_else(|| self.choose(choice, loads, open)) {
+            Some(member) => Pick::Server(member),
+            None if self.groups().iter().flat_map(|group| &group.used).any(new) => Pick::Full,
+            None => Pick::Nobody,
         }
-        self.choose(turn, &in_flight, open)
     }
 
+    /// From the group that has the request's share of the traffic, else from the others in turn.
     fn choose(
         &self,
-        turn: u64,
-        in_flight: impl Fn(usize) -> u32,
+        choice: &Choice,
+        loads: &impl Loads,
         open: impl Fn(&Used) -> bool,
     ) -> Option<usize> {
-        let chosen = match self.picker() {
-            Picker::RoundRobin(sequence) => sequence.pick(self.used(), turn, open),
-            Picker::LeastConnections => least_connections::pick(self.used(), turn, in_flight, open),
+        let mut dice = Dice::new(choice.chance);
+        let groups = self.groups();
+        let first = match groups {
+            [] | [_] => 0,
+            _ => draw(groups, choice.key.map_or_else(|| dice.roll(), |key| mix(key, SHARES))),
+        };
+        let others = (0..groups.len()).filter(|&other| other != first);
+        let mut order = groups.get(first).into_iter().chain(others.map(|other| &groups[other]));
+        order.find_map(|group| group.choose(choice, &mut dice, loads, &open))
+    }
+}
+
+/// Keys are spread over groups and over servers by hashes that know nothing of each other.
+const SHARES: u64 = 0x5348_4152_4553;
+
+fn draw(groups: &[Group], hash: u64) -> usize {
+    let part = |group: &Group| usize::try_from(group.share.parts_per_million).unwrap_or(usize::MAX);
+    let mut left = reduce(hash, groups.iter().map(part).sum());
+    let found = groups.iter().position(|group| {
+        let here = left < part(group);
+        left = left.saturating_sub(part(group));
+        here
+    });
+    found.unwrap_or(0)
+}
+
+impl Group {
+    fn choose(
+        &self,
+        choice: &Choice,
+        dice: &mut Dice,
+        loads: &impl Loads,
+        open: impl Fn(&Used) -> bool,
+    ) -> Option<usize> {
+        let used = &*self.used;
+        let mut key = || choice.key.unwrap_or_else(|| dice.roll());
+        let chosen = match &self.picker {
+            Picker::RoundRobin(sequence) => sequence.pick(used, choice.turn, open),
+            Picker::LeastConnections => least_connections::pick(used, choice.turn, loads, open),
+            Picker::P2c(alias) => p2c::pick(alias, used, dice, loads, open),
+            Picker::PeakEwma(alias) => peak_ewma::pick(alias, used, dice, loads, open),
+            Picker::Random(alias) => alias.draw(used, dice, open),
+            Picker::First => first::pick(used, open),
+            Picker::Rendezvous { bound } => {
+                let key = key();
+                bound::pick(self, *bound, loads, open, |open| rendezvous::pick(used, key, open))
+            }
+            Picker::Maglev { table, bound } => {
+                let key = key();
+                bound::pick(self, *bound, loads, open, |open| table.pick(used, key, open))
+            }
         };
         chosen.map(|used| used.member.into())
     }
+}
+
+/// What a server has to do, where servers are compared.
+fn load(used: &Used, loads: &impl Loads) -> u64 {
+    let member = used.member.into();
+    u64::from(loads.in_flight(member)) + u64::from(loads.failures(member))
+}
+
+fn has_room(member: usize, limit: u32, loads: &impl Loads) -> bool {
+    limit == Member::NO_LIMIT || loads.in_flight(member) < limit
 }
 
 /// The servers a request has been to already.

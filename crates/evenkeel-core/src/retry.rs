@@ -3,7 +3,10 @@
 //! Two things must both allow it: the operator ([`Retry`]), and the request itself, which must not be
 //! done twice if doing it twice differs from doing it once (RFC 9110 §9.2.2).
 
-use crate::config::Retry;
+use std::time::Duration;
+
+use crate::config::{Backoff, Retry};
+use crate::dice::Dice;
 use crate::fault::{Again, Fault};
 
 /// How far a request has come.
@@ -26,7 +29,7 @@ pub fn again(policy: &Retry, fault: Fault, attempt: Attempt) -> bool {
     let may_repeat = match fault.verdict().again {
         Again::Never => false,
         Again::Always => attempt.replayable || attempt.nothing_sent,
-        Again::IfIdempotent => attempt.repeatable(),
+        Again::IfIdempotent => attempt.repeatable(policy),
     };
     may_repeat && !attempt.answer_started && attempt.tries <= tries_allowed(policy, fault)
 }
@@ -34,15 +37,36 @@ pub fn again(policy: &Retry, fault: Fault, attempt: Attempt) -> bool {
 /// Whether to try again after an answer with this status, of which nothing was passed on yet.
 pub fn again_on_status(policy: &Retry, status: u16, attempt: Attempt) -> bool {
     policy.on.statuses.contains(&status)
-        && attempt.repeatable()
+        && attempt.repeatable(policy)
         && !attempt.answer_started
         && attempt.tries <= policy.attempts
 }
 
+/// How long to wait before the next try, when [`again`] or [`again_on_status`] allows it. `fault`
+/// is `None` after a status; `chance` is any number.
+///
+/// The first further try goes to another server at once when the last one did no work: nobody is
+/// spared by waiting. Otherwise the wait is anything up to a bound that doubles ("full jitter"), so
+/// that requests that failed together do not come back together.
+pub fn wait(policy: &Backoff, fault: Option<Fault>, tries: u8, chance: u64) -> Duration {
+    let unburdened = matches!(
+        fault,
+        Some(Fault::ConnectRefused | Fault::ConnectTimeout | Fault::ServerResetReused)
+    );
+    if tries <= 1 && unburdened {
+        return Duration::ZERO;
+    }
+    let doublings = u32::from(tries.saturating_sub(1)).min(31);
+    let bound = policy.base.saturating_mul(1 << doublings).min(policy.most);
+    let micros = usize::try_from(bound.as_micros()).unwrap_or(usize::MAX - 1);
+    Duration::from_micros(Dice::new(chance).below(micros + 1) as u64)
+}
+
 impl Attempt {
-    /// The server may have done what was asked, at least in part: is it harmless to ask again?
-    fn repeatable(self) -> bool {
-        self.nothing_sent || (self.idempotent && self.replayable)
+    /// The server may have done what was asked, at least in part: is it harmless to ask again, or
+    /// has an operator said so?
+    fn repeatable(self, policy: &Retry) -> bool {
+        self.nothing_sent || (self.replayable && (self.idempotent || policy.unsafe_methods))
     }
 }
 

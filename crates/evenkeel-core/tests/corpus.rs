@@ -27,11 +27,12 @@ type Property = fn(&[u8]);
 
 #[test]
 fn fuzz_seeds() {
-    let targets: [(&str, Property); 4] = [
+    let targets: [(&str, Property); 5] = [
         ("request_head", properties::request_head),
         ("response_head", properties::response_head),
         ("chunked_body", properties::chunked_body),
         ("client_hello", properties::client_hello),
+        ("proxy_protocol", properties::proxy_protocol),
     ];
     for (target, check) in targets {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);

@@ -103,6 +103,21 @@ proptest! {
         properties::response_head(&bytes);
         properties::chunked_body(&bytes);
         properties::client_hello(&bytes);
+        properties::proxy_protocol(&bytes);
+    }
+
+    #[test]
+    fn broken_proxy_headers(at in 0..512_usize, byte in any::<u8>()) {
+        for seed in [
+            &include_bytes!("../../../fuzz/corpus/proxy_protocol/v2-extensions")[..],
+            include_bytes!("../../../fuzz/corpus/proxy_protocol/v1-tcp6"),
+        ] {
+            let mut bytes = seed.to_vec();
+            properties::proxy_protocol(&bytes);
+            let at = at % bytes.len();
+            bytes[at] = byte;
+            properties::proxy_protocol(&bytes);
+        }
     }
 
     #[test]

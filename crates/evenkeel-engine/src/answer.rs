@@ -12,12 +12,14 @@ use evenkeel_core::message::forward::{AnswerOut, write_answer};
 use evenkeel_core::message::response::{
     self, AnswerBody, Asked, MOST_INTERIM_ANSWERS, ResponseHead, Space,
 };
+use evenkeel_core::sticky::set_cookie;
 use evenkeel_sys::Peeked;
 use tokio::io::AsyncWrite;
 
 use crate::connect::Upstream;
 use crate::exchange::{Client, Errand};
 use crate::receive::{NO_EDITS, Offered, Request};
+use crate::worker::LocalPool;
 
 /// A final answer whose head has come; the client's version of it is in `reply`.
 #[derive(Debug)]
@@ -154,7 +156,7 @@ impl Wait<'_, '_> {
         if !self.errand.desk.reply.is_empty() {
             return Ok(Head::Interim); // not all of it has been passed on yet
         }
-        let Errand { client, desk, request, upload, place, .. } = &mut *self.errand;
+        let Errand { client, desk, request, upload, place, pool, serving, .. } = &mut *self.errand;
         if desk.answer.is_empty() {
             return Ok(Head::Partial);
         }
@@ -174,7 +176,9 @@ impl Wait<'_, '_> {
         // RFC 9110 §15.2: HTTP/1.0 knows no interim answers.
         if !interim || request.version == Version::Http11 {
             let route = request.route.map(|route| &http.routes[route]);
+            let cookie = if interim { None } else { cookie(pool, request, *serving) };
             let out = AnswerOut {
+                cookie: cookie.as_deref(),
                 body: answer.to_client,
                 keep_alive: answer.keep_client,
                 client: request.version,
@@ -257,6 +261,15 @@ fn judge(
             && !client.half_closed
             && !client.worker().draining(),
     }
+}
+
+/// The cookie by which the client comes back, unless it came with one that still does.
+fn cookie(pool: &LocalPool, request: &Request, serving: usize) -> Option<String> {
+    let sticky = pool.live.config.sticky.as_ref()?;
+    let token = pool.roster().token_to_issue(request.token, serving)?;
+    let mut value = String::new();
+    set_cookie(&mut value, sticky, token, false).ok()?;
+    Some(value)
 }
 
 /// Without the right `Sec-WebSocket-Accept` the server has not understood, and what follows its 101

@@ -127,15 +127,14 @@ impl Drop for Link {
     }
 }
 
-/// A connection to `local`, by `deadline`. `reuse`: one that is idle will do.
+/// A connection to `local`, on which `in_flight` is counted, by `deadline`. `reuse`: one that is idle will do.
 pub(crate) async fn connect(
     worker: &Worker,
-    local: &Rc<LocalServer>,
+    (local, in_flight): (&Rc<LocalServer>, InFlight),
     watch: &Watch,
     deadline: Moment,
     reuse: bool,
 ) -> Result<Upstream, Fault> {
-    let in_flight = local.server.enter();
     let idle = if reuse { local.take_idle() } else { None };
     let (link, reused) = if let Some(link) = idle {
         (link, true)

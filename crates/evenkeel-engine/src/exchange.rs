@@ -7,10 +7,10 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use evenkeel_core::config::{ClientTimeouts, PoolId};
+use evenkeel_core::config::{Balance, ClientTimeouts, PoolId};
 use evenkeel_core::fault::Fault;
 use evenkeel_core::moment::Moment;
-use evenkeel_core::pick::Tried;
+use evenkeel_core::pick::{Choice, Pick, Tried};
 use evenkeel_core::retry;
 use evenkeel_sys::{Peeked, peek};
 use tokio::io::Interest;
@@ -22,12 +22,14 @@ use crate::buffer::{BUFFER_BYTES, Buffer};
 use crate::clock;
 use crate::connect::{Upstream, connect};
 use crate::deliver::deliver;
+use crate::fleet::InFlight;
 use crate::own;
 use crate::receive::{Goal, Request, receive};
 use crate::record::Record;
 use crate::timers::Watch;
 use crate::tunnel::Upgraded;
 use crate::upload::Upload;
+use crate::waiting;
 use crate::worker::{LocalPool, Place, Worker};
 
 /// How long a connection that never sent a request may hold up a drain.
@@ -81,6 +83,8 @@ pub(crate) struct Errand<'a> {
     pub(crate) pool: &'a LocalPool,
     pub(crate) upload: Upload,
     tried: Tried,
+    /// Place in the pool of the server that was tried last.
+    pub(crate) serving: usize,
     turn: u64,
     /// When the exchange as a whole has taken too long.
     end: Moment,
@@ -152,7 +156,7 @@ impl<'a> Errand<'a> {
         let total = pool.live.config.timeouts.total;
         let end = total.map_or(Moment::NEVER, |total| desk.record.began() + total);
         let (turn, tried) = (pool.live.take_turn(), Tried::new());
-        Self { client, desk, place, request, pool, upload, tried, turn, end }
+        Self { client, desk, place, request, pool, upload, tried, serving: 0, turn, end }
     }
 
     /// Nothing may happen for at most this long from now.
@@ -173,12 +177,11 @@ impl<'a> Errand<'a> {
         self.upload.take_body(self.desk)?;
         let mut last = None;
         loop {
-            let Some(index) = self.pick(last) else {
-                return Err(last.map_or(Fault::NoServer, |(fault, _)| fault));
-            };
+            let (index, in_flight) = self.seize(last).await?;
             self.tried.insert(index);
+            self.serving = index;
             let server = &self.pool.servers[index].server;
-            match self.attempt(index, last.is_none()).await {
+            match self.attempt(in_flight, last.is_none()).await {
                 Ok((upstream, answer)) => return self.hand_over(upstream, answer).await,
                 Err(Miss::Status) => last = Some((Fault::BadAnswer, index)),
                 Err(Miss::Fault(fault)) => {
@@ -198,14 +201,29 @@ impl<'a> Errand<'a> {
         }
     }
 
-    fn pick(&self, last: Option<(Fault, usize)>) -> Option<usize> {
+    /// A place on a server, waiting for one if all are full.
+    async fn seize(&self, last: Option<(Fault, usize)>) -> Result<(usize, InFlight), Fault> {
+        let (live, watch) = (&self.pool.live, &self.client.watch);
+        let seized =
+            waiting::seize(live, watch, self.end, last.is_none(), || self.pick(last)).await;
+        seized.map_err(|fault| match (fault, last) {
+            (Fault::NoServer, Some((fault, _))) => fault,
+            _ => fault,
+        })
+    }
+
+    fn pick(&self, last: Option<(Fault, usize)>) -> Pick {
         if self.tried.len() == Tried::MOST {
-            return None;
+            return Pick::Nobody;
         }
-        let load = |index: usize| self.pool.servers[index].server.in_flight();
-        let pick = self.pool.roster().pick(self.turn, load, &self.tried);
-        // A kept connection that had died says nothing against its server: a new one may serve.
-        pick.or_else(|| last.and_then(|(f, at)| (f == Fault::ServerResetReused).then_some(at)))
+        let (turn, chance) = (self.turn, self.client.worker().chance());
+        let choice = Choice { turn, chance, key: self.request.key, token: self.request.token };
+        let pick = self.pool.roster().pick(&choice, &*self.pool.live, &self.tried);
+        match (pick, last) {
+            // A kept connection that had died says nothing against its server: a new one may serve.
+            (Pick::Nobody, Some((Fault::ServerResetReused, at))) => Pick::Server(at),
+            _ => pick,
+        }
     }
 
     fn may_try_again(&self, fault: Fault) -> bool {
@@ -214,21 +232,36 @@ impl<'a> Errand<'a> {
     }
 
     /// One server: connects, sends, waits for the head of its answer.
-    async fn attempt(&mut self, index: usize, reuse: bool) -> Result<(Upstream, Answer), Miss> {
-        let server = &self.pool.servers[index];
+    async fn attempt(
+        &mut self,
+        in_flight: InFlight,
+        reuse: bool,
+    ) -> Result<(Upstream, Answer), Miss> {
+        let server = &self.pool.servers[self.serving];
         let config = &self.pool.live.config;
         let worker = Rc::clone(self.client.worker());
         self.desk.record.tries(server, &worker);
         let deadline = (clock::now() + config.timeouts.connect).min(self.end);
-        let connected = connect(&worker, server, &self.client.watch, deadline, reuse).await;
+        let connected =
+            connect(&worker, (server, in_flight), &self.client.watch, deadline, reuse).await;
         let mut upstream = connected.map_err(Miss::Fault)?;
         self.desk.record.connected();
         let answer = await_answer(self, &mut upstream).await.map_err(Miss::Fault)?;
-        self.desk.record.answered(answer.status);
+        let waited = self.desk.record.answered(answer.status);
+        if answer.status >= 500 {
+            server.server.latency.fail(waited, clock::now());
+            server.server.failing.add(clock::now());
+        } else if config.balance == Balance::PeakEwma {
+            server.server.latency.record(waited, clock::now());
+        }
         let attempt = self.upload.attempt(self.request.idempotent, self.tried.len());
         // Where no other server is left, this one's own words beat ours.
         let wanted = retry::again_on_status(&config.retry, answer.status, attempt);
-        if wanted && self.pick(None).is_some() { Err(Miss::Status) } else { Ok((upstream, answer)) }
+        if wanted && matches!(self.pick(None), Pick::Server(_)) {
+            Err(Miss::Status)
+        } else {
+            Ok((upstream, answer))
+        }
     }
 
     /// The rest of the answer, or all that follows when both sides changed the protocol.

@@ -3,15 +3,23 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use evenkeel_core::config::{Pool, Server as ServerConfig};
+use evenkeel_core::ewma::{Ewma, Failures};
+use evenkeel_core::hash::identity;
+use evenkeel_core::moment::Moment;
+use evenkeel_core::outlier::Cap;
+use evenkeel_core::pick::Loads;
 use evenkeel_core::pool::{Admin as CoreAdmin, Member, Mode, Roster};
+use evenkeel_core::slow_start::{next_step, percent};
 
 use crate::clock;
 use crate::count::{Counter, Padded, one_each};
 use crate::status::{
     Admin, AdminChange, AdminState, Health, PoolMode, PoolStatus, ServerStatus, Verdict,
 };
+use crate::waiting::Waiting;
 
 /// A server, for as long as some snapshot, request or stream knows it.
 #[derive(Debug)]
@@ -23,6 +31,9 @@ pub(crate) struct Server {
     in_flight: Padded<AtomicU32>,
     /// The judge counts failures of it at the moment and wants to hear of a success.
     pub(crate) troubled: AtomicBool,
+    /// How long its answers take, and its failures that still count as load.
+    pub(crate) latency: Ewma,
+    pub(crate) failing: Failures,
     state: Mutex<State>,
     tallies: Box<[Padded<Tally>]>,
 }
@@ -32,6 +43,8 @@ struct State {
     admin: Admin,
     verdict: Verdict,
     usable: bool,
+    /// When it was created, came up, or was put back: the start of its slow start.
+    came: Moment,
     checks: u64,
     check_failures: u64,
 }
@@ -67,7 +80,16 @@ impl Server {
             address: server.address,
             in_flight: Padded::default(),
             troubled: AtomicBool::new(false),
-            state: Mutex::new(State { admin, verdict, usable, checks: 0, check_failures: 0 }),
+            latency: Ewma::new(clock::now()),
+            failing: Failures::new(clock::now()),
+            state: Mutex::new(State {
+                admin,
+                verdict,
+                usable,
+                came: clock::now(),
+                checks: 0,
+                check_failures: 0,
+            }),
             tallies: one_each(workers),
         }
     }
@@ -88,7 +110,7 @@ impl Server {
     /// One more under way until the result is dropped.
     pub(crate) fn enter(self: &Arc<Self>) -> InFlight {
         self.in_flight.0.fetch_add(1, Ordering::Relaxed);
-        InFlight(Arc::clone(self))
+        InFlight { server: Arc::clone(self), waiting: None }
     }
 
     pub(crate) fn admin_state(&self) -> AdminState {
@@ -97,12 +119,18 @@ impl Server {
 
     pub(crate) fn set_admin(&self, change: AdminChange) {
         let AdminChange { state, author, reason } = change;
+        if state == AdminState::Ready && self.admin_state() != AdminState::Ready {
+            self.state().came = clock::now();
+        }
         self.state().admin = Admin { state, author, reason, since: clock::wall() };
     }
 
     pub(crate) fn set_verdict(&self, verdict: Verdict, usable: bool) {
         let mut state = self.state();
         state.verdict = verdict;
+        if usable && !state.usable {
+            state.came = clock::now();
+        }
         state.usable = usable;
     }
 
@@ -112,14 +140,16 @@ impl Server {
         state.check_failures += u64::from(!passed);
     }
 
-    fn member(&self, weight: u16, backup: bool) -> Member {
+    /// What it is to its pool, given what the configuration says of it.
+    fn member(&self, configured: Member, slow_start: Option<Duration>) -> Member {
         let state = self.state();
+        let ramp = slow_start.map_or(100, |window| percent(state.came, window, clock::now()));
         let admin = match state.admin.state {
             AdminState::Ready => CoreAdmin::Ready,
             AdminState::Drain => CoreAdmin::Drain,
             AdminState::Maint => CoreAdmin::Maint,
         };
-        Member { weight, backup, admin, usable: state.usable }
+        Member { admin, usable: state.usable, ramp, ..configured }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -127,7 +157,7 @@ impl Server {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn status(&self, member: MemberConfig, in_use: bool) -> ServerStatus {
+    fn status(&self, member: Member, in_use: bool) -> ServerStatus {
         let sum = |of: fn(&Tally) -> &Counter| {
             self.tallies.iter().map(|tally| of(&tally.0).get()).sum::<u64>()
         };
@@ -164,19 +194,19 @@ impl Server {
 
 /// A request or stream on a server, counted until dropped.
 #[derive(Debug)]
-pub(crate) struct InFlight(Arc<Server>);
+pub(crate) struct InFlight {
+    server: Arc<Server>,
+    /// Who may wait for it to end.
+    waiting: Option<Arc<Waiting>>,
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.in_flight.0.fetch_sub(1, Ordering::Relaxed);
+        self.server.in_flight.0.fetch_sub(1, Ordering::Relaxed);
+        if let Some(waiting) = &self.waiting {
+            waiting.call_next();
+        }
     }
-}
-
-/// What the configuration says of a member, beside its identity.
-#[derive(Clone, Copy, Debug)]
-struct MemberConfig {
-    weight: u16,
-    backup: bool,
 }
 
 /// A pool of one snapshot over servers that may be older.
@@ -185,9 +215,12 @@ pub(crate) struct LivePool {
     pub(crate) name: Arc<str>,
     pub(crate) config: Pool,
     pub(crate) servers: Vec<Arc<Server>>,
-    members: Vec<MemberConfig>,
+    /// What the configuration says of them.
+    members: Vec<Member>,
     /// Grows by one with each request, whichever worker takes it.
     turn: Arc<Padded<AtomicU64>>,
+    /// Requests that wait for room on any server.
+    pub(crate) waiting: Arc<Waiting>,
     roster: Mutex<Arc<Roster>>,
     /// Changes with the roster, so that workers need not lock to see that it has not.
     edition: AtomicU64,
@@ -196,22 +229,36 @@ pub(crate) struct LivePool {
 impl LivePool {
     /// `before` is the pool of the same name in the snapshot being replaced: its turn goes on.
     pub(crate) fn new(config: &Pool, servers: Vec<Arc<Server>>, before: Option<&Self>) -> Self {
-        let members = config
-            .servers
-            .iter()
-            .map(|server| MemberConfig { weight: server.weight, backup: server.backup })
-            .collect();
+        let members = config.servers.iter().map(configured).collect();
         let pool = Self {
             name: Arc::clone(&config.name),
             config: config.clone(),
             servers,
             members,
             turn: before.map_or_else(Arc::default, |before| Arc::clone(&before.turn)),
-            roster: Mutex::new(Arc::new(Roster::build(config.balance, &[]))),
+            waiting: before.map_or_else(
+                || Arc::new(Waiting::new(config.queue)),
+                |before| Arc::clone(&before.waiting),
+            ),
+            roster: Mutex::new(Arc::new(Roster::build(config, &[]))),
             edition: AtomicU64::new(0),
         };
+        pool.waiting.reconfigure(config.queue);
         pool.publish();
         pool
+    }
+
+    /// One more on this server until the result is dropped. `None`: it is full by now.
+    pub(crate) fn enter(&self, member: usize) -> Option<InFlight> {
+        let limit = self.members[member].limit;
+        let mut in_flight = self.servers[member].enter();
+        if limit == Member::NO_LIMIT {
+            return Some(in_flight);
+        }
+        // Counted in before looking: two workers cannot both take the last place.
+        let full = self.servers[member].in_flight() > limit;
+        in_flight.waiting = (!full).then(|| Arc::clone(&self.waiting));
+        (!full).then_some(in_flight)
     }
 
     /// Builds the roster anew from the servers' state. Returns the mode before and after.
@@ -221,12 +268,26 @@ impl LivePool {
             .servers
             .iter()
             .zip(&self.members)
-            .map(|(server, member)| server.member(member.weight, member.backup))
+            .map(|(server, member)| server.member(*member, self.config.slow_start))
             .collect();
         let before = roster.mode();
-        *roster = Arc::new(Roster::build(self.config.balance, &members));
+        *roster = Arc::new(Roster::build(&self.config, &members));
         self.edition.fetch_add(1, Ordering::Release);
+        self.waiting.call_all();
         (before, roster.mode())
+    }
+
+    /// Whether one more of its servers may be taken out because of what is inferred of it.
+    pub(crate) fn can_spare_one(&self) -> bool {
+        let out = self.servers.iter().filter(|server| !server.state().usable).count();
+        Cap::new(self.config.outlier.cap_percent).leaves_room(self.servers.len(), out)
+    }
+
+    /// When a server's slow start makes the next step, if one is under way.
+    pub(crate) fn next_step(&self, now: Moment) -> Option<Moment> {
+        let window = self.config.slow_start?;
+        let starting = self.servers.iter().filter(|server| server.state().usable);
+        starting.filter_map(|server| next_step(server.state().came, window, now)).min()
     }
 
     pub(crate) fn edition(&self) -> u64 {
@@ -253,10 +314,41 @@ impl LivePool {
             name: Arc::clone(&self.name),
             balance: self.config.balance.as_str(),
             mode: mode(roster.mode()),
+            waiting: self.waiting.length(),
             servers: servers
                 .map(|(index, (server, member))| server.status(*member, roster.uses(index)))
                 .collect(),
         }
+    }
+}
+
+impl Loads for LivePool {
+    fn in_flight(&self, member: usize) -> u32 {
+        self.servers[member].in_flight()
+    }
+
+    fn failures(&self, member: usize) -> u32 {
+        self.servers[member].failing.count(clock::now())
+    }
+
+    fn total(&self) -> u64 {
+        self.servers.iter().map(|server| u64::from(server.in_flight())).sum()
+    }
+
+    fn latency(&self, member: usize) -> f64 {
+        self.servers[member].latency.latency(clock::now())
+    }
+}
+
+fn configured(server: &ServerConfig) -> Member {
+    Member {
+        identity: identity(&server.name),
+        weight: server.weight,
+        backup: server.backup,
+        priority: server.priority,
+        zone: server.zone,
+        limit: server.max_connections.unwrap_or(Member::NO_LIMIT),
+        ..Member::READY
     }
 }
 

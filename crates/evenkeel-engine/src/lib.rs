@@ -24,6 +24,7 @@ mod timers;
 mod tls;
 mod tunnel;
 mod upload;
+mod waiting;
 mod websocket;
 mod worker;
 

@@ -225,9 +225,12 @@ impl Judge {
             return;
         }
         let change = match report.what {
-            Traffic::Failed(fault) => case.health.traffic_failed(fault, now),
+            Traffic::Failed(fault) => {
+                let pool = &case.pool;
+                case.health.traffic_failed(fault, now, || pool.can_spare_one())
+            }
             Traffic::Succeeded => {
-                case.health.traffic_succeeded();
+                case.health.traffic_succeeded(now);
                 None
             }
         };

@@ -4,15 +4,21 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 
-use evenkeel_core::config::{Action, HeaderEdits, Http, HttpLimits, PoolId, Route};
+use evenkeel_core::config::{
+    Action, Balance, HashOn, HeaderEdits, Http, HttpLimits, Pool, PoolId, Route,
+};
 use evenkeel_core::fault::{Fault, Phase};
+use evenkeel_core::hash;
 use evenkeel_core::message::forward::{self, Outgoing, kept_request_id, write_request};
+use evenkeel_core::message::header::Name;
 use evenkeel_core::message::request::{self, Body, RequestHead, Space, Upgrade};
 use evenkeel_core::message::{Version, own};
 use evenkeel_core::route::Question;
+use evenkeel_core::sticky::{self, Token};
 
 use crate::clock;
 use crate::exchange::{Client, Desk};
+use crate::fleet::LivePool;
 use crate::websocket;
 use crate::worker::Place;
 
@@ -37,6 +43,10 @@ pub(crate) struct Request {
     /// The client and this node would keep the connection.
     pub(crate) keep_alive: bool,
     pub(crate) upgrade: Offered,
+    /// Where it belongs, for a pool that hashes.
+    pub(crate) key: Option<u64>,
+    /// The cookie of a pool to which clients stick.
+    pub(crate) token: Option<Token>,
 }
 
 /// Where a request goes.
@@ -136,25 +146,21 @@ fn parse(
     }
     let peer = client.seat.peer.ip().to_canonical();
     let trusted = http.trusted_proxies.iter().any(|network| network.contains(peer));
-    let kept_id = kept_request_id(&head, trusted);
     let own_id = client.worker().request_id();
-    let request_id = kept_id.unwrap_or_else(|| str_of(&own_id));
+    let request_id = kept_request_id(&head, trusted).unwrap_or_else(|| str_of(&own_id));
     if place.local.plan.log.is_some() {
         let address = forward::client_address(&head, peer, &http.trusted_proxies);
         record.note(&head, address, request_id);
     }
     let route = route(&head, place);
-    let action = match route {
-        Some(route) => Some(&http.routes[route].action),
-        None => http.default.as_ref(),
-    };
-    let goal = match action.ok_or(Fault::NoRoute)? {
-        Action::Redirect(to) => Goal::Redirect {
-            status: to.status,
-            location: own::redirect_location(to, head.host, &path_and_query(&head)),
-        },
+    let action = route.map_or(http.default.as_ref(), |route| Some(&http.routes[route].action));
+    let request = match action.ok_or(Fault::NoRoute)? {
+        Action::Redirect(to) => {
+            let location = own::redirect_location(to, head.host, &path_and_query(&head));
+            summary(&head, client, http, route, Goal::Redirect { status: to.status, location })
+        }
         Action::Pool(pool) => {
-            let route = route.map(|route| &http.routes[route]);
+            let live = &place.pool(*pool).live;
             let from = forward::Client {
                 address: peer,
                 address_text: &client.address_text,
@@ -162,21 +168,22 @@ fn parse(
                 scheme: "http",
                 port_text: &client.seat.port,
             };
+            let through = route.map(|route| &http.routes[route]);
             let outgoing = Outgoing {
-                path: stripped(head.path, route),
-                default_host: &place.pool(*pool).live.name,
+                path: stripped(head.path, through),
+                default_host: &live.name,
                 client: &from,
                 forwarding: &http.forwarding,
                 trusted_proxies: &http.trusted_proxies,
                 request_id,
-                edits: route.map_or(&NO_EDITS, |route| &route.request_headers),
+                edits: through.map_or(&NO_EDITS, |route| &route.request_headers),
             };
             outbox.clear();
             write_request(outbox, &head, &outgoing);
-            Goal::Pool(*pool)
+            let (key, token) = (key(&head, outbox, &live.config, &outgoing), token(&head, live));
+            Request { key, token, ..summary(&head, client, http, route, Goal::Pool(*pool)) }
         }
     };
-    let request = summary(&head, client, http, route, goal);
     let length = head.length;
     client.seat.slot.counts.tally(client.worker().index).bytes_received.add(length as u64);
     inbox.consume(length);
@@ -211,7 +218,40 @@ fn summary(
             }
             Upgrade::Other(_) => Offered::Other,
         },
+        key: None,
+        token: None,
     }
+}
+
+/// What the pool hashes on. `written` is the head as the server gets it.
+fn key(
+    head: &RequestHead<'_, '_>,
+    written: &[u8],
+    pool: &Pool,
+    outgoing: &Outgoing<'_>,
+) -> Option<u64> {
+    if !matches!(pool.balance, Balance::Hash(_)) {
+        return None;
+    }
+    match &pool.hash_on {
+        HashOn::Source => {
+            let (peer, trusted) = (outgoing.client.address, outgoing.trusted_proxies);
+            Some(hash::source(forward::client_address(head, peer, trusted)))
+        }
+        HashOn::Uri => written.split(|&byte| byte == b' ').nth(1).map(hash::key),
+        HashOn::Header(name) => head.header(name).map(hash::key),
+        HashOn::Cookie(name) => cookie(head, name).map(hash::key),
+        HashOn::Sni => None,
+    }
+}
+
+fn token(head: &RequestHead<'_, '_>, pool: &LivePool) -> Option<Token> {
+    let sticky = pool.config.sticky.as_ref()?;
+    cookie(head, &sticky.cookie).and_then(Token::parse)
+}
+
+fn cookie<'b>(head: &RequestHead<'_, 'b>, name: &str) -> Option<&'b [u8]> {
+    head.fields.of(Name::Cookie).find_map(|field| sticky::find(field, name))
 }
 
 fn route(head: &RequestHead<'_, '_>, place: &Place) -> Option<usize> {

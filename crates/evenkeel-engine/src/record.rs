@@ -113,9 +113,12 @@ impl Record {
         self.connected = Some(clock::now());
     }
 
-    pub(crate) fn answered(&mut self, status: u16) {
-        self.answered = Some(clock::now());
+    /// Returns how long the server took.
+    pub(crate) fn answered(&mut self, status: u16) -> Duration {
+        let now = clock::now();
+        self.answered = Some(now);
         self.status = Some(status);
+        self.connected.map_or(Duration::ZERO, |connected| now.since(connected))
     }
 
     /// Bytes that went to the client, of which the first `head` are no body, and body bytes that

@@ -119,6 +119,8 @@ pub struct PoolStatus {
     pub name: Arc<str>,
     pub balance: &'static str,
     pub mode: PoolMode,
+    /// Requests that wait for a server with room.
+    pub waiting: u32,
     pub servers: Vec<ServerStatus>,
 }
 

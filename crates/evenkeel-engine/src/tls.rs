@@ -5,6 +5,7 @@ use std::task::Poll;
 
 use evenkeel_core::client_hello::{self, NotTls};
 use evenkeel_core::config::PoolId;
+use evenkeel_core::hash;
 use tokio::net::TcpStream;
 
 use crate::accept::Seat;
@@ -22,8 +23,8 @@ pub(crate) async fn serve(seat: Seat, mut stream: TcpStream) {
     let place = seat.slot.place(worker);
     watch.set_after(place.listener().timeouts.header);
     match hello(worker, &place, &watch, &mut stream).await {
-        Ok((pool, first)) => {
-            let coming = Coming { began, first: Some(first) };
+        Ok((pool, first, name_key)) => {
+            let coming = Coming { began, first: Some(first), name_key };
             tunnel::relay(&seat, stream, &watch, (place, pool), coming).await;
         }
         Err(label) => seat.slot.counts.refuse(label),
@@ -36,7 +37,7 @@ async fn hello(
     place: &Place,
     watch: &Watch,
     stream: &mut TcpStream,
-) -> Result<(PoolId, Buffer), &'static str> {
+) -> Result<(PoolId, Buffer, Option<u64>), &'static str> {
     let mut buffer = worker.buffers.take().unwrap_or_default();
     loop {
         match client_hello::parse(buffer.unread()) {
@@ -44,7 +45,9 @@ async fn hello(
             Ok(Some(hello)) => {
                 let offers = |protocol: &[u8]| hello.alpn().any(|offered| offered == protocol);
                 let pool = place.tls_router().route(hello.server_name(), offers);
-                return pool.map(|pool| (pool, buffer)).ok_or("no-route");
+                let key =
+                    hello.server_name().map(|name| hash::key(name.to_ascii_lowercase().as_bytes()));
+                return pool.map(|pool| (pool, buffer, key)).ok_or("no-route");
             }
             Err(refused) => return Err(NotTls::label(refused)),
         }

@@ -9,10 +9,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use std::{io, mem};
 
-use evenkeel_core::config::{ClientTimeouts, PoolId, Protocol, ServerTimeouts};
+use evenkeel_core::config::{ClientTimeouts, HashOn, PoolId, Protocol, ServerTimeouts};
 use evenkeel_core::fault::{Fault, Phase};
+use evenkeel_core::hash;
 use evenkeel_core::moment::Moment;
-use evenkeel_core::pick::Tried;
+use evenkeel_core::pick::{Choice, Tried};
 use evenkeel_core::retry::{self, Attempt};
 use evenkeel_sys::{Pipe, Spliced, reset_on_close};
 use tokio::io::{AsyncWrite, Interest};
@@ -25,6 +26,7 @@ use crate::connect::{Upstream, connect};
 use crate::exchange::{Client, Desk, Errand};
 use crate::record::Stream;
 use crate::timers::Watch;
+use crate::waiting;
 use crate::worker::{LocalPool, Place, Shared, Worker};
 
 /// Bodies shorter than this are copied: a pipe would cost more system calls than it saves.
@@ -77,6 +79,8 @@ pub(crate) struct Coming {
     pub(crate) began: Moment,
     /// What it has said already.
     pub(crate) first: Option<Buffer>,
+    /// The name it asked for, as a key for pools that hash on it.
+    pub(crate) name_key: Option<u64>,
 }
 
 /// What follows a 101 that was passed on: neither side speaks HTTP any more.
@@ -91,7 +95,7 @@ pub(crate) async fn serve(seat: Seat, stream: TcpStream) {
     let watch = poll_fn(|cx| Poll::Ready(seat.worker.timers.watch(cx.waker().clone()))).await;
     let place = seat.slot.place(&seat.worker);
     let Protocol::Tcp { pool } = place.listener().protocol else { return };
-    let coming = Coming { began: clock::now(), first: None };
+    let coming = Coming { began: clock::now(), first: None, name_key: None };
     relay(&seat, stream, &watch, (place, pool), coming).await;
 }
 
@@ -101,14 +105,19 @@ pub(crate) async fn relay(
     mut client: TcpStream,
     watch: &Watch,
     (place, pool): (Place, PoolId),
-    Coming { began, first }: Coming,
+    Coming { began, first, name_key }: Coming,
 ) {
     let worker = &seat.worker;
     let trying = clock::now();
     let mut tried = Tried::new();
     let pool = place.pool(pool);
     let patience = Patience::new(&place.listener().timeouts, &pool.live.config.timeouts);
-    let reached = reach(worker, pool, watch, &mut tried).await;
+    let key = match pool.live.config.hash_on {
+        HashOn::Source => Some(hash::source(seat.peer.ip())),
+        HashOn::Sni => name_key,
+        HashOn::Uri | HashOn::Header(_) | HashOn::Cookie(_) => None,
+    };
+    let reached = reach(worker, pool, watch, key, &mut tried).await;
     drop(place); // streams outlive reloads
     let stream = Stream {
         began,
@@ -164,18 +173,25 @@ async fn reach(
     worker: &Worker,
     pool: &LocalPool,
     watch: &Watch,
+    key: Option<u64>,
     tried: &mut Tried,
 ) -> Result<Upstream, Fault> {
     let config = &pool.live.config;
     let turn = pool.live.take_turn();
     let mut last = Fault::NoServer;
     loop {
-        let load = |index: usize| pool.servers[index].server.in_flight();
-        let Some(index) = pool.roster().pick(turn, load, tried) else { return Err(last) };
+        let choice = Choice { turn, chance: worker.chance(), key, token: None };
+        let pick = || pool.roster().pick(&choice, &*pool.live, tried);
+        let seized = waiting::seize(&pool.live, watch, Moment::NEVER, tried.is_empty(), pick).await;
+        let (index, in_flight) = match seized {
+            Ok(seized) => seized,
+            Err(Fault::NoServer) => return Err(last),
+            Err(fault) => return Err(fault),
+        };
         tried.insert(index);
         let local = &pool.servers[index];
         let deadline = clock::now() + config.timeouts.connect;
-        let fault = match connect(worker, local, watch, deadline, false).await {
+        let fault = match connect(worker, (local, in_flight), watch, deadline, false).await {
             Ok(upstream) => {
                 worker.report_success(&local.server);
                 return Ok(upstream);

@@ -6,9 +6,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use evenkeel_core::config::{Listener, PoolId};
 use evenkeel_core::fault::{Blame, Fault};
+use evenkeel_core::moment::Moment;
 use evenkeel_core::pool::Roster;
 use evenkeel_core::route::{HttpRouter, TlsRouter};
 use tokio::runtime::{Builder, LocalOptions};
@@ -33,6 +35,10 @@ use crate::tunnel::Conduit;
 const SPARE_BUFFERS: usize = 256;
 /// Spare pipes hold two file descriptors each.
 const SPARE_PIPES: usize = 32;
+
+/// How soon a server that came back is noticed to be in its slow start, and how often at most its
+/// share grows.
+const SLOW_START_LOOK: Duration = Duration::from_millis(500);
 
 /// What the engine's threads share.
 #[derive(Debug)]
@@ -94,6 +100,8 @@ pub(crate) struct Worker {
     pub(crate) pipes: Stock<Conduit>,
     pub(crate) log: RefCell<LogLines>,
     draining: Cell<bool>,
+    /// When to look at slow starts again; worker 0 does it for all.
+    slow_starts: Cell<Moment>,
     /// Idle connections that are asked to make room for new clients.
     pub(crate) evictions: Cell<u32>,
     /// A connection was closed: there may be room for another.
@@ -101,6 +109,7 @@ pub(crate) struct Worker {
     slots: RefCell<Vec<Rc<Slot>>>,
     acceptors: RefCell<Vec<Acceptor>>,
     request_prefix: u64,
+    chance: Cell<u64>,
     requests: Cell<u64>,
     /// Text of the second it was last asked for.
     date: RefCell<(u64, Rc<str>)>,
@@ -194,11 +203,13 @@ impl Worker {
             pipes: Stock::new(SPARE_PIPES),
             log: RefCell::default(),
             draining: Cell::new(false),
+            slow_starts: Cell::default(),
             evictions: Cell::new(0),
             released: Notify::new(),
             slots: RefCell::default(),
             acceptors: RefCell::default(),
             request_prefix: random(),
+            chance: Cell::new(random()),
             requests: Cell::new(0),
             date: RefCell::new((0, "".into())),
         }
@@ -231,6 +242,16 @@ impl Worker {
         wanted > 0
     }
 
+    /// A number for what is left to chance.
+    pub(crate) fn chance(&self) -> u64 {
+        // SplitMix64: every number once, in an order that cannot be told from chance here.
+        let seed = self.chance.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.chance.set(seed);
+        let mixed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
     /// 32 hexadecimal digits, unique over workers and starts.
     pub(crate) fn request_id(&self) -> [u8; 32] {
         let count = self.requests.get();
@@ -247,6 +268,8 @@ impl Worker {
         // A kept connection may be closed at any time: that is nobody's failure.
         if fault.verdict().blame == Blame::Server && fault != Fault::ServerResetReused {
             server.tally(self.index).failures.add(1);
+            server.failing.add(clock::now());
+            server.latency.fail(Duration::ZERO, clock::now());
             self.report(server, Traffic::Failed(fault));
         }
     }
@@ -402,10 +425,29 @@ impl Worker {
                 }
                 accept::measure_room(&self.shared);
             }
+            if self.index == 0 {
+                self.slow_starts.set(self.step_slow_starts(now));
+            }
             self.flush_log();
             scans = scans.wrapping_add(1);
             tokio::time::sleep(wait).await;
         }
+    }
+
+    /// Each step of a slow start is a new roster. Returns when the next one is due.
+    fn step_slow_starts(&self, now: Moment) -> Moment {
+        if now < self.slow_starts.get() {
+            return self.slow_starts.get();
+        }
+        let local = self.local();
+        let mut next = now + SLOW_START_LOOK;
+        for pool in local.pools.iter().filter(|pool| pool.live.config.slow_start.is_some()) {
+            if let Some(step) = pool.live.next_step(now) {
+                pool.live.publish();
+                next = next.min(step);
+            }
+        }
+        next
     }
 
     fn flush_log(&self) {

@@ -28,3 +28,4 @@ pub mod process;
 pub mod scratch;
 pub mod stream;
 pub mod tls;
+pub mod virtual_time;

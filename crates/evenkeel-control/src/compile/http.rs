@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use evenkeel_core::config::{
     Action, Forwarding, HeaderMatch, HostPattern, Http, HttpLimits, Methods, PathPattern, PoolId,
-    Route,
+    Priority, Route,
 };
 
 use super::listener::routes;
@@ -138,6 +138,8 @@ fn route(reader: &mut Reader<'_>, pools: &Directory) -> Route {
         path,
         methods,
         headers,
+        priority: Priority::default(),
+        hedge: None,
     }
 }
 

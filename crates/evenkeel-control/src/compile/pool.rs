@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use evenkeel_core::config::{
-    Balance, Check, CheckKind, HttpCheck, InitialState, Outlier, Pool, PoolId, Retry, RetryOn,
+    Check, CheckKind, HttpCheck, InitialState, Outlier, Pool, PoolId, Retry, RetryOn,
     ServerTimeouts,
 };
 
+use super::balance::{self, Choosing};
 use super::table::{Reader, Wrong, note, wrong};
 use super::value::{Choice, duration, integer, percent, text};
 use super::{Bench, servers, word};
@@ -21,14 +22,6 @@ const MOST_POOLS: usize = 4096;
 
 /// Idle connections kept for each server by each worker.
 const IDLE_CONNECTIONS: u32 = 128;
-
-const BALANCE: Choice<Balance> = Choice {
-    words: &[
-        ("round-robin", Balance::RoundRobin),
-        ("least-connections", Balance::LeastConnections),
-    ],
-    later: &["p2c", "peak-ewma", "random", "first", "hash"],
-};
 
 /// The pools by name, and who asked for them.
 #[derive(Debug)]
@@ -90,9 +83,14 @@ pub(super) fn pools(root: &mut Reader<'_>, bench: Bench<'_>) -> (Vec<Pool>, Dire
 }
 
 fn pool(name: Arc<str>, mut reader: Reader<'_>, bench: Bench<'_>) -> Pool {
+    let Choosing { balance, hash_on, sticky, slow_start, queue } =
+        balance::choosing(&mut reader, &name);
     let pool = Pool {
-        name,
-        balance: reader.read("balance", |value| BALANCE.read(value)).unwrap_or_default(),
+        balance,
+        hash_on,
+        sticky,
+        slow_start,
+        queue,
         servers: servers::servers(&mut reader, bench),
         timeouts: timeouts(&mut reader),
         retry: retry(&mut reader),
@@ -101,11 +99,12 @@ fn pool(name: Arc<str>, mut reader: Reader<'_>, bench: Bench<'_>) -> Pool {
         idle_connections: reader
             .read("idle_connections", integer(0..=65_536_u32))
             .unwrap_or(IDLE_CONNECTIONS),
+        ..Pool::new(name)
     };
     // Named so that nobody has to find out that it changes nothing.
     let upstream = Choice { words: &[("http", ())], later: &["https", "h2", "h2c"] };
     reader.read("upstream", |value| upstream.read(value));
-    reader.later(&["sticky", "proxy_protocol", "slow_start", "hash_on", "zones"]);
+    reader.later(&["proxy_protocol", "zones"]);
     reader.finish();
     pool
 }

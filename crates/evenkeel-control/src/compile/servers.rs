@@ -55,7 +55,7 @@ fn one(value: &Value, path: &str, bench: Bench<'_>) -> Result<Option<Server>, Wr
             let address = word::host_port(value)?;
             let resolved = resolve(&address, bench.surroundings)?;
             let name = address.written.into();
-            Ok(Some(Server { name, address: resolved, weight: 1, backup: false }))
+            Ok(Some(Server::new(name, resolved)))
         }
         Kind::Table(table) => Ok(from_table(table, value.place, path, bench)),
         _ => Err(expected("a server", value)
@@ -71,12 +71,14 @@ fn from_table(table: &Table, place: Place, path: &str, bench: Bench<'_>) -> Opti
     let name = reader.read("name", |value| word::name(text(value)?));
     let weight = reader.read("weight", integer(0..=256_u16)).unwrap_or(1);
     let backup = reader.read("backup", boolean).unwrap_or(false);
-    reader.later(&["zone", "max_connections"]);
+    let priority = reader.read("priority", integer(0..=255_u8)).unwrap_or(0);
+    let max_connections = reader.read("max_connections", integer(1..=1_000_000_u32));
+    reader.later(&["zone"]);
     reader.finish();
     let (place, address) = address?;
     let resolved = note(bench.notes, place, resolve(&address, bench.surroundings))?;
     let name = name.unwrap_or_else(|| address.written.into());
-    Some(Server { name, address: resolved, weight, backup })
+    Some(Server { weight, backup, priority, max_connections, ..Server::new(name, resolved) })
 }
 
 /// The first address of a name, in the resolver's order.

@@ -272,10 +272,8 @@ fn an_admin_address_that_others_reach_needs_a_token() {
 #[test]
 fn what_a_later_version_brings_is_never_ignored() {
     for line in [
-        "sticky = { cookie = \"a\" }",
         "proxy_protocol = \"v2\"",
-        "slow_start = \"1s\"",
-        "balance = \"hash\"",
+        "zones = { a = 1 }",
         "upstream = \"h2\"",
         "retry = { budget = \"20%\" }",
         "check = { kind = \"deep\" }",

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::{HostPattern, PoolId};
+use super::{Hedge, HostPattern, PoolId, Priority};
 
 /// An HTTP listener.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,6 +90,10 @@ pub struct Route {
     pub strip_prefix: Option<Arc<str>>,
     pub request_headers: HeaderEdits,
     pub response_headers: HeaderEdits,
+    /// What is shed before it and after it when this node has too much to do.
+    pub priority: Priority,
+    /// `None`: a late answer is waited for.
+    pub hedge: Option<Hedge>,
 }
 
 /// A path to match.

@@ -4,11 +4,25 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::{
+    Balance, BreakerLimits, Check, HashOn, Outlier, QueueLimits, Retry, Sticky, ZoneId, Zoning,
+};
+
 /// Servers that do the same job.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pool {
     pub name: Arc<str>,
     pub balance: Balance,
+    /// The key, for [`Balance::Hash`].
+    pub hash_on: HashOn,
+    /// Before the balance is asked: clients come back to their server.
+    pub sticky: Option<Sticky>,
+    /// `None`: zones make no difference.
+    pub zoning: Option<Zoning>,
+    /// For how long a server that has come (back) takes less than its weight. Default: not at all.
+    pub slow_start: Option<Duration>,
+    /// Who may wait when no server has room.
+    pub queue: QueueLimits,
     /// In the order of the file; names and addresses are unique in the pool. May be empty.
     pub servers: Vec<Server>,
     pub timeouts: ServerTimeouts,
@@ -16,6 +30,8 @@ pub struct Pool {
     /// `None`: servers are judged by their traffic alone.
     pub check: Option<Check>,
     pub outlier: Outlier,
+    /// What may be under way at once. Default: no limits.
+    pub breaker: BreakerLimits,
     /// Idle connections kept for each server by each worker. Default 128.
     pub idle_connections: u32,
 }
@@ -24,24 +40,24 @@ impl Pool {
     /// Servers in one pool: the order in which they are used is kept as 16-bit numbers, with room
     /// for weights.
     pub const MOST_SERVERS: usize = 16_384;
-}
 
-/// How a server is chosen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Balance {
-    /// Strict order over all workers; with weights, the smooth weighted order.
-    #[default]
-    RoundRobin,
-    /// Fewest requests (or connections, for tcp and tls) in flight for its weight.
-    LeastConnections,
-}
-
-impl Balance {
-    /// Its word in files and answers.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::RoundRobin => "round-robin",
-            Self::LeastConnections => "least-connections",
+    /// A pool without servers and with every default; no check.
+    pub fn new(name: Arc<str>) -> Self {
+        Self {
+            name,
+            balance: Balance::default(),
+            hash_on: HashOn::default(),
+            sticky: None,
+            zoning: None,
+            slow_start: None,
+            queue: QueueLimits::default(),
+            servers: Vec::new(),
+            timeouts: ServerTimeouts::default(),
+            retry: Retry::default(),
+            check: None,
+            outlier: Outlier::default(),
+            breaker: BreakerLimits::default(),
+            idle_connections: 128,
         }
     }
 }
@@ -57,6 +73,26 @@ pub struct Server {
     pub weight: u16,
     /// Used only when no other server of the pool can be.
     pub backup: bool,
+    /// Its tier: a lower number is used first, the next one as the first grows short. Default 0.
+    pub priority: u8,
+    pub zone: Option<ZoneId>,
+    /// Requests (or connections, for tcp and tls) at the same time; more wait. Default: no limit.
+    pub max_connections: Option<u32>,
+}
+
+impl Server {
+    /// A server with every default.
+    pub fn new(name: Arc<str>, address: SocketAddr) -> Self {
+        Self {
+            name,
+            address,
+            weight: 1,
+            backup: false,
+            priority: 0,
+            zone: None,
+            max_connections: None,
+        }
+    }
 }
 
 /// Waiting for a server.
@@ -89,132 +125,5 @@ impl Default for ServerTimeouts {
             fin: Duration::from_secs(30),
             keep_alive: Duration::from_secs(55),
         }
-    }
-}
-
-/// When a request is given to another server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Retry {
-    /// Further tries after the first; 0 to [`Retry::MOST_ATTEMPTS`]. Default 2.
-    pub attempts: u8,
-    /// Default `connect`, `reset-before-answer` and `timeout`.
-    pub on: RetryOn,
-}
-
-impl Retry {
-    /// Further tries after the first; more would turn one bad request into a small storm.
-    pub const MOST_ATTEMPTS: u8 = 10;
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Self { attempts: 2, on: RetryOn::default() }
-    }
-}
-
-/// The outcomes that allow another try. Whether the request may be repeated is judged apart from this.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RetryOn {
-    /// No connection could be made: nothing was sent, so any method may be tried again.
-    pub connect: bool,
-    /// The connection ended before the first byte of an answer.
-    pub reset_before_answer: bool,
-    /// No first byte in time.
-    pub timeout: bool,
-    /// Answers with one of these statuses (500 to 599).
-    pub statuses: Vec<u16>,
-}
-
-impl Default for RetryOn {
-    fn default() -> Self {
-        Self { connect: true, reset_before_answer: true, timeout: true, statuses: Vec::new() }
-    }
-}
-
-/// An active check.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Check {
-    pub kind: CheckKind,
-    /// A port of its own; else the server's.
-    pub port: Option<u16>,
-    /// Between checks of a server whose state is settled. Default 2 s.
-    pub interval: Duration,
-    /// Between checks while `rise` or `fall` is being counted. Default 500 ms.
-    pub fast: Duration,
-    /// Between checks of a server that is down. Default 1 s.
-    pub down: Duration,
-    /// The whole check. Default 1 s.
-    pub timeout: Duration,
-    /// Passes in a row that bring a server up; 1 to 100. Default 2.
-    pub rise: u8,
-    /// Failures in a row that take a server down; 1 to 100. Default 3.
-    pub fall: u8,
-    /// Share of the interval by which each wait is varied, in percent; 0 to 50. Default 10.
-    pub jitter_percent: u8,
-    /// What a server is before its first check. Default [`InitialState::Up`].
-    pub initial: InitialState,
-}
-
-impl Default for Check {
-    fn default() -> Self {
-        Self {
-            kind: CheckKind::Tcp,
-            port: None,
-            interval: Duration::from_secs(2),
-            fast: Duration::from_millis(500),
-            down: Duration::from_secs(1),
-            timeout: Duration::from_secs(1),
-            rise: 2,
-            fall: 3,
-            jitter_percent: 10,
-            initial: InitialState::Up,
-        }
-    }
-}
-
-/// What a check does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CheckKind {
-    /// A connection is made and closed.
-    Tcp,
-    /// A request is answered with an expected status.
-    Http(HttpCheck),
-}
-
-/// The request of a check and what is expected of the answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpCheck {
-    /// Default `GET`.
-    pub method: Arc<str>,
-    /// Default `/`.
-    pub path: Arc<str>,
-    /// `Host` to send; else the server's address.
-    pub host: Option<Arc<str>>,
-    /// Inclusive ranges of statuses. Default 200 to 399.
-    pub expect: Vec<(u16, u16)>,
-}
-
-/// What a server is before its first check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InitialState {
-    /// Takes traffic; one failed check takes it down.
-    Up,
-    /// Takes none; one passed check brings it up.
-    Down,
-}
-
-/// Judging by traffic.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outlier {
-    /// Failures in a row (no connection, reset, no answer in time, unreadable answer) that take a
-    /// server down. `None`: traffic does not judge. Default 5; a check then follows at once.
-    pub consecutive_failures: Option<u32>,
-    /// Without a check to bring it back, a server taken down returns after this. Default 30 s.
-    pub ejection: Duration,
-}
-
-impl Default for Outlier {
-    fn default() -> Self {
-        Self { consecutive_failures: Some(5), ejection: Duration::from_secs(30) }
     }
 }

@@ -4,7 +4,7 @@
 use super::{Again, Blame, Fault, Level, Phase};
 
 /// Every fault there is. A new variant breaks `place`, which leads here.
-const ALL: [Fault; 26] = [
+const ALL: [Fault; 28] = [
     Fault::BadRequest(400),
     Fault::BadRequest(431),
     Fault::MethodClosed,
@@ -18,6 +18,8 @@ const ALL: [Fault; 26] = [
     Fault::ClientTimeout(Phase::Data),
     Fault::NoRoute,
     Fault::NoServer,
+    Fault::QueueFull,
+    Fault::QueueTimeout,
     Fault::ConnectRefused,
     Fault::ConnectTimeout,
     Fault::Exhausted,
@@ -48,6 +50,8 @@ ClientTimeout(Answer)   -    Client  Never         Info   cH
 ClientTimeout(Data)     -    Client  Never         Info   cD
 NoRoute                 404  Node    Never         Debug  PR
 NoServer                503  Server  Never         Error  SC
+QueueFull               503  Node    Never         Warn   PQ
+QueueTimeout            503  Server  Never         Warn   sQ
 ConnectRefused          503  Server  Always        Warn   SC
 ConnectTimeout          504  Server  Always        Warn   sC
 Exhausted               503  Node    Always        Error  RC
@@ -77,11 +81,11 @@ fn the_table() {
 
 #[test]
 fn every_variant_is_in_the_table() {
-    let mut seen = [false; 19];
+    let mut seen = [false; 21];
     for fault in ALL {
         seen[place(fault)] = true;
     }
-    assert_eq!(seen, [true; 19]);
+    assert_eq!(seen, [true; 21]);
 }
 
 fn place(fault: Fault) -> usize {
@@ -105,6 +109,8 @@ fn place(fault: Fault) -> usize {
         Fault::TotalCut => 16,
         Fault::Stopping => 17,
         Fault::Internal => 18,
+        Fault::QueueFull => 19,
+        Fault::QueueTimeout => 20,
     }
 }
 
@@ -123,7 +129,7 @@ fn codes_say_who_and_when() {
             _ => panic!("{fault:?}: {who} is not a cause"),
         };
         assert!(blamed.is_none_or(|blamed| blamed == row.blame), "{fault:?}");
-        assert!(["R", "C", "H", "D", "-"].contains(&when), "{fault:?}: {when}");
+        assert!(["R", "Q", "C", "H", "D", "-"].contains(&when), "{fault:?}: {when}");
     }
 }
 

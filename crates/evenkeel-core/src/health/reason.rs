@@ -4,6 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::fault::Fault;
+use crate::outlier::Evidence;
+use crate::verdict::Name;
 
 /// How a check failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,8 +22,21 @@ pub enum CheckFailure {
     Status(u16),
     /// The answer is not HTTP.
     NotHttp,
+    /// The answer to a deep check is not a state of health.
+    NotHealth,
+    /// By its own account the server lacks this, which its peers have.
+    Lacks(Name),
     /// This node has no file descriptor, port or memory left: says nothing about the server.
     Exhausted,
+}
+
+/// What traffic holds against a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Charge {
+    /// Requests have failed in a row.
+    Row { requests: u32, last: Fault },
+    /// It fails more often than its peers.
+    Rate(Evidence),
 }
 
 /// Why a server is thought to be what it is.
@@ -39,8 +54,12 @@ pub enum Reason {
     Failed { checks: u32, connects: u32, needed: u32, last: CheckFailure },
     /// A check has failed before enough had passed.
     Relapsed { passes: u32, last: CheckFailure },
-    /// Requests have failed in a row. `held`: how long passing checks do not count.
-    Ejected { requests: u32, last: Fault, held: Option<Duration> },
+    /// Traffic has taken it down. `held`: how long passing checks do not count.
+    Ejected { charge: Charge, held: Option<Duration> },
+    /// Traffic would have, but as many servers of its pool are out as may be.
+    Spared(Charge),
+    /// It was spared, and has answered since.
+    Answers,
     /// It was ejected, has no check, and gets another chance.
     HoldOver { held: Duration },
 }
@@ -54,8 +73,37 @@ impl fmt::Display for CheckFailure {
             Self::Reset => "connection closed before an answer",
             Self::Status(status) => return write!(f, "answered with status {status}"),
             Self::NotHttp => "answered with something that is not HTTP",
+            Self::NotHealth => "answered with something that is not a state of health",
+            Self::Lacks(name) => return write!(f, "`{name}` is down for this server alone"),
             Self::Exhausted => "this node has no file descriptor, port or memory left",
         })
+    }
+}
+
+impl fmt::Display for Charge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Row { requests, last } => {
+                write!(f, "{requests} requests in a row failed: {last}")
+            }
+            Self::Rate(Evidence { tally, peers_permille }) => write!(
+                f,
+                "{} of {} requests failed, {} against {} of its peers",
+                tally.failures,
+                tally.requests,
+                Percent(tally.permille()),
+                Percent(*peers_permille),
+            ),
+        }
+    }
+}
+
+/// Thousandths, shown as percent.
+struct Percent(u16);
+
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{} %", self.0 / 10, self.0 % 10)
     }
 }
 
@@ -77,10 +125,12 @@ impl fmt::Display for Reason {
             Self::Relapsed { passes, last } => {
                 write!(f, "check failed after {passes} passed: {last}")
             }
-            Self::Ejected { requests, last, held } => {
-                write!(f, "{requests} requests in a row failed: {last}")?;
+            Self::Ejected { charge, held } => {
+                write!(f, "{charge}")?;
                 held.map_or(Ok(()), |held| write!(f, "; out for {held:.0?}"))
             }
+            Self::Spared(charge) => write!(f, "{charge}; kept: enough of the pool are out"),
+            Self::Answers => f.write_str("answers again"),
             Self::HoldOver { held } => write!(f, "another chance after {held:.0?} out"),
         }
     }

@@ -3,10 +3,11 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{CheckFailure, Health, LONGEST_HOLD, Outcome, Policy, State};
+use super::{CheckFailure, Health, LONGEST_HOLD, Outcome, Policy, State, TimeLine};
 use crate::config::{Check, CheckKind, HttpCheck, InitialState, Outlier};
 use crate::fault::{Fault, Phase};
 use crate::moment::Moment;
+use crate::outlier::{Evidence, Tally};
 
 const START: Moment = Moment::from_micros(1_000_000_000);
 const SECOND: Duration = Duration::from_secs(1);
@@ -36,6 +37,11 @@ fn initially_down() -> Arc<Policy> {
 
 fn unchecked() -> Arc<Policy> {
     policy(None)
+}
+
+/// The pool can spare a server.
+fn spare() -> bool {
+    true
 }
 
 /// What can happen to a server.
@@ -84,11 +90,11 @@ impl Server {
             Pass => health.checked(Outcome::Passed, *now),
             Fail => health.checked(Outcome::Failed(CheckFailure::Refused), *now),
             Exhausted => health.checked(Outcome::Failed(CheckFailure::Exhausted), *now),
-            Refused => health.traffic_failed(Fault::ConnectRefused, *now),
-            Garbage => health.traffic_failed(Fault::BadAnswer, *now),
-            ClientGone => health.traffic_failed(Fault::ClientGone(Phase::Data), *now),
+            Refused => health.traffic_failed(Fault::ConnectRefused, *now, spare),
+            Garbage => health.traffic_failed(Fault::BadAnswer, *now, spare),
+            ClientGone => health.traffic_failed(Fault::ClientGone(Phase::Data), *now, spare),
             Success => {
-                health.traffic_succeeded();
+                health.traffic_succeeded(*now);
                 None
             }
             Wait => {
@@ -236,7 +242,7 @@ fn only_the_servers_faults_count() {
     ];
     let mut health = Health::new(tcp(), START);
     for fault in harmless.into_iter().cycle().take(100) {
-        assert_eq!(health.traffic_failed(fault, START), None, "{fault:?}");
+        assert_eq!(health.traffic_failed(fault, START, spare), None, "{fault:?}");
         assert!(!health.heeds_success(), "{fault:?}");
     }
     let harmful = [
@@ -250,7 +256,7 @@ fn only_the_servers_faults_count() {
     ];
     for fault in harmful {
         let mut health = Health::new(unchecked(), START);
-        let changes = (0..5).filter_map(|_| health.traffic_failed(fault, START)).count();
+        let changes = (0..5).filter_map(|_| health.traffic_failed(fault, START, spare)).count();
         assert_eq!((changes, health.usable()), (1, false), "{fault:?}");
     }
 }
@@ -305,7 +311,7 @@ fn holds_grow_and_are_forgiven() {
     let mut now = START;
     let mut eject = |now: &mut Moment| {
         for _ in 0..5 {
-            health.traffic_failed(Fault::BadAnswer, *now);
+            health.traffic_failed(Fault::BadAnswer, *now, spare);
         }
         let end = health.next_deadline().unwrap();
         let held = end.since(*now);
@@ -420,6 +426,77 @@ fn a_reload_that_adds_a_check_spreads_the_first_ones() {
     let (least, most) = waits(&server);
     assert!(least < Duration::from_millis(10) && most > Duration::from_millis(1_990));
     assert_eq!(server.health.state(), State::Up);
+}
+
+#[test]
+fn a_server_the_pool_cannot_spare_stays_until_it_can() {
+    let mut health = Health::new(unchecked(), START);
+    for _ in 0..20 {
+        assert_eq!(health.traffic_failed(Fault::BadAnswer, START, || false), None);
+    }
+    assert!(health.usable());
+    let words = health.reason().to_string();
+    assert_eq!(
+        words,
+        "20 requests in a row failed: unreadable answer; kept: enough of the pool are out"
+    );
+    assert_eq!(health.time_line().entries().len(), 2, "one entry for the row");
+    let left = health.traffic_failed(Fault::BadAnswer, START, spare);
+    assert!(left.is_some_and(|change| !change.usable));
+
+    let mut health = Health::new(unchecked(), START);
+    for _ in 0..5 {
+        health.traffic_failed(Fault::BadAnswer, START, || false);
+    }
+    health.traffic_succeeded(START);
+    assert_eq!(health.reason().to_string(), "answers again");
+}
+
+#[test]
+fn a_server_that_fails_more_often_than_its_peers_is_held_though_its_checks_pass() {
+    let evidence = Evidence { tally: Tally { requests: 200, failures: 90 }, peers_permille: 12 };
+    for policy in [http(), tcp(), unchecked()] {
+        let mut health = Health::new(policy, START);
+        assert_eq!(health.is_outlier(evidence, START, || false), None);
+        let change = health.is_outlier(evidence, START, spare).unwrap();
+        assert_eq!(
+            change.reason.to_string(),
+            "90 of 200 requests failed, 45.0 % against 1.2 % of its peers; out for 30s"
+        );
+        assert_eq!(health.is_outlier(evidence, START, spare), None, "it is out already");
+        for _ in 0..10 {
+            assert_eq!(health.checked(Outcome::Passed, START + SECOND), None);
+        }
+    }
+}
+
+#[test]
+fn an_undecided_check_changes_nothing_and_is_soon_repeated() {
+    let mut server = Server::after(http(), &[Pass]);
+    let before = server.health.time_line().entries().len();
+    assert_eq!(server.health.checked(Outcome::Undecided, server.now), None);
+    assert_eq!((server.health.state(), server.health.usable()), (State::Up, true));
+    assert_eq!(server.health.time_line().entries().len(), before);
+    assert_eq!(waits(&server), (Duration::from_millis(100), Duration::from_millis(100)));
+    // And who is asked because of another server is asked at once.
+    let mut server = Server::after(http(), &[Pass]);
+    server.now = server.now + SECOND;
+    server.health.look_again(server.now);
+    assert_eq!(waits(&server), (Duration::ZERO, Duration::ZERO));
+}
+
+#[test]
+fn the_time_line_is_bounded_and_tells_the_story() {
+    use State::{Down, GoingDown, GoingUp, Up};
+    let mut server = Server::after(tcp(), &[Pass, Fail, Fail, Fail, Pass, Pass]);
+    let story: Vec<_> =
+        server.health.time_line().entries().map(|entry| (entry.state, entry.usable)).collect();
+    assert_eq!(story, [(Up, true), (GoingDown, true), (Down, false), (GoingUp, false), (Up, true)]);
+    for _ in 0..100 {
+        server.meet(Fail);
+        server.meet(Pass);
+    }
+    assert_eq!(server.health.time_line().entries().len(), TimeLine::MOST_ENTRIES);
 }
 
 proptest! {

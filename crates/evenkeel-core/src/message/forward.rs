@@ -58,6 +58,8 @@ pub struct AnswerOut<'a> {
     /// What the client speaks.
     pub client: Version,
     pub via: Option<&'a str>,
+    /// The value of a `Set-Cookie` of ours.
+    pub cookie: Option<&'a str>,
     pub edits: &'a HeaderEdits,
 }
 
@@ -110,6 +112,9 @@ pub fn write_answer(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, answer: &Ans
     write_answer_framing(out, head, answer);
     if let Some(via) = answer.via {
         write_via(out, head.version, via);
+    }
+    if let Some(cookie) = answer.cookie {
+        put(out, &["Set-Cookie: ", cookie, "\r\n"]);
     }
     write_edits(out, answer.edits);
     out.extend_from_slice(b"\r\n");

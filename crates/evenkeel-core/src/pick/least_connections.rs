@@ -1,21 +1,22 @@
 //! Least connections: the server with the fewest in flight for its weight.
 
+use super::{Loads, load};
 use crate::pool::Used;
 
 /// The open server with the least load once it has this request too; those with equal load take
 /// turns.
-pub(super) fn pick(
-    used: &[Used],
+pub(super) fn pick<'a>(
+    used: &'a [Used],
     turn: u64,
-    in_flight: impl Fn(usize) -> u32,
+    loads: &impl Loads,
     open: impl Fn(&Used) -> bool,
-) -> Option<&Used> {
+) -> Option<&'a Used> {
     let start = usize::try_from(turn.checked_rem(used.len() as u64)?).ok()?;
     let (before, from) = used.split_at(start);
     from.iter()
         .chain(before)
         .filter(|used| open(used))
-        .map(|used| (used, u64::from(in_flight(used.member.into())) + 1))
+        .map(|used| (used, load(used, loads) + 1))
         .reduce(|best, next| if lighter(next, best) { next } else { best })
         .map(|(used, _)| used)
 }

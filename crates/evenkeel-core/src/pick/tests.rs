@@ -1,21 +1,98 @@
 use proptest::prelude::*;
 
-use super::Tried;
 use super::round_robin::MOST_ENTRIES;
-use crate::config::{Balance, Pool};
-use crate::pool::{Admin, Member, Mode, Roster, tests::members};
+use super::{Choice, Loads, Pick, Tried};
+use crate::config::{Balance, Hash, HashTable, Pool, ZoneId, Zoning};
+use crate::hash::identity;
+use crate::pool::{Member, Mode, Roster, Rules, tests::members};
 
+mod hashed;
+mod limits;
+mod sampled;
+mod shares;
+
+/// Every algorithm.
+const BALANCES: [Balance; 8] = [
+    Balance::RoundRobin,
+    Balance::LeastConnections,
+    Balance::P2c,
+    Balance::PeakEwma,
+    Balance::Random,
+    Balance::First,
+    RENDEZVOUS,
+    MAGLEV,
+];
+
+const RENDEZVOUS: Balance = Balance::Hash(Hash { table: HashTable::Rendezvous, bound: None });
+const MAGLEV: Balance = Balance::Hash(Hash { table: HashTable::Maglev, bound: None });
+
+/// Servers app0, app1 … with these weights.
 fn weighted(weights: &[u16]) -> Vec<Member> {
-    let member = |&weight| Member { weight, backup: false, admin: Admin::Ready, usable: true };
-    weights.iter().map(member).collect()
+    let member = |(at, &weight)| {
+        let identity = identity(&format!("app{at}"));
+        Member { identity, weight, ..Member::READY }
+    };
+    weights.iter().enumerate().map(member).collect()
+}
+
+fn build(balance: Balance, members: &[Member]) -> Roster {
+    Roster::build(Rules { balance, ..Rules::default() }, members)
 }
 
 fn round_robin(weights: &[u16]) -> Roster {
-    Roster::build(Balance::RoundRobin, &weighted(weights))
+    build(Balance::RoundRobin, &weighted(weights))
+}
+
+/// Loads by what is in flight alone.
+struct Busy<F>(F);
+
+impl<F: Fn(usize) -> u32> Loads for Busy<F> {
+    fn in_flight(&self, member: usize) -> u32 {
+        self.0(member)
+    }
+
+    fn failures(&self, _: usize) -> u32 {
+        0
+    }
+
+    fn total(&self) -> u64 {
+        0
+    }
+
+    fn latency(&self, _: usize) -> f64 {
+        0.0
+    }
+}
+
+/// Nothing is under way.
+const IDLE: Busy<fn(usize) -> u32> = Busy(|_| 0);
+
+impl Pick {
+    fn server(self) -> Option<usize> {
+        match self {
+            Self::Server(member) => Some(member),
+            Self::Full | Self::Nobody => None,
+        }
+    }
+}
+
+/// The first choice at this turn, with a chance and a key that differ from turn to turn.
+fn first_with(roster: &Roster, turn: u64, loads: &impl Loads) -> usize {
+    let choice = Choice { turn, chance: turn, key: Some(crate::hash::mix(turn, 7)), token: None };
+    roster.pick(&choice, loads, &Tried::new()).server().unwrap()
 }
 
 fn first(roster: &Roster, turn: u64) -> usize {
-    roster.pick(turn, |_| 0, &Tried::new()).unwrap()
+    first_with(roster, turn, &IDLE)
+}
+
+/// How often each of `servers` is the first choice over so many turns.
+fn counts(roster: &Roster, servers: usize, turns: u64) -> Vec<u32> {
+    let mut counts = vec![0; servers];
+    for turn in 0..turns {
+        counts[first(roster, turn)] += 1;
+    }
+    counts
 }
 
 /// The first picks of that many turns, as letters.
@@ -26,8 +103,9 @@ fn letters(roster: &Roster, turns: u64) -> String {
 /// First choice, then fallbacks, until none is left.
 fn order(roster: &Roster, turn: u64, in_flight: impl Fn(usize) -> u32) -> Vec<usize> {
     let mut tried = Tried::new();
+    let choice = Choice { turn, chance: turn, ..Choice::default() };
     std::iter::from_fn(|| {
-        let member = roster.pick(turn, &in_flight, &tried)?;
+        let member = roster.pick(&choice, &Busy(&in_flight), &tried).server()?;
         tried.insert(member);
         Some(member)
     })
@@ -75,9 +153,9 @@ fn the_turn_may_wrap_around() {
 #[test]
 fn the_others_keep_their_order_when_a_server_leaves() {
     let mut members = weighted(&[1, 1, 1, 1]);
-    let before = letters(&Roster::build(Balance::RoundRobin, &members), 12);
+    let before = letters(&build(Balance::RoundRobin, &members), 12);
     members[2].usable = false;
-    let after = letters(&Roster::build(Balance::RoundRobin, &members), 9);
+    let after = letters(&build(Balance::RoundRobin, &members), 9);
     assert_eq!(before.replace('c', ""), after);
 }
 
@@ -115,10 +193,12 @@ proptest! {
         members in members(),
         turn: u64,
         loads in prop::collection::vec(0..5_u32, 12),
-        least: bool,
+        balance in prop::sample::select(&BALANCES),
+        own in prop::option::of((0..4_u16).prop_map(ZoneId)),
     ) {
-        let balance = if least { Balance::LeastConnections } else { Balance::RoundRobin };
-        let roster = Roster::build(balance, &members);
+        let zoning = own.map(|own| Zoning { own, balancers: Vec::new() });
+        let rules = Rules { balance, sticky: None, zoning: zoning.as_ref() };
+        let roster = Roster::build(rules, &members);
         let order = order(&roster, turn, |member| loads[member]);
         let used: Vec<_> = (0..members.len()).filter(|&one| roster.uses(one)).collect();
         let mut sorted = order.clone();
@@ -164,7 +244,7 @@ fn a_round_that_would_be_too_long_is_rounded() {
 fn the_largest_pool_uses_every_server() {
     let mut members = weighted(&vec![1; Pool::MOST_SERVERS]);
     members[0].weight = u16::MAX;
-    let roster = Roster::build(Balance::RoundRobin, &members);
+    let roster = build(Balance::RoundRobin, &members);
     let mut seen = vec![false; members.len()];
     for turn in 0..MOST_ENTRIES as u64 {
         seen[first(&roster, turn)] = true;
@@ -174,8 +254,9 @@ fn the_largest_pool_uses_every_server() {
 
 #[test]
 fn an_empty_pool_has_no_choice() {
-    for balance in [Balance::RoundRobin, Balance::LeastConnections] {
-        assert_eq!(Roster::build(balance, &[]).pick(7, |_| 0, &Tried::new()), None);
+    for balance in BALANCES {
+        let pick = build(balance, &[]).pick(&Choice::default(), &IDLE, &Tried::new());
+        assert_eq!(pick, Pick::Nobody, "{balance:?}");
     }
 }
 
@@ -193,8 +274,8 @@ fn least_connections_counts_what_the_request_adds() {
         (&[1, 256], &[u32::MAX, u32::MAX], [1, 1, 1]),
     ];
     for (weights, in_flight, choices) in table {
-        let roster = Roster::build(Balance::LeastConnections, &weighted(weights));
-        let pick = |turn| roster.pick(turn, |member| in_flight[member], &Tried::new()).unwrap();
+        let roster = build(Balance::LeastConnections, &weighted(weights));
+        let pick = |turn| first_with(&roster, turn, &Busy(|member| in_flight[member]));
         assert_eq!([0, 1, 2].map(pick), *choices, "{weights:?} {in_flight:?}");
     }
 }
@@ -202,10 +283,11 @@ fn least_connections_counts_what_the_request_adds() {
 #[test]
 fn least_connections_spreads_by_weight() {
     let weights = [1, 2, 5];
-    let roster = Roster::build(Balance::LeastConnections, &weighted(&weights));
+    let roster = build(Balance::LeastConnections, &weighted(&weights));
     let mut in_flight = [0_u32; 3];
     for turn in 0..800 {
-        in_flight[roster.pick(turn, |member| in_flight[member], &Tried::new()).unwrap()] += 1;
+        let picked = first_with(&roster, turn, &Busy(|member| in_flight[member]));
+        in_flight[picked] += 1;
     }
     assert_eq!(in_flight, [100, 200, 500]);
 }
@@ -213,11 +295,11 @@ fn least_connections_spreads_by_weight() {
 #[test]
 fn least_connections_leaves_a_slow_server_alone() {
     // The first server never finishes, the others do at once.
-    let roster = Roster::build(Balance::LeastConnections, &weighted(&[1, 1, 1]));
+    let roster = build(Balance::LeastConnections, &weighted(&[1, 1, 1]));
     let mut stuck = 0;
     for turn in 0..300 {
         let busy = |member| if member == 0 { stuck } else { 0 };
-        stuck += u32::from(roster.pick(turn, busy, &Tried::new()) == Some(0));
+        stuck += u32::from(first_with(&roster, turn, &Busy(busy)) == 0);
     }
     assert_eq!(stuck, 1);
 }
@@ -228,7 +310,7 @@ fn a_panicking_pool_falls_back_to_the_fit() {
     for unfit in [0, 1, 2, 4] {
         members[unfit].usable = false;
     }
-    let roster = Roster::build(Balance::RoundRobin, &members);
+    let roster = build(Balance::RoundRobin, &members);
     assert_eq!(roster.mode(), Mode::Panic);
     assert_eq!(order(&roster, 0, |_| 0), [0, 3, 1, 2, 4]);
     assert_eq!(order(&roster, 3, |_| 0), [3, 4, 0, 1, 2]);

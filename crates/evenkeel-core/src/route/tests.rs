@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::{HttpRouter, Question, TlsRouter};
 use crate::config::{
-    Action, HeaderEdits, HeaderMatch, HostPattern, Methods, PathPattern, PoolId, Route, Tls,
-    TlsRule,
+    Action, HeaderEdits, HeaderMatch, HostPattern, Methods, PathPattern, PoolId, Priority, Route,
+    Tls, TlsRule,
 };
 
 /// `"GET,HEAD *.example/api/ x-beta=1 x-debug"`: methods or `-`, then host or nothing and the path,
@@ -33,6 +33,8 @@ fn route(words: &str) -> Route {
         strip_prefix: None,
         request_headers: HeaderEdits::default(),
         response_headers: HeaderEdits::default(),
+        priority: Priority::default(),
+        hedge: None,
     }
 }
 

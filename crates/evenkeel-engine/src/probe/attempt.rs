@@ -45,7 +45,7 @@ async fn exchange(
             let _ = stream.shutdown().await;
             Outcome::Passed
         }
-        CheckKind::Http(http) => {
+        CheckKind::Http(http) | CheckKind::Deep(http) => {
             let status = ask(&mut stream, address, http).await?;
             if http.expect.iter().any(|&(first, last)| (first..=last).contains(&status)) {
                 Outcome::Passed

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use evenkeel_core::config::{
-    Balance, Check, ClientTimeouts, Config, InitialState, Listener, Outlier, Pool, PoolId,
-    Protocol, Retry, Server as ServerConfig, ServerTimeouts,
+    Check, ClientTimeouts, Config, InitialState, Listener, Outlier, Pool, PoolId, Protocol,
+    Server as ServerConfig,
 };
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpSocket, TcpStream};
@@ -71,21 +71,12 @@ fn bound(address: SocketAddr) -> TcpSocket {
 }
 
 fn config(servers: &[(&str, SocketAddr)], check: Option<Check>) -> Config {
-    let server = |&(name, address): &(&str, _)| ServerConfig {
-        name: name.into(),
-        address,
-        weight: 1,
-        backup: false,
-    };
+    let server = |&(name, address): &(&str, _)| ServerConfig::new(name.into(), address);
     let pool = Pool {
-        name: "web".into(),
-        balance: Balance::RoundRobin,
         servers: servers.iter().map(server).collect(),
-        timeouts: ServerTimeouts::default(),
-        retry: Retry::default(),
         check,
-        outlier: Outlier::default(),
         idle_connections: 1,
+        ..Pool::new("web".into())
     };
     Config { pools: vec![pool], ..Config::default() }
 }
@@ -237,7 +228,8 @@ fn a_server_that_fails_its_traffic_is_out_for_a_while() {
         let (a, b) = (Origin::dead(), Origin::alive());
         let mut config = config(&[("a", a.address), ("b", b.address)], None);
         let ejection = Duration::from_millis(50);
-        config.pools[0].outlier = Outlier { consecutive_failures: Some(2), ejection };
+        config.pools[0].outlier =
+            Outlier { consecutive_failures: Some(2), ejection, ..Outlier::default() };
         config.listeners = vec![listener()];
         let (engine, mut events) = start(config).await;
         let address = engine.status().listeners[0].addresses[0];

@@ -291,7 +291,7 @@ static NO_EDITS: HeaderEdits = HeaderEdits { remove: vec![], set: vec![], add: v
 const GET: Asked = Asked { head: false, upgrade: false };
 
 fn to(client: Version, keep_alive: bool, body: AnswerBody) -> AnswerOut<'static> {
-    AnswerOut { body, keep_alive, client, via: None, edits: &NO_EDITS }
+    AnswerOut { body, keep_alive, client, via: None, cookie: None, edits: &NO_EDITS }
 }
 
 #[test]
@@ -353,6 +353,7 @@ fn answers_lose_the_fields_of_one_hop() {
 fn answers_carry_via_and_edits() {
     let edits = edits(&["server"], &[("x-a", "1")], &[]);
     let answer = AnswerOut {
+        cookie: None,
         via: Some("lb"),
         edits: &edits,
         ..to(Version::Http11, true, AnswerBody::Length(0))

@@ -1,0 +1,120 @@
+//! Tiers, zones and slow start, as requests meet them.
+
+use super::*;
+use crate::config::{ZoneId, Zoning};
+
+/// `sizes[z]` servers in zone z, of tier 0.
+fn zones(sizes: &[usize]) -> Vec<Member> {
+    let mut members = weighted(&vec![1; sizes.iter().sum()]);
+    let ids = (0..).zip(sizes).flat_map(|(id, &size)| std::iter::repeat_n(ZoneId(id), size));
+    for (member, zone) in members.iter_mut().zip(ids) {
+        member.zone = Some(zone);
+    }
+    members
+}
+
+fn node(balance: Balance, own: u16, members: &[Member]) -> Roster {
+    let zoning = Zoning { own: ZoneId(own), balancers: Vec::new() };
+    Roster::build(Rules { balance, sticky: None, zoning: Some(&zoning) }, members)
+}
+
+#[test]
+fn every_server_has_the_same_load_when_zones_differ() {
+    // One node in each zone, each with the same traffic.
+    let members = zones(&[2, 3, 5]);
+    for balance in [Balance::RoundRobin, Balance::P2c, Balance::Random, RENDEZVOUS, MAGLEV] {
+        let mut total = vec![0; members.len()];
+        for own in 0..3 {
+            let counts = counts(&node(balance, own, &members), members.len(), 20_000);
+            total.iter_mut().zip(counts).for_each(|(total, count)| *total += count);
+        }
+        assert!(total.iter().all(|&load| load.abs_diff(6_000) < 400), "{balance:?} {total:?}");
+    }
+}
+
+#[test]
+fn a_zone_that_is_lost_is_not_missed() {
+    let mut members = zones(&[3, 3, 3]);
+    members[..3].iter_mut().for_each(|member| member.usable = false);
+    let load = |own| counts(&node(Balance::RoundRobin, own, &members), 9, 9_000);
+    let survivor = |zone: usize| {
+        let mut expected = vec![0; 9];
+        expected[zone * 3..][..3].fill(3_000);
+        expected
+    };
+    assert_eq!(load(1), survivor(1));
+    assert_eq!(load(2), survivor(2));
+    // The node in the lost zone spreads its traffic over the others.
+    let orphan = load(0);
+    assert_eq!(orphan[..3], [0, 0, 0]);
+    assert!(orphan[3..].iter().all(|&count| count.abs_diff(1_500) < 150), "{orphan:?}");
+}
+
+#[test]
+fn a_request_that_fails_in_its_zone_leaves_it() {
+    let roster = node(Balance::RoundRobin, 1, &zones(&[1, 2, 1]));
+    let order = order(&roster, 0, |_| 0);
+    assert_eq!(order, [1, 2, 0, 3]);
+}
+
+#[test]
+fn a_key_stays_where_it_is_while_traffic_spills() {
+    let members = zones(&[1, 4]);
+    for balance in [RENDEZVOUS, MAGLEV] {
+        let roster = node(balance, 0, &members);
+        for key in 0..500 {
+            let at = |chance| {
+                let choice = Choice {
+                    key: Some(crate::hash::mix(key, 9)),
+                    chance,
+                    turn: chance,
+                    token: None,
+                };
+                roster.pick(&choice, &IDLE, &Tried::new())
+            };
+            assert!((1..20).all(|chance| at(chance) == at(0)), "{balance:?}");
+        }
+    }
+}
+
+#[test]
+fn tiers_get_their_shares() {
+    let mut members = weighted(&[1; 8]);
+    members[4..].iter_mut().for_each(|member| member.priority = 1);
+    members[..2].iter_mut().for_each(|member| member.usable = false);
+    let counts = counts(&build(Balance::Random, &members), 8, 20_000);
+    assert_eq!(counts[..2], [0, 0]);
+    assert!(counts[2..4].iter().all(|&count| count.abs_diff(7_000) < 300), "{counts:?}");
+    assert!(counts[4..].iter().all(|&count| count.abs_diff(1_500) < 200), "{counts:?}");
+}
+
+#[test]
+fn a_new_server_takes_its_part() {
+    for balance in [Balance::RoundRobin, Balance::Random, Balance::P2c, RENDEZVOUS, MAGLEV] {
+        let mut members = weighted(&[1; 4]);
+        members[3].ramp = 10;
+        let loads = counts(&build(balance, &members), 4, 31_000);
+        assert!(
+            loads[..3].iter().all(|&load| load.abs_diff(10_000) < 500),
+            "{balance:?} {loads:?}"
+        );
+        assert!(loads[3].abs_diff(1_000) < 200, "{balance:?} {loads:?}");
+    }
+}
+
+#[test]
+fn a_pool_that_is_mostly_new_does_not_wait() {
+    let mut members = weighted(&[1; 4]);
+    for (new, expected) in [(2, [100, 100, 10, 10]), (3, [55, 55, 55, 55]), (4, [55; 4])] {
+        members.iter_mut().rev().take(new).for_each(|member| member.ramp = 10);
+        assert_eq!(counts(&build(Balance::RoundRobin, &members), 4, 220), expected, "{new}");
+    }
+    // Those who are out are not the old ones that could take the traffic.
+    let mut members = weighted(&[1; 4]);
+    members[3].ramp = 10;
+    for member in &mut members[..3] {
+        member.backup = true;
+        member.usable = false;
+    }
+    assert_eq!(counts(&build(Balance::RoundRobin, &members), 4, 10), [0, 0, 0, 10]);
+}

@@ -1,0 +1,98 @@
+//! Waiting for a server with room: who may, for how long, and who is next.
+//!
+//! One queue for each pool, first come, first served. Nobody overtakes: while somebody waits, a
+//! newcomer waits behind.
+
+use std::collections::VecDeque;
+
+use crate::config::QueueLimits;
+use crate::moment::Moment;
+
+/// A place in the queue. Later ones are greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ticket(u64);
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// A server is to be picked now.
+    Now,
+    /// Until it is called ([`Queue::next`]) or the moment has come; then it is refused and has to
+    /// [`Queue::leave`].
+    Wait(Ticket, Moment),
+    /// The queue is full: 503, with `Retry-After` ([`QueueLimits::retry_after`]).
+    Refuse,
+}
+
+/// Who waits.
+#[derive(Debug)]
+pub struct Queue {
+    limits: QueueLimits,
+    /// Oldest first. All wait equally long, so it is also the order of their deadlines.
+    waiting: VecDeque<(Ticket, Moment)>,
+    tickets: u64,
+}
+
+impl Queue {
+    /// Nobody yet.
+    pub fn new(limits: QueueLimits) -> Self {
+        Self { limits, waiting: VecDeque::new(), tickets: 0 }
+    }
+
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether nobody waits. Who keeps this in an atomic need not lock the queue to pick.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// A request has come. `room`: some server would take it.
+    pub fn admit(&mut self, room: bool, now: Moment) -> Admission {
+        if room && self.is_empty() {
+            return Admission::Now;
+        }
+        if self.waiting.len() >= usize::try_from(self.limits.length).unwrap_or(usize::MAX) {
+            return Admission::Refuse;
+        }
+        let (ticket, until) = (Ticket(self.tickets), now + self.limits.wait);
+        self.tickets += 1;
+        self.waiting.push_back((ticket, until));
+        Admission::Wait(ticket, until)
+    }
+
+    /// There is room for one more: who has waited longest, but not too long, is to pick a server.
+    /// Those who have waited too long are passed over; they know it themselves.
+    pub fn next(&mut self, now: Moment) -> Option<Ticket> {
+        while let Some((ticket, until)) = self.waiting.pop_front() {
+            if now < until {
+                return Some(ticket);
+            }
+        }
+        None
+    }
+
+    /// The room was gone before one who was called could take it: it waits on, before all others.
+    /// Its deadline stays what it was.
+    pub fn put_back(&mut self, ticket: Ticket, until: Moment) {
+        let at = self.waiting.partition_point(|(other, _)| *other < ticket);
+        self.waiting.insert(at, (ticket, until));
+    }
+
+    /// One that waits has given up, or its time is over. `false`: it was called meanwhile, and the
+    /// room it was called to is for the next one.
+    pub fn leave(&mut self, ticket: Ticket) -> bool {
+        let place = self.waiting.binary_search_by_key(&ticket, |&(ticket, _)| ticket);
+        place.is_ok_and(|at| self.waiting.remove(at).is_some())
+    }
+
+    /// A reload has changed the limits. Who waits keeps its deadline.
+    pub fn reconfigure(&mut self, limits: QueueLimits) {
+        self.limits = limits;
+    }
+}
+
+#[cfg(test)]
+mod tests;

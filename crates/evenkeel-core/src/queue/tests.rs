@@ -1,0 +1,90 @@
+use std::time::Duration;
+
+use super::*;
+
+fn queue(length: u32) -> Queue {
+    Queue::new(QueueLimits { length, wait: Duration::from_millis(5) })
+}
+
+fn at(millis: u64) -> Moment {
+    Moment::from_micros(millis * 1_000)
+}
+
+/// Waits, or the test is wrong.
+fn wait(queue: &mut Queue, now: Moment) -> (Ticket, Moment) {
+    match queue.admit(false, now) {
+        Admission::Wait(ticket, until) => (ticket, until),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn with_room_nobody_waits() {
+    let mut queue = queue(2);
+    assert_eq!(queue.admit(true, at(0)), Admission::Now);
+    assert!(queue.is_empty());
+}
+
+#[test]
+fn the_oldest_is_next_and_nobody_overtakes() {
+    let mut queue = queue(3);
+    let (first, until) = wait(&mut queue, at(0));
+    assert_eq!(until, at(5));
+    let Admission::Wait(second, _) = queue.admit(true, at(1)) else { panic!("has overtaken") };
+    assert_eq!(queue.next(at(2)), Some(first));
+    assert_eq!(queue.next(at(2)), Some(second));
+    assert_eq!(queue.next(at(2)), None);
+    assert_eq!(queue.admit(true, at(2)), Admission::Now);
+}
+
+#[test]
+fn a_full_queue_refuses() {
+    let mut small = queue(1);
+    let (ticket, _) = wait(&mut small, at(0));
+    assert_eq!(small.admit(false, at(0)), Admission::Refuse);
+    assert_eq!(small.admit(true, at(0)), Admission::Refuse);
+    assert!(small.leave(ticket));
+    wait(&mut small, at(0));
+    assert_eq!(queue(0).admit(false, at(0)), Admission::Refuse);
+    assert_eq!(queue(0).admit(true, at(0)), Admission::Now);
+}
+
+#[test]
+fn who_has_waited_too_long_is_passed_over() {
+    let mut queue = queue(3);
+    let (late, _) = wait(&mut queue, at(0));
+    let (next, _) = wait(&mut queue, at(4));
+    assert_eq!(queue.next(at(5)), Some(next));
+    assert!(!queue.leave(late), "it was taken out");
+    assert_eq!(queue.len(), 0);
+}
+
+#[test]
+fn one_that_leaves_after_its_call_hands_the_room_on() {
+    let mut queue = queue(3);
+    let (first, _) = wait(&mut queue, at(0));
+    let (second, _) = wait(&mut queue, at(0));
+    assert_eq!(queue.next(at(1)), Some(first));
+    assert!(!queue.leave(first));
+    assert!(queue.leave(second));
+    assert!(!queue.leave(second));
+}
+
+#[test]
+fn one_that_found_no_room_keeps_its_place() {
+    let mut queue = queue(3);
+    let (first, until) = wait(&mut queue, at(0));
+    wait(&mut queue, at(0));
+    assert_eq!(queue.next(at(1)), Some(first));
+    queue.put_back(first, until);
+    assert_eq!(queue.next(at(2)), Some(first));
+}
+
+#[test]
+fn new_limits_hold_for_newcomers() {
+    let mut queue = queue(1);
+    wait(&mut queue, at(0));
+    queue.reconfigure(QueueLimits { length: 2, wait: Duration::from_millis(9) });
+    assert_eq!(wait(&mut queue, at(1)).1, at(10));
+    assert_eq!(queue.len(), 2);
+}

@@ -13,7 +13,6 @@ pub fn config_text(bytes: &[u8]) {
         base: PathBuf::from("/"),
         overrides: Vec::new(),
         read: |_, _| Ok(b"0123456789abcdef".to_vec()),
-        look_up: |_| Ok(vec![[127, 0, 0, 1].into()]),
         cores: 1,
         host_name: "fuzz".to_owned(),
         state_directory: None,

@@ -8,7 +8,9 @@ use serde::de::DeserializeOwned;
 use ureq::http::Response;
 use ureq::{Agent, Body};
 
-use crate::documents::{Applied, Problem, Server, ServerChange, Status};
+use crate::documents::{
+    Applied, Pool, Problem, Server, ServerAddition, ServerChange, ServerRemoval, Status,
+};
 
 /// Where a node is unless somebody says otherwise.
 pub const DEFAULT_URL: &str = "http://127.0.0.1:7070";
@@ -16,7 +18,7 @@ pub const DEFAULT_URL: &str = "http://127.0.0.1:7070";
 /// A node that is there accepts at once.
 const CONNECT: Duration = Duration::from_secs(3);
 
-/// A reload looks up names and opens listeners; nothing takes longer.
+/// A reload reads files and opens listeners; nothing takes longer.
 const WHOLE_CALL: Duration = Duration::from_mins(1);
 
 /// The status of the largest fleet fits many times.
@@ -88,7 +90,7 @@ impl Client {
         self.get(&server_path(pool, server))
     }
 
-    /// Sets what the operator wants of a server; the answer is the server as it is then.
+    /// Sets admin state or weight of a server; the answer is the server as it is then.
     pub fn set_server(
         &self,
         pool: &str,
@@ -97,6 +99,24 @@ impl Client {
     ) -> Result<Server, ClientError> {
         let request = self.agent.put(self.at(&server_path(pool, server)));
         self.read(self.authorised(request).send_json(change))
+    }
+
+    /// Adds a server to a pool; the answer is the pool as it is then.
+    pub fn add_server(&self, pool: &str, addition: &ServerAddition) -> Result<Pool, ClientError> {
+        let path = format!("/api/v1/pools/{}/servers", segment(pool));
+        let request = self.agent.post(self.at(&path));
+        self.read(self.authorised(request).send_json(addition))
+    }
+
+    /// Removes a server from a pool; the answer is the pool as it is then.
+    pub fn remove_server(
+        &self,
+        pool: &str,
+        server: &str,
+        removal: &ServerRemoval,
+    ) -> Result<Pool, ClientError> {
+        let request = self.agent.delete(self.at(&server_path(pool, server))).force_send_body();
+        self.read(self.authorised(request).send_json(removal))
     }
 
     /// Has the node read its file again.

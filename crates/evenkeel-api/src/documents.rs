@@ -22,6 +22,9 @@ pub struct Status {
     pub config: ConfigStatus,
     pub listeners: Vec<Listener>,
     pub pools: Vec<Pool>,
+    /// What an operator should look after: state that cannot be kept, files that cannot be read.
+    #[serde(default)]
+    pub problems: Vec<String>,
 }
 
 /// What the node as a whole is doing.
@@ -113,6 +116,46 @@ pub struct Pool {
     pub balance: String,
     pub mode: PoolMode,
     pub servers: Vec<Server>,
+    /// Servers that an operator took out of the pool.
+    #[serde(default)]
+    pub removed: Vec<RemovedServer>,
+    /// Names that are looked up to find servers.
+    #[serde(default)]
+    pub names: Vec<ServerName>,
+}
+
+/// A server that the configuration lists and an operator removed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RemovedServer {
+    pub name: String,
+    #[serde(flatten)]
+    pub said: Said,
+}
+
+/// A name, and what is known of the addresses behind it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ServerName {
+    /// As written in the configuration or by an operator.
+    pub name: String,
+    pub state: NameState,
+    /// One line.
+    pub reason: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
+    /// The addresses in use.
+    pub addresses: Vec<String>,
+}
+
+/// How looking up a name goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NameState {
+    Resolved,
+    /// The last answer was no good, or there was none since the start: the addresses are from
+    /// before.
+    Stale,
+    /// No address is known.
+    Unresolved,
 }
 
 /// Which servers of a pool are in use.
@@ -129,10 +172,17 @@ pub enum PoolMode {
     Empty,
 }
 
-/// A server now.
+/// A server now. There are three layers: `configured` is what the file says, `override` what
+/// operators said since, and everything else is observed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Server {
     pub name: String,
+    /// Absent for a server that an operator added.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configured: Option<ServerConfigured>,
+    /// Absent when nobody said anything.
+    #[serde(default, rename = "override", skip_serializing_if = "Option::is_none")]
+    pub overridden: Option<ServerOverride>,
     pub address: String,
     pub weight: u16,
     pub backup: bool,
@@ -150,6 +200,73 @@ pub struct Server {
     pub retries_total: u64,
     pub checks_total: u64,
     pub check_failures_total: u64,
+}
+
+/// What the configuration says of a server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ServerConfigured {
+    /// The name of its entry.
+    pub entry: String,
+    pub weight: u16,
+    pub backup: bool,
+    /// The file with servers it is in, when that is not the configuration itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+}
+
+/// What operators said of a server while the node ran; kept over reloads and restarts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ServerOverride {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub added: Option<AddedServer>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed: Option<Said>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<WeightOverride>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<StateOverride>,
+}
+
+/// Who said something, why, when, and until when it holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Said {
+    pub author: String,
+    pub reason: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
+    /// Absent: until somebody says otherwise.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+}
+
+/// A server that an operator added.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AddedServer {
+    pub address: String,
+    pub weight: u16,
+    pub backup: bool,
+    #[serde(flatten)]
+    pub said: Said,
+}
+
+/// A weight that an operator set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WeightOverride {
+    pub weight: u16,
+    /// What the configuration said then; when it says something else, that holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configured: Option<u16>,
+    #[serde(flatten)]
+    pub said: Said,
+}
+
+/// An admin state that an operator set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StateOverride {
+    pub state: AdminState,
+    #[serde(flatten)]
+    pub said: Said,
 }
 
 /// What the operator wants of a server, who said so, why and when.
@@ -193,16 +310,57 @@ pub enum Health {
     Checking,
 }
 
-/// A new admin state for a server.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+/// A new admin state or weight for a server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServerChange {
-    pub state: AdminState,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<AdminState>,
+    /// 0 to 256.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u16>,
     /// Who asks for it.
     #[serde(default)]
     pub author: String,
     #[serde(default)]
     pub reason: String,
+    /// For how long it holds; absent: until somebody says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in_seconds: Option<u64>,
+}
+
+/// A server to be added to a pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServerAddition {
+    /// Host and port, or the name of a service record.
+    pub address: String,
+    /// Default: the address as written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// 0 to 256; default 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u16>,
+    #[serde(default)]
+    pub backup: bool,
+    #[serde(default)]
+    pub author: String,
+    #[serde(default)]
+    pub reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in_seconds: Option<u64>,
+}
+
+/// A server to be removed from a pool.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServerRemoval {
+    #[serde(default)]
+    pub author: String,
+    #[serde(default)]
+    pub reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in_seconds: Option<u64>,
 }
 
 /// Something an operator wants to know of.

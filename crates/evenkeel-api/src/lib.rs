@@ -8,8 +8,10 @@ mod time;
 
 pub use client::{Client, ClientError, DEFAULT_URL};
 pub use documents::{
-    AdminState, Applied, ConfigStatus, ConfigVersion, Event, Found, Health, Listener, NodeState,
-    Pool, PoolMode, Problem, Server, ServerAdmin, ServerChange, ServerVerdict, Severity, Status,
+    AddedServer, AdminState, Applied, ConfigStatus, ConfigVersion, Event, Found, Health, Listener,
+    NameState, NodeState, Pool, PoolMode, Problem, RemovedServer, Said, Server, ServerAddition,
+    ServerAdmin, ServerChange, ServerConfigured, ServerName, ServerOverride, ServerRemoval,
+    ServerVerdict, Severity, StateOverride, Status, WeightOverride,
 };
 pub use openapi::{Method, OPERATIONS, Operation, openapi};
 pub use time::Timestamp;

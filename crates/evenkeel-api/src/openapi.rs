@@ -12,7 +12,8 @@ use utoipa::openapi::{
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::documents::{
-    Applied, ConfigVersion, Event, Pool, Problem, Server, ServerChange, Status,
+    Applied, ConfigVersion, Event, Pool, Problem, Server, ServerAddition, ServerChange,
+    ServerRemoval, Status,
 };
 
 /// How a resource is spoken to.
@@ -22,6 +23,7 @@ pub enum Method {
     Put,
     Patch,
     Post,
+    Delete,
 }
 
 /// Something that can be asked of a node.
@@ -47,16 +49,19 @@ enum Body {
 }
 
 /// Everything that can be asked of a node.
-pub const OPERATIONS: [Operation; 14] = {
+pub const OPERATIONS: [Operation; 16] = {
     use Body::{Json, List, Nothing, Text};
-    use Method::{Get, Patch, Post, Put};
+    use Method::{Delete, Get, Patch, Post, Put};
+    const SERVERS: &str = "/api/v1/pools/{pool}/servers";
     const SERVER: &str = "/api/v1/pools/{pool}/servers/{server}";
     [
         operation(Get, "/api/v1/status", "The node at a glance", Nothing, Json("Status")),
         operation(Get, "/api/v1/pools", "Every pool with its servers", Nothing, List("Pool")),
+        operation(Post, SERVERS, "Add a server", Json("ServerAddition"), Json("Pool")),
         operation(Get, SERVER, "A server", Nothing, Json("Server")),
-        operation(Put, SERVER, "Set its admin state", Json("ServerChange"), Json("Server")),
-        operation(Patch, SERVER, "Set its admin state", Json("ServerChange"), Json("Server")),
+        operation(Put, SERVER, "Set admin state or weight", Json("ServerChange"), Json("Server")),
+        operation(Patch, SERVER, "Set admin state or weight", Json("ServerChange"), Json("Server")),
+        operation(Delete, SERVER, "Remove it", Json("ServerRemoval"), Json("Pool")),
         operation(
             Get,
             "/api/v1/events",
@@ -147,7 +152,9 @@ fn components() -> utoipa::openapi::Components {
     with_parts::<Status>(&mut schemas);
     with_parts::<Pool>(&mut schemas);
     with_parts::<Server>(&mut schemas);
+    with_parts::<ServerAddition>(&mut schemas);
     with_parts::<ServerChange>(&mut schemas);
+    with_parts::<ServerRemoval>(&mut schemas);
     with_parts::<Applied>(&mut schemas);
     with_parts::<ConfigVersion>(&mut schemas);
     with_parts::<Event>(&mut schemas);
@@ -169,6 +176,7 @@ impl Operation {
             Method::Put => HttpMethod::Put,
             Method::Patch => HttpMethod::Patch,
             Method::Post => HttpMethod::Post,
+            Method::Delete => HttpMethod::Delete,
         }
     }
 

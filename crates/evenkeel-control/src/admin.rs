@@ -5,18 +5,19 @@ mod config;
 mod events;
 mod guard;
 mod page;
+mod servers;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use evenkeel_api as api;
-use evenkeel_engine::{AdminChange, AdminState, EngineStatus, PoolMode};
+use evenkeel_engine::{EngineStatus, PoolMode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
@@ -35,7 +36,7 @@ const MOST_BODY_BYTES: usize = crate::compile::MOST_FILE_BYTES;
 /// A request head comes in one piece or from somebody who means no good.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A reload looks up names and opens listeners; nothing takes longer.
+/// A reload reads files and opens listeners; nothing takes longer.
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// What refused connections wait for before the next is tried.
@@ -75,9 +76,10 @@ pub(crate) fn router(node: Arc<Node>) -> Router {
     let guarded = Router::new()
         .route("/api/v1/status", get(status))
         .route("/api/v1/pools", get(pools))
+        .route("/api/v1/pools/{pool}/servers", post(servers::add))
         .route(
             "/api/v1/pools/{pool}/servers/{server}",
-            get(server).put(change_server).patch(change_server),
+            get(servers::read).put(servers::change).patch(servers::change).delete(servers::remove),
         )
         .route("/api/v1/events", get(events::events))
         .route("/api/v1/config", get(config::read).put(config::write))
@@ -111,50 +113,7 @@ async fn status(State(node): State<Arc<Node>>) -> Json<api::Status> {
 }
 
 async fn pools(State(node): State<Arc<Node>>) -> Json<Vec<api::Pool>> {
-    Json(node.engine_status().pools.iter().map(describe::pool).collect())
-}
-
-async fn server(
-    State(node): State<Arc<Node>>,
-    Path((pool, server)): Path<(String, String)>,
-) -> Result<Json<api::Server>, Refusal> {
-    find_server(&node, &pool, &server)
-}
-
-async fn change_server(
-    State(node): State<Arc<Node>>,
-    Path((pool, server)): Path<(String, String)>,
-    Json(change): Json<api::ServerChange>,
-) -> Result<Json<api::Server>, Refusal> {
-    let api::ServerChange { state, author, reason } = change;
-    let state = match state {
-        api::AdminState::Ready => AdminState::Ready,
-        api::AdminState::Drain => AdminState::Drain,
-        api::AdminState::Maint => AdminState::Maint,
-    };
-    let change = AdminChange { state, author: one_line(&author), reason: one_line(&reason) };
-    node.set_admin_state(&pool, &server, change);
-    find_server(&node, &pool, &server)
-}
-
-/// What people write ends up in logs and tables: one line of bounded length.
-fn one_line(text: &str) -> Arc<str> {
-    /// Enough for a sentence.
-    const MOST_CHARACTERS: usize = 200;
-    let visible = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    visible.take(MOST_CHARACTERS).collect::<String>().trim().into()
-}
-
-fn find_server(node: &Node, pool: &str, server: &str) -> Result<Json<api::Server>, Refusal> {
-    let status = node.engine_status();
-    let no_pool = || Refusal::not_found(format!("there is no pool `{pool}`"));
-    let pool = status.pools.iter().find(|it| &*it.name == pool).ok_or_else(no_pool)?;
-    let found = pool.servers.iter().find(|it| &*it.name == server);
-    let names = || pool.servers.iter().map(|it| &*it.name).collect::<Vec<_>>().join(", ");
-    found.map(|it| Json(describe::server(it))).ok_or_else(|| {
-        let detail = format!("pool `{}` has no server `{server}`; it has: {}", pool.name, names());
-        Refusal::not_found(detail)
-    })
+    Json(describe::pools(&node))
 }
 
 async fn openapi() -> Response {

@@ -1,14 +1,16 @@
 //! From the text of a configuration to what it means, with every fault at once.
 //!
-//! Pure but for what [`Surroundings`] hands in: reading a file that the configuration names, and
-//! looking up a host name.
+//! Pure but for what [`Surroundings`] hands in: reading a file that the configuration names.
 
 mod balance;
+mod breaker;
+mod check;
 mod edit;
 mod http;
 mod listener;
 mod log;
 mod pool;
+mod retry;
 mod servers;
 mod settings;
 mod table;
@@ -16,15 +18,16 @@ mod value;
 mod word;
 
 use std::io;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use evenkeel_core::config::Config;
 
-pub use self::settings::{AdminSettings, DEFAULT_ADMIN, NodeSettings, Token};
+pub use self::settings::{AdminSettings, DEFAULT_ADMIN, NodeSettings, ResolverSettings, Token};
 use self::table::Reader;
 use crate::document::{self, Table};
 use crate::finding::{Finding, Findings, Notes, Place};
+use crate::membership::Listed;
 
 /// A configuration is held in memory, as are its last versions: more than this is a slip.
 pub const MOST_FILE_BYTES: usize = 1 << 20;
@@ -38,8 +41,6 @@ pub struct Surroundings {
     pub overrides: Vec<Override>,
     /// Reads at most this many bytes of a file the configuration names.
     pub read: fn(&Path, usize) -> io::Result<Vec<u8>>,
-    /// Looks up a host name.
-    pub look_up: fn(&str) -> io::Result<Vec<IpAddr>>,
     /// Default of `node.workers`; at least 1.
     pub cores: usize,
     /// Default of `node.name`.
@@ -86,7 +87,11 @@ impl Override {
 /// What a configuration means.
 #[derive(Debug)]
 pub struct Compiled {
+    /// With the servers whose addresses are written.
     pub config: Config,
+    /// What each pool lists, in the order of [`Config::pools`].
+    pub members: Vec<Vec<Listed>>,
+    pub resolver: ResolverSettings,
     pub node: NodeSettings,
     pub admin: AdminSettings,
     /// Nothing that stops it, but worth a look.
@@ -111,8 +116,17 @@ pub fn compile(file: &str, text: &str, surroundings: &Surroundings) -> Result<Co
     if findings.faults() > 0 {
         return Err(findings);
     }
-    let (config, node, admin) = compiled;
-    Ok(Compiled { config, node, admin, warnings: findings })
+    Ok(Compiled { warnings: findings, ..compiled })
+}
+
+/// What `written` means as a server: an address, a name with a port, or a service record.
+pub(crate) fn listed(written: &str) -> Result<Listed, String> {
+    servers::listed(written).map_err(table::Wrong::in_one_line)
+}
+
+/// `name`, if a server can be called so.
+pub(crate) fn server_name(name: &str) -> Result<Arc<str>, String> {
+    word::name(name).map_err(table::Wrong::in_one_line)
 }
 
 /// Puts a value from outside over the file's, with a text of its own to be underlined in.
@@ -131,23 +145,20 @@ struct Bench<'a> {
     notes: &'a Notes,
 }
 
-fn meaning(
-    main: usize,
-    tree: &Table,
-    surroundings: &Surroundings,
-    notes: &Notes,
-) -> (Config, NodeSettings, AdminSettings) {
+fn meaning(main: usize, tree: &Table, surroundings: &Surroundings, notes: &Notes) -> Compiled {
     let bench = Bench { surroundings, notes };
     let mut root = Reader::new(tree, Place::new(main, 0..0), "", notes);
     let node = settings::node(&mut root, surroundings);
     let (admin, admin_place) = settings::admin(&mut root, bench);
+    let resolver = settings::resolver(&mut root);
     let access_log = log::access_log(&mut root, surroundings);
-    let (pools, directory) = pool::pools(&mut root, bench);
+    let (pools, members, directory) = pool::pools(&mut root, bench);
     let listeners = listener::listeners(&mut root, bench, &directory, (admin.bind, admin_place));
     directory.warn_of_unused(notes);
     root.later(&["cache", "vip"]);
     root.finish();
-    (Config { listeners, pools, access_log, shed: None }, node, admin)
+    let config = Config { listeners, pools, access_log, shed: None };
+    Compiled { config, members, resolver, node, admin, warnings: Findings::default() }
 }
 
 #[cfg(test)]

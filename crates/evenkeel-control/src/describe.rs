@@ -8,11 +8,12 @@ use evenkeel_engine::{
 };
 
 use crate::finding::{Described, Findings, Severity};
-use crate::node::{LoadError, Node};
+use crate::node::{LoadError, Membership, Node};
 
 pub(crate) fn node(node: &Node) -> api::Status {
     let EngineStatus { listeners, pools, workers, connections, draining, .. } =
         node.engine_status();
+    let mut membership = node.membership();
     let state = if draining { api::NodeState::Draining } else { api::NodeState::Running };
     api::Status {
         node: node.settings().name.clone(),
@@ -23,7 +24,11 @@ pub(crate) fn node(node: &Node) -> api::Status {
         connections,
         config: node.config_status(),
         listeners: listeners.iter().map(listener).collect(),
-        pools: pools.iter().map(pool).collect(),
+        pools: pools
+            .iter()
+            .map(|it| pool(it, membership.remove(&it.name).unwrap_or_default()))
+            .collect(),
+        problems: node.problems(),
     }
 }
 
@@ -38,8 +43,20 @@ fn listener(listener: &ListenerStatus) -> api::Listener {
     }
 }
 
-pub(crate) fn pool(pool: &PoolStatus) -> api::Pool {
+/// Every pool.
+pub(crate) fn pools(node: &Node) -> Vec<api::Pool> {
+    self::node(node).pools
+}
+
+fn pool(pool: &PoolStatus, membership: Membership) -> api::Pool {
+    let Membership { mut servers, removed, names } = membership;
+    let layered = |it: &ServerStatus| {
+        let (configured, overridden) = servers.remove(&it.name).unwrap_or_default();
+        api::Server { configured, overridden, ..server(it) }
+    };
     api::Pool {
+        removed,
+        names,
         name: pool.name.to_string(),
         balance: pool.balance.to_owned(),
         mode: match pool.mode {
@@ -48,13 +65,16 @@ pub(crate) fn pool(pool: &PoolStatus) -> api::Pool {
             PoolMode::Panic => api::PoolMode::Panic,
             PoolMode::Empty => api::PoolMode::Empty,
         },
-        servers: pool.servers.iter().map(server).collect(),
+        servers: pool.servers.iter().map(layered).collect(),
     }
 }
 
-pub(crate) fn server(server: &ServerStatus) -> api::Server {
+/// What is observed of a server.
+fn server(server: &ServerStatus) -> api::Server {
     api::Server {
         name: server.name.to_string(),
+        configured: None,
+        overridden: None,
         address: server.address.to_string(),
         weight: server.weight,
         backup: server.backup,

@@ -8,6 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::admin;
 use crate::node::Node;
+use crate::node::names::keep_names;
 use crate::notify::{Notice, notify};
 
 /// The signals a node obeys, caught from the moment this exists.
@@ -54,7 +55,12 @@ impl Signals {
 pub async fn run(node: Arc<Node>, admin: TcpListener, mut signals: Signals) {
     notify(Notice::Ready);
     let serving = async {
-        tokio::join!(admin::serve(&node, admin), node.relay_events());
+        tokio::join!(
+            admin::serve(&node, admin),
+            node.relay_events(),
+            node.keep_servers(),
+            keep_names(&node)
+        );
     };
     let living = async {
         while signals.next().await == Wish::Reload {

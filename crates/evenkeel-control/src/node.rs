@@ -1,15 +1,24 @@
 //! The node: an engine, the configuration in force, and the one path by which it changes.
 
+mod layers;
+pub(crate) mod names;
+mod said;
+mod servers;
+
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use evenkeel_api as api;
-use evenkeel_engine::{AdminChange, Drained, Engine, EngineStatus, Options};
-use tokio::sync::broadcast;
+use evenkeel_engine::{Drained, Engine, EngineStatus, Options};
+use tokio::sync::{Notify, broadcast};
 
+pub(crate) use self::layers::Membership;
+pub(crate) use self::servers::ServerError;
+use self::servers::Servers;
 use crate::clock;
 use crate::compile::{Compiled, NodeSettings, Surroundings, Token, compile};
 use crate::describe;
@@ -106,6 +115,11 @@ pub struct Node {
     /// Held while a configuration is taking effect: one at a time.
     changing: tokio::sync::Mutex<()>,
     current: Mutex<Current>,
+    servers: Mutex<Servers>,
+    /// The servers may be others than those the engine has.
+    rebuild_wanted: Notify,
+    /// Other names may have to be asked for.
+    names_wanted: Notify,
     events: broadcast::Sender<api::Event>,
 }
 
@@ -130,6 +144,9 @@ impl Node {
         let engine = Engine::start(&Options { workers: settings.workers })?;
         let (events, _) = broadcast::channel(MOST_EVENTS);
         let node = Self {
+            servers: Mutex::new(Servers::restore(state_directory(&origin, &settings))),
+            rebuild_wanted: Notify::new(),
+            names_wanted: Notify::new(),
             engine,
             origin,
             surroundings,
@@ -178,7 +195,7 @@ impl Node {
         self.told(result)
     }
 
-    /// Compiling may look up names, which takes its time: it must not hold up the admin server.
+    /// Compiling a large file takes its time: it must not hold up the admin server.
     async fn change(
         &self,
         load: impl FnOnce(&Surroundings) -> Result<Loaded, LoadError> + Send + 'static,
@@ -191,8 +208,9 @@ impl Node {
     /// The one path by which a configuration takes effect.
     async fn put_in_force(&self, loaded: Loaded) -> Result<api::Applied, LoadError> {
         let Loaded { compiled, text, name: origin } = loaded;
-        let Compiled { config, node, admin, warnings } = compiled;
-        self.engine.apply(config).await?;
+        let Compiled { config, members, resolver, node, admin, warnings } = compiled;
+        let staged = self.stage(config, members, resolver).await;
+        self.apply_staged(staged).await?;
         let mut needs_restart = Vec::new();
         let NodeSettings { name, workers, state_dir, drain } = node;
         if name != self.settings.name {
@@ -263,7 +281,13 @@ impl Node {
     pub(crate) fn publish(&self, event: api::Event) {
         let api::Event { at: _, kind, subject, message } = &event;
         match kind.as_str() {
-            "server-down" | "pool-mode" | "accept-paused" | "config-refused" => {
+            "name-failing"
+            | "servers-file-refused"
+            | "state-unwritable"
+            | "server-down"
+            | "pool-mode"
+            | "accept-paused"
+            | "config-refused" => {
                 tracing::warn!(kind, subject, "{message}");
             }
             "connection-panicked" => tracing::error!(kind, subject, "{message}"),
@@ -295,10 +319,6 @@ impl Node {
         let drained = self.engine.drain(limit).await;
         self.announce("drained", format!("{} connections were cut", drained.cut));
         drained
-    }
-
-    pub(crate) fn set_admin_state(&self, pool: &str, server: &str, change: AdminChange) -> bool {
-        self.engine.set_admin_state(pool, server, change)
     }
 
     pub(crate) fn engine_status(&self) -> EngineStatus {
@@ -352,8 +372,21 @@ impl Node {
         }
     }
 
+    /// Where what operators say and what names lead to is kept.
+    fn state_directory(&self) -> Option<&Path> {
+        state_directory(&self.origin, &self.settings)
+    }
+
     fn current(&self) -> MutexGuard<'_, Current> {
         self.current.lock().expect("nothing panics while it holds this")
+    }
+}
+
+/// A node that was made from the command line has nothing to come back to.
+fn state_directory<'a>(origin: &Origin, settings: &'a NodeSettings) -> Option<&'a Path> {
+    match origin {
+        Origin::File(_) => Some(&settings.state_dir),
+        Origin::Text { .. } => None,
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::net::{IpAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 
 use crate::compile::{Override, Surroundings};
@@ -21,7 +20,6 @@ impl Surroundings {
             base,
             overrides,
             read,
-            look_up,
             cores: std::thread::available_parallelism().map_or(1, Into::into),
             host_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             state_directory: state_directory(),
@@ -40,8 +38,4 @@ fn read(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
     let limit = u64::try_from(limit).unwrap_or(u64::MAX);
     File::open(path)?.take(limit).read_to_end(&mut content)?;
     Ok(content)
-}
-
-fn look_up(host: &str) -> io::Result<Vec<IpAddr>> {
-    Ok((host, 0).to_socket_addrs()?.map(|address| address.ip()).collect())
 }

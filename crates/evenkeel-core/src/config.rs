@@ -4,6 +4,7 @@
 //! report faults; whoever holds a [`Config`] never asks "was it given?" again.
 
 mod balance;
+mod check;
 mod http;
 mod judge;
 mod listener;
@@ -13,17 +14,18 @@ mod pool;
 pub use balance::{
     Balance, Hash, HashOn, HashTable, QueueLimits, SameSite, Sticky, ZoneId, Zoning,
 };
+pub use check::{AgentCheck, Check, CheckKind, ExecCheck, HttpCheck, InitialState, Talk, TlsCheck};
 pub use http::{
     Action, ErrorPage, Forwarding, HeaderEdits, HeaderMatch, Http, HttpLimits, Methods, Network,
     PathPattern, Redirect, RedirectPart, Route,
 };
 pub use judge::{
-    Backoff, BreakerLimits, Check, CheckKind, FailureRate, Hedge, HttpCheck, InitialState, Limits,
-    Outlier, Priority, Retry, RetryBudget, RetryOn, Shed,
+    Backoff, BreakerLimits, FailureRate, Hedge, Limits, Outlier, Priority, Retry, RetryBudget,
+    RetryOn, Shed,
 };
 pub use listener::{ClientTimeouts, HostPattern, Listener, Protocol, Tls, TlsRule};
 pub use log::{AccessLog, LogField, LogFormat, LogPart, LogTarget};
-pub use pool::{Pool, Server, ServerTimeouts};
+pub use pool::{Pool, ProxyVersion, Server, ServerTimeouts};
 
 /// Everything the data plane needs to know.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -25,6 +25,8 @@ pub enum Fault {
     QueueFull,
     /// No server had room in the time a request may wait.
     QueueTimeout,
+    /// As much is under way in the pool, or at its server, as its breaker allows.
+    BreakerOpen,
     /// The server refused or reset the connection being made, or the network has no way to it.
     ConnectRefused,
     /// The connection was not made in time.
@@ -118,6 +120,7 @@ impl Fault {
             Self::NoServer => "no-server",
             Self::QueueFull => "queue-full",
             Self::QueueTimeout => "queue-timeout",
+            Self::BreakerOpen => "breaker-open",
             Self::ConnectRefused => "connect-refused",
             Self::ConnectTimeout => "connect-timeout",
             Self::Exhausted => "exhausted",
@@ -147,6 +150,7 @@ impl Fault {
             Self::NoServer => row(Some(503), Server, Never, Error, "SC"),
             Self::QueueFull => row(Some(503), Node, Never, Warn, "PQ"),
             Self::QueueTimeout => row(Some(503), Server, Never, Warn, "sQ"),
+            Self::BreakerOpen => row(Some(503), Node, Never, Warn, "PC"),
             Self::ConnectRefused => row(Some(503), Server, Always, Warn, "SC"),
             Self::ConnectTimeout => row(Some(504), Server, Always, Warn, "sC"),
             Self::Exhausted => row(Some(503), Node, Always, Error, "RC"),
@@ -175,6 +179,7 @@ impl fmt::Display for Fault {
             Self::NoServer => "no server may be used",
             Self::QueueFull => "every server and the queue are full",
             Self::QueueTimeout => "no server had room in time",
+            Self::BreakerOpen => "as much is under way as the breaker allows",
             Self::ConnectRefused => "connection refused",
             Self::ConnectTimeout => "no connection in time",
             Self::Exhausted => "this node has no file descriptor, port or memory left",

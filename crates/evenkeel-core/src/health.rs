@@ -20,6 +20,7 @@
 mod reason;
 mod schedule;
 mod time_line;
+mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,7 @@ use std::time::Duration;
 pub use self::reason::{Charge, CheckFailure, Reason};
 use self::schedule::Schedule;
 pub use self::time_line::{Entry, TimeLine};
+pub use self::words::Words;
 use crate::config::{Check, CheckKind, InitialState, Outlier};
 use crate::fault::Fault;
 use crate::moment::Moment;
@@ -401,8 +403,10 @@ impl Health {
 
     fn check_could_see(&self, fault: Fault) -> bool {
         let asks = self.policy.check.as_ref().is_some_and(|check| match check.kind {
-            CheckKind::Http(_) | CheckKind::Deep(_) => true,
-            CheckKind::Tcp => matches!(fault, Fault::ConnectRefused | Fault::ConnectTimeout),
+            CheckKind::Http(_) | CheckKind::Deep(_) | CheckKind::Exec(_) => true,
+            CheckKind::Talk(_) | CheckKind::Tls(_) | CheckKind::Agent(_) | CheckKind::Tcp => {
+                matches!(fault, Fault::ConnectRefused | Fault::ConnectTimeout)
+            }
         });
         asks && self.checks_same_port()
     }

@@ -7,6 +7,7 @@
 pub mod agent;
 pub mod breaker;
 pub mod budget;
+pub mod certificate;
 pub mod client_hello;
 pub mod config;
 pub mod dice;

@@ -59,6 +59,7 @@ mod tests {
             protocol,
             max_connections: 1,
             timeouts: ClientTimeouts::default(),
+            proxy_protocol: None,
         };
         let tls = |pool| Protocol::Tls(Tls { default: Some(PoolId(pool)), rules: Vec::new() });
         let snapshot = Snapshot::compile(Config {

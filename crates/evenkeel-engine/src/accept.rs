@@ -13,6 +13,7 @@ use tokio::task::spawn_local;
 
 use crate::clock;
 use crate::exchange;
+use crate::introduction;
 use crate::plan::Bound;
 use crate::status::Event;
 use crate::tls;
@@ -36,7 +37,10 @@ pub(crate) struct Seat {
     pub(crate) slot: Rc<Slot>,
     /// The listener's port, as `X-Forwarded-Port` gives it.
     pub(crate) port: Rc<str>,
+    /// The client: who has connected, or whom the proxy in front has named.
     pub(crate) peer: SocketAddr,
+    /// Where the client has connected to, if a proxy in front has said so.
+    pub(crate) destination: Option<SocketAddr>,
 }
 
 /// Accepts until aborted.
@@ -154,7 +158,23 @@ fn admit(
     peer: SocketAddr,
 ) {
     let seat = Seat::take(worker, slot, port, peer);
-    match &slot.place(worker).listener().protocol {
+    if slot.place(worker).listener().proxy_protocol.is_some() {
+        drop(spawn_local(admit_introduced(seat, stream)));
+    } else {
+        serve(seat, stream);
+    }
+}
+
+/// Serves whom a trusted proxy names; others have nothing to say here.
+async fn admit_introduced(mut seat: Seat, mut stream: TcpStream) {
+    match introduction::hear(&mut seat, &mut stream).await {
+        Ok(()) => serve(seat, stream),
+        Err(label) => seat.slot.counts.refuse(label),
+    }
+}
+
+fn serve(seat: Seat, stream: TcpStream) {
+    match &seat.slot.place(&seat.worker).listener().protocol {
         Protocol::Http(_) => drop(spawn_local(exchange::serve(seat, stream))),
         Protocol::Tcp { .. } => drop(spawn_local(tunnel::serve(seat, stream))),
         Protocol::Tls(_) => drop(spawn_local(tls::serve(seat, stream))),
@@ -167,13 +187,19 @@ impl Seat {
         slot.counts.open.0.fetch_add(1, Ordering::Relaxed);
         worker.vitals().connections.fetch_add(1, Ordering::Relaxed);
         worker.shared.sockets.fetch_add(1, Ordering::Relaxed);
-        Self { worker: Rc::clone(worker), slot: Rc::clone(slot), port: Rc::clone(port), peer }
+        Self {
+            worker: Rc::clone(worker),
+            slot: Rc::clone(slot),
+            port: Rc::clone(port),
+            peer,
+            destination: None,
+        }
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let Self { worker, slot, port: _, peer: _ } = self;
+        let Self { worker, slot, port: _, peer: _, destination: _ } = self;
         slot.counts.open.0.fetch_sub(1, Ordering::Relaxed);
         worker.vitals().connections.fetch_sub(1, Ordering::Relaxed);
         worker.shared.sockets.fetch_sub(1, Ordering::Relaxed);

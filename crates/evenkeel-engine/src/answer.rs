@@ -108,12 +108,13 @@ impl Wait<'_, '_> {
         let Errand { client, desk, upload, .. } = &mut *self.errand;
         let polled = upload.poll(cx, client, desk, &mut self.upstream.link.stream);
         let moved = mem::take(&mut upload.moved);
-        let config = &self.errand.pool.live.config.timeouts;
+        let pool = &self.errand.pool.live.config;
+        let config = &pool.timeouts;
         let limit = match polled {
             Poll::Ready(Err(fault)) => return Err(fault),
             Poll::Ready(Ok(())) => {
                 self.sent = true;
-                config.first_byte
+                pool.retry.per_try.unwrap_or(config.first_byte)
             }
             Poll::Pending if !moved => return Ok(()),
             Poll::Pending if self.errand.upload.waits_for_client => {

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use evenkeel_core::fault::Fault;
 use evenkeel_core::moment::Moment;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::clock;
@@ -53,6 +54,16 @@ pub(crate) struct Upstream {
     /// It has served an exchange before.
     pub(crate) reused: bool,
     _in_flight: InFlight,
+}
+
+/// Which connection will do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wanted<'a> {
+    /// One that is idle, else a new one.
+    Any,
+    New,
+    /// A new one that begins with these words about its client (see [`crate::introduction`]).
+    Introduced(&'a [u8]),
 }
 
 impl LocalServer {
@@ -127,19 +138,19 @@ impl Drop for Link {
     }
 }
 
-/// A connection to `local`, on which `in_flight` is counted, by `deadline`. `reuse`: one that is idle will do.
+/// A connection to `local`, on which `in_flight` is counted, by `deadline`.
 pub(crate) async fn connect(
     worker: &Worker,
-    (local, in_flight): (&Rc<LocalServer>, InFlight),
+    (local, mut in_flight): (&Rc<LocalServer>, InFlight),
     watch: &Watch,
     deadline: Moment,
-    reuse: bool,
+    wanted: Wanted<'_>,
 ) -> Result<Upstream, Fault> {
-    let idle = if reuse { local.take_idle() } else { None };
+    let idle = if matches!(wanted, Wanted::Any) { local.take_idle() } else { None };
     let (link, reused) = if let Some(link) = idle {
         (link, true)
     } else {
-        let stream = open(local.server.address, watch, deadline).await;
+        let stream = open(local.server.address, wanted, watch, deadline).await;
         let tally = local.tally(worker);
         match stream {
             Ok(stream) => {
@@ -153,15 +164,25 @@ pub(crate) async fn connect(
             }
         }
     };
+    in_flight.connected();
     Ok(Upstream { link, local: Rc::clone(local), reused, _in_flight: in_flight })
 }
 
-async fn open(address: SocketAddr, watch: &Watch, deadline: Moment) -> Result<TcpStream, Fault> {
+async fn open(
+    address: SocketAddr,
+    wanted: Wanted<'_>,
+    watch: &Watch,
+    deadline: Moment,
+) -> Result<TcpStream, Fault> {
     watch.set(deadline);
     let mut connecting = pin!(async move {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         socket.set_nodelay(true)?;
-        socket.connect(address).await
+        let mut stream = socket.connect(address).await?;
+        if let Wanted::Introduced(introduction) = wanted {
+            stream.write_all(introduction).await?;
+        }
+        Ok(stream)
     });
     poll_fn(|cx| {
         if let Poll::Ready(connected) = connecting.as_mut().poll(cx) {

@@ -20,9 +20,10 @@ use crate::accept::Seat;
 use crate::answer::{Answer, await_answer};
 use crate::buffer::{BUFFER_BYTES, Buffer};
 use crate::clock;
-use crate::connect::{Upstream, connect};
+use crate::connect::{Upstream, Wanted, connect};
 use crate::deliver::deliver;
 use crate::fleet::InFlight;
+use crate::introduction;
 use crate::own;
 use crate::receive::{Goal, Request, receive};
 use crate::record::Record;
@@ -155,6 +156,7 @@ impl<'a> Errand<'a> {
         let upload = Upload::new(request, desk);
         let total = pool.live.config.timeouts.total;
         let end = total.map_or(Moment::NEVER, |total| desk.record.began() + total);
+        pool.live.budget.request(desk.record.began());
         let (turn, tried) = (pool.live.take_turn(), Tried::new());
         Self { client, desk, place, request, pool, upload, tried, serving: 0, turn, end }
     }
@@ -181,9 +183,9 @@ impl<'a> Errand<'a> {
             self.tried.insert(index);
             self.serving = index;
             let server = &self.pool.servers[index].server;
-            match self.attempt(in_flight, last.is_none()).await {
+            let fault = match self.attempt(in_flight, last.is_none()).await {
                 Ok((upstream, answer)) => return self.hand_over(upstream, answer).await,
-                Err(Miss::Status) => last = Some((Fault::BadAnswer, index)),
+                Err(Miss::Status) => None,
                 Err(Miss::Fault(fault)) => {
                     self.client.worker().report_fault(server, fault);
                     if self.is_over_time() {
@@ -192,9 +194,11 @@ impl<'a> Errand<'a> {
                     if !self.may_try_again(fault) {
                         return Err(fault);
                     }
-                    last = Some((fault, index));
+                    Some(fault)
                 }
-            }
+            };
+            self.back_off(fault).await?;
+            last = Some((fault.unwrap_or(Fault::BadAnswer), index));
             self.upload.rewind();
             self.desk.answer.clear();
             self.desk.reply.clear();
@@ -207,7 +211,7 @@ impl<'a> Errand<'a> {
         let seized =
             waiting::seize(live, watch, self.end, last.is_none(), || self.pick(last)).await;
         seized.map_err(|fault| match (fault, last) {
-            (Fault::NoServer, Some((fault, _))) => fault,
+            (Fault::NoServer | Fault::BreakerOpen, Some((fault, _))) => fault,
             _ => fault,
         })
     }
@@ -228,7 +232,30 @@ impl<'a> Errand<'a> {
 
     fn may_try_again(&self, fault: Fault) -> bool {
         let attempt = self.upload.attempt(self.request.idempotent, self.tried.len());
+        // A kept connection that had died is this node's affair, and one further try repairs it:
+        // that is not what buries servers.
         retry::again(&self.pool.live.config.retry, fault, attempt)
+            && (fault == Fault::ServerResetReused || self.can_afford())
+    }
+
+    /// Whether the pool's budget has another try left; if so, it has been paid for.
+    fn can_afford(&self) -> bool {
+        let live = &self.pool.live;
+        live.budget.grant(live.config.retry.budget, clock::now())
+    }
+
+    /// Waits before another try; `fault` is `None` after a status.
+    async fn back_off(&self, fault: Option<Fault>) -> Result<(), Fault> {
+        let tries = u8::try_from(self.tried.len()).unwrap_or(u8::MAX);
+        let (policy, watch) = (&self.pool.live.config.retry.backoff, &self.client.watch);
+        let wait = retry::wait(policy, fault, tries, self.client.worker().chance());
+        if wait.is_zero() {
+            return Ok(());
+        }
+        self.patience(wait);
+        // The watch wakes this task.
+        poll_fn(|_| if watch.expired() { Poll::Ready(()) } else { Poll::Pending }).await;
+        if self.is_over_time() { Err(Fault::TotalTimeout) } else { Ok(()) }
     }
 
     /// One server: connects, sends, waits for the head of its answer.
@@ -242,8 +269,16 @@ impl<'a> Errand<'a> {
         let worker = Rc::clone(self.client.worker());
         self.desk.record.tries(server, &worker);
         let deadline = (clock::now() + config.timeouts.connect).min(self.end);
+        let introduction = config.proxy_protocol.map(|version| {
+            introduction::write(version, &self.client.seat, &self.client.stream, &[])
+        });
+        let wanted = match &introduction {
+            Some(introduction) => Wanted::Introduced(introduction),
+            None if reuse => Wanted::Any,
+            None => Wanted::New,
+        };
         let connected =
-            connect(&worker, (server, in_flight), &self.client.watch, deadline, reuse).await;
+            connect(&worker, (server, in_flight), &self.client.watch, deadline, wanted).await;
         let mut upstream = connected.map_err(Miss::Fault)?;
         self.desk.record.connected();
         let answer = await_answer(self, &mut upstream).await.map_err(Miss::Fault)?;
@@ -257,7 +292,7 @@ impl<'a> Errand<'a> {
         let attempt = self.upload.attempt(self.request.idempotent, self.tried.len());
         // Where no other server is left, this one's own words beat ours.
         let wanted = retry::again_on_status(&config.retry, answer.status, attempt);
-        if wanted && matches!(self.pick(None), Pick::Server(_)) {
+        if wanted && matches!(self.pick(None), Pick::Server(_)) && self.can_afford() {
             Err(Miss::Status)
         } else {
             Ok((upstream, answer))

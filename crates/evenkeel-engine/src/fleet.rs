@@ -5,8 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use evenkeel_core::config::{Pool, Server as ServerConfig};
+use evenkeel_core::agent::Advice;
+use evenkeel_core::breaker::{Breaker, Load, Permit};
+use evenkeel_core::budget::Budget;
+use evenkeel_core::config::{Limits, Pool, Server as ServerConfig};
 use evenkeel_core::ewma::{Ewma, Failures};
+use evenkeel_core::fault::Fault;
 use evenkeel_core::hash::identity;
 use evenkeel_core::moment::Moment;
 use evenkeel_core::outlier::Cap;
@@ -31,6 +35,7 @@ pub(crate) struct Server {
     in_flight: Padded<AtomicU32>,
     /// The judge counts failures of it at the moment and wants to hear of a success.
     pub(crate) troubled: AtomicBool,
+    pub(crate) breaker: Arc<Breaker>,
     /// How long its answers take, and its failures that still count as load.
     pub(crate) latency: Ewma,
     pub(crate) failing: Failures,
@@ -43,6 +48,8 @@ struct State {
     admin: Admin,
     verdict: Verdict,
     usable: bool,
+    /// What its agent wants, beside what its operator does.
+    advice: Option<Advice>,
     /// When it was created, came up, or was put back: the start of its slow start.
     came: Moment,
     checks: u64,
@@ -80,12 +87,14 @@ impl Server {
             address: server.address,
             in_flight: Padded::default(),
             troubled: AtomicBool::new(false),
+            breaker: Breaker::new(),
             latency: Ewma::new(clock::now()),
             failing: Failures::new(clock::now()),
             state: Mutex::new(State {
                 admin,
                 verdict,
                 usable,
+                advice: None,
                 came: clock::now(),
                 checks: 0,
                 check_failures: 0,
@@ -110,7 +119,7 @@ impl Server {
     /// One more under way until the result is dropped.
     pub(crate) fn enter(self: &Arc<Self>) -> InFlight {
         self.in_flight.0.fetch_add(1, Ordering::Relaxed);
-        InFlight { server: Arc::clone(self), waiting: None }
+        InFlight { server: Arc::clone(self), waiting: None, admitted: None }
     }
 
     pub(crate) fn admin_state(&self) -> AdminState {
@@ -149,7 +158,13 @@ impl Server {
             AdminState::Drain => CoreAdmin::Drain,
             AdminState::Maint => CoreAdmin::Maint,
         };
-        Member { admin, usable: state.usable, ramp, ..configured }
+        let member = Member { admin, usable: state.usable, ramp, ..configured };
+        state.advice.as_ref().map_or(member, |advice| advised(member, advice))
+    }
+
+    /// Its agent has spoken; `None`: it has none any more.
+    pub(crate) fn set_advice(&self, advice: Option<&Advice>) {
+        self.state().advice = advice.cloned();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -198,6 +213,46 @@ pub(crate) struct InFlight {
     server: Arc<Server>,
     /// Who may wait for it to end.
     waiting: Option<Arc<Waiting>>,
+    /// What it takes of the limits of its pool and of its server.
+    admitted: Option<[Admitted; 2]>,
+}
+
+/// What a try takes of the limits on what may be under way.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    pending: Option<Permit>,
+    _request: Permit,
+    _retry: Option<Permit>,
+}
+
+impl Admitted {
+    /// `further`: it is not the first try.
+    pub(crate) fn new(
+        breaker: &Arc<Breaker>,
+        limits: Limits,
+        further: bool,
+    ) -> Result<Self, Fault> {
+        let permit = |load| breaker.enter(load, limits).ok_or(Fault::BreakerOpen);
+        Ok(Self {
+            pending: Some(permit(Load::Pending)?),
+            _request: permit(Load::Request)?,
+            _retry: further.then(|| permit(Load::Retry)).transpose()?,
+        })
+    }
+}
+
+impl InFlight {
+    pub(crate) fn admitted(mut self, admitted: [Admitted; 2]) -> Self {
+        self.admitted = Some(admitted);
+        self
+    }
+
+    /// It has its connection: it no longer waits for it.
+    pub(crate) fn connected(&mut self) {
+        for admitted in self.admitted.iter_mut().flatten() {
+            admitted.pending = None;
+        }
+    }
 }
 
 impl Drop for InFlight {
@@ -221,13 +276,17 @@ pub(crate) struct LivePool {
     turn: Arc<Padded<AtomicU64>>,
     /// Requests that wait for room on any server.
     pub(crate) waiting: Arc<Waiting>,
+    /// What all its requests may spend on further tries.
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) breaker: Arc<Breaker>,
     roster: Mutex<Arc<Roster>>,
     /// Changes with the roster, so that workers need not lock to see that it has not.
     edition: AtomicU64,
 }
 
 impl LivePool {
-    /// `before` is the pool of the same name in the snapshot being replaced: its turn goes on.
+    /// `before` is the pool of the same name in the snapshot being replaced: its turn goes on, and
+    /// what was spent stays spent.
     pub(crate) fn new(config: &Pool, servers: Vec<Arc<Server>>, before: Option<&Self>) -> Self {
         let members = config.servers.iter().map(configured).collect();
         let pool = Self {
@@ -240,6 +299,8 @@ impl LivePool {
                 || Arc::new(Waiting::new(config.queue)),
                 |before| Arc::clone(&before.waiting),
             ),
+            budget: before.map_or_else(Arc::default, |before| Arc::clone(&before.budget)),
+            breaker: before.map_or_else(Breaker::new, |before| Arc::clone(&before.breaker)),
             roster: Mutex::new(Arc::new(Roster::build(config, &[]))),
             edition: AtomicU64::new(0),
         };
@@ -350,6 +411,18 @@ fn configured(server: &ServerConfig) -> Member {
         limit: server.max_connections.unwrap_or(Member::NO_LIMIT),
         ..Member::READY
     }
+}
+
+/// With what its agent wants: it may take more out of service than the operator, not less.
+fn advised(member: Member, advice: &Advice) -> Member {
+    let admin = match (member.admin, advice.admin) {
+        (CoreAdmin::Maint, _) | (_, Some(CoreAdmin::Maint)) => CoreAdmin::Maint,
+        (CoreAdmin::Drain, _) | (_, Some(CoreAdmin::Drain)) => CoreAdmin::Drain,
+        (CoreAdmin::Ready, Some(CoreAdmin::Ready) | None) => CoreAdmin::Ready,
+    };
+    let weight = advice.weight.map_or(member.weight, |weight| weight.of(member.weight));
+    let limit = advice.max_connections.unwrap_or(member.limit);
+    Member { admin, weight, limit, ..member }
 }
 
 /// The word for it outside.

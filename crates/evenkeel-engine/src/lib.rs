@@ -12,6 +12,7 @@ mod deliver;
 mod engine;
 mod exchange;
 mod fleet;
+mod introduction;
 mod log;
 mod own;
 mod pace;

@@ -3,31 +3,37 @@
 
 mod attempt;
 mod case;
+mod hearings;
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::{io, mem};
 
 use evenkeel_core::fault::Fault;
 use evenkeel_core::health::{Change, CheckFailure, Outcome, Policy};
 use evenkeel_core::moment::Moment;
 use evenkeel_core::pool::Mode;
+use evenkeel_core::verdict::{Ruling, Testimony, Turn};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 
-use self::attempt::attempt;
-use self::case::{Case, Due};
+use self::attempt::{Found, Method};
+use self::case::{Case, Due, Rules};
+use self::hearings::Hearings;
 use crate::clock;
 use crate::fleet::{LivePool, Server};
 use crate::plan::Plan;
 use crate::worker::{Order, Phase, Shared};
 
 /// Checks under way at once, each with a file descriptor and a port. Against servers that hang,
-/// with a time-out of 1 s, as many are finished in a second.
-const MOST_CHECKS: usize = 64;
+/// with a time-out of 1 s, as many are finished in a second: a thousand of them are not late.
+const MOST_CHECKS: usize = 1_024;
+/// So many are under way however short descriptors are: those are set apart from what clients get.
+const LEAST_CHECKS: usize = 64;
 /// Reports heard in one turn, before checks have theirs.
 const MOST_REPORTS: usize = 256;
 
@@ -100,7 +106,12 @@ fn live(
 type Key = *const Server;
 
 /// A check that is over. Holds the server, so that no other can take its place in memory meanwhile.
-type Checked = (Arc<Server>, Outcome);
+#[derive(Debug)]
+struct Checked {
+    server: Arc<Server>,
+    asked: Moment,
+    found: Found,
+}
 
 /// Everything under judgement.
 #[derive(Debug)]
@@ -110,6 +121,7 @@ struct Judge {
     /// What is to be done when; a case whose check is under way is not in it.
     agenda: BTreeSet<(Moment, Key)>,
     checks: JoinSet<Checked>,
+    hearings: Hearings,
     /// Pools whose servers have changed in this turn.
     stale: Vec<Arc<LivePool>>,
     /// What there is to tell of this turn: kind of event, subject, message.
@@ -132,6 +144,7 @@ impl Judge {
             cases: HashMap::new(),
             agenda: BTreeSet::new(),
             checks: JoinSet::new(),
+            hearings: Hearings::default(),
             stale: Vec::new(),
             news: Vec::new(),
             chance: Chance::new(),
@@ -185,18 +198,22 @@ impl Judge {
     fn follow(&mut self, plan: &Plan, now: Moment) {
         let mut before = mem::take(&mut self.cases);
         self.agenda.clear();
+        self.hearings.follow(&plan.pools, now);
         for pool in &plan.pools {
             let config = &pool.config;
             let policy = Policy { check: config.check.clone(), outlier: config.outlier.clone() };
-            let policy = Arc::new(policy);
+            let rules = Rules {
+                policy: Arc::new(policy),
+                method: Arc::new(Method::new(config.check.as_ref(), config.proxy_protocol)),
+            };
             for server in &pool.servers {
                 let key = Arc::as_ptr(server);
                 let (case, change) = match before.remove(&key) {
                     Some(mut known) => {
-                        let change = known.move_to(Arc::clone(pool), &policy, now);
+                        let change = known.move_to(Arc::clone(pool), &rules, now);
                         (known, change)
                     }
-                    None => (self.open_case(server, pool, &policy, now), None),
+                    None => (self.open_case(server, pool, &rules, now), None),
                 };
                 self.cases.insert(key, case);
                 self.settle(key, change);
@@ -210,11 +227,11 @@ impl Judge {
         &mut self,
         server: &Arc<Server>,
         pool: &Arc<LivePool>,
-        policy: &Arc<Policy>,
+        rules: &Rules,
         now: Moment,
     ) -> Case {
         let chance = self.chance.draw();
-        Case::new(Arc::clone(server), Arc::clone(pool), Arc::clone(policy), chance, now)
+        Case::new(Arc::clone(server), Arc::clone(pool), rules.clone(), chance, now)
     }
 
     fn hear(&mut self, report: &Report, now: Moment) {
@@ -240,7 +257,7 @@ impl Judge {
     /// Starts the checks that are due, as many as may be under way at once. Returns when to come
     /// again; with all under way, the end of one comes first.
     fn start_due(&mut self, now: Moment) -> Option<Moment> {
-        while self.checks.len() < MOST_CHECKS {
+        while self.may_check() {
             let &(due, key) = self.agenda.first()?;
             if due > now {
                 return Some(due);
@@ -250,14 +267,24 @@ impl Judge {
         None
     }
 
+    /// Beyond the few that are set apart, checks get no more than half of the descriptors.
+    fn may_check(&self) -> bool {
+        let under_way = self.checks.len();
+        let most = self.shared.most_sockets.load(Ordering::Relaxed);
+        let roomy = self.shared.sockets.load(Ordering::Relaxed) < most / 2;
+        under_way < LEAST_CHECKS || (under_way < MOST_CHECKS && roomy)
+    }
+
     fn visit(&mut self, key: Key, now: Moment) {
         let Some(case) = self.cases.get_mut(&key) else { return };
         let change = match case.visit(now) {
             Due::Check => {
-                let (server, policy) = (Arc::clone(&case.server), Arc::clone(&case.policy));
+                let (server, method) = (Arc::clone(&case.server), Arc::clone(&case.rules.method));
+                let held = Held::new(&self.shared);
                 self.checks.spawn_local(async move {
-                    let outcome = attempt(server.address, policy.check.as_ref()).await;
-                    (server, outcome)
+                    let found = method.attempt(&server).await;
+                    drop(held);
+                    Checked { server, asked: now, found }
                 });
                 None
             }
@@ -267,7 +294,7 @@ impl Judge {
     }
 
     fn conclude(&mut self, checked: Result<Checked, JoinError>, now: Moment) {
-        let (server, outcome) = match checked {
+        let Checked { server, asked, found } = match checked {
             Ok(checked) => checked,
             // No check is ever aborted, so it has panicked: a defect, and the judge starts anew.
             Err(error) => resume_unwind(error.into_panic()),
@@ -275,11 +302,67 @@ impl Judge {
         let key = Arc::as_ptr(&server);
         let chance = self.chance.draw();
         let Some(case) = self.cases.get_mut(&key) else { return };
+        let outcome = match &found {
+            Found::Testimony(testimony) => {
+                let pool = Arc::clone(&case.pool);
+                self.weigh(&pool, key, (testimony, asked), now)
+            }
+            Found::Fine | Found::Fault(_) | Found::Expiring { .. } | Found::Advice(_) => {
+                self.hearings.dismiss(&server.pool, key);
+                found.outcome()
+            }
+        };
+        let Some(case) = self.cases.get_mut(&key) else { return };
         if outcome != Outcome::Failed(CheckFailure::Exhausted) {
-            server.count_check(outcome == Outcome::Passed);
+            server.count_check(!matches!(outcome, Outcome::Failed(_)));
+        }
+        let (outcome, news) = case.note(&found, outcome);
+        if let Some((kind, message)) = news {
+            self.news.push((kind, case.subject(), message));
+            // An agent's word changes how much the server gets.
+            add(&mut self.stale, &case.pool);
         }
         let change = case.conclude(outcome, chance, now);
         self.settle(key, change);
+    }
+
+    /// What a server says of itself, beside what the others of its pool say.
+    fn weigh(
+        &mut self,
+        pool: &Arc<LivePool>,
+        key: Key,
+        (testimony, asked): (&Testimony, Moment),
+        now: Moment,
+    ) -> Outcome {
+        let keys: Vec<_> = pool.servers.iter().map(Arc::as_ptr).collect();
+        let cases = &self.cases;
+        let is_out = |key: &Key| cases.get(key).is_some_and(|case| !case.health.usable());
+        let out: Vec<_> = keys.iter().copied().filter(is_out).collect();
+        let Some((ruling, turns)) = self.hearings.hear(&pool.name, (key, testimony, asked), out)
+        else {
+            return Outcome::Passed;
+        };
+        for Turn { dependency, degraded } in turns {
+            let (kind, message) = if degraded {
+                let message = format!(
+                    "every server says that `{dependency}` is down: it is at fault, not they, \
+                     and none is taken out because of it"
+                );
+                ("pool-degraded", message)
+            } else {
+                ("pool-recovered", format!("`{dependency}` is not down for every server any more"))
+            };
+            self.news.push((kind, pool.name.to_string(), message));
+        }
+        if ruling == Ruling::Undecided {
+            for other in keys.into_iter().filter(|other| *other != key) {
+                if let Some(case) = self.cases.get_mut(&other) {
+                    case.health.look_again(now);
+                    self.settle(other, None);
+                }
+            }
+        }
+        ruling.outcome()
     }
 
     /// After anything that has happened to a case: what is shown of it, and when it is next due.
@@ -289,9 +372,7 @@ impl Judge {
         if let Some(Change { usable, reason }) = change {
             let (kind, word) = if usable { ("server-up", "up") } else { ("server-down", "down") };
             self.news.push((kind, case.subject(), format!("{word}: {reason}")));
-            if !self.stale.iter().any(|pool| Arc::ptr_eq(pool, &case.pool)) {
-                self.stale.push(Arc::clone(&case.pool));
-            }
+            add(&mut self.stale, &case.pool);
         }
         if let Some(due) = case.due {
             self.agenda.remove(&(due, key));
@@ -312,6 +393,29 @@ impl Judge {
         for (pool, modes) in pools.iter().zip(modes) {
             tell_mode(&self.shared, pool, modes);
         }
+    }
+}
+
+fn add(stale: &mut Vec<Arc<LivePool>>, pool: &Arc<LivePool>) {
+    if !stale.iter().any(|known| Arc::ptr_eq(known, pool)) {
+        stale.push(Arc::clone(pool));
+    }
+}
+
+/// A check's file descriptor, counted among the process's sockets.
+#[derive(Debug)]
+struct Held(Arc<Shared>);
+
+impl Held {
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.sockets.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.sockets.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

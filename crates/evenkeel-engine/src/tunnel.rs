@@ -22,8 +22,9 @@ use tokio::net::TcpStream;
 use crate::accept::Seat;
 use crate::buffer::{BUFFER_BYTES, Buffer};
 use crate::clock;
-use crate::connect::{Upstream, connect};
+use crate::connect::{Upstream, Wanted, connect};
 use crate::exchange::{Client, Desk, Errand};
+use crate::introduction;
 use crate::record::Stream;
 use crate::timers::Watch;
 use crate::waiting;
@@ -117,7 +118,11 @@ pub(crate) async fn relay(
         HashOn::Sni => name_key,
         HashOn::Uri | HashOn::Header(_) | HashOn::Cookie(_) => None,
     };
-    let reached = reach(worker, pool, watch, key, &mut tried).await;
+    let introduction = pool.live.config.proxy_protocol.map(|version| {
+        introduction::write(version, seat, &client, first.as_ref().map_or(&[], Buffer::unread))
+    });
+    let wanted = introduction.as_deref().map_or(Wanted::New, Wanted::Introduced);
+    let reached = reach((worker, watch), pool, key, wanted, &mut tried).await;
     drop(place); // streams outlive reloads
     let stream = Stream {
         began,
@@ -170,10 +175,10 @@ impl Upgraded {
 
 /// A new connection to a server of the pool: to another one if the first cannot be reached.
 async fn reach(
-    worker: &Worker,
+    (worker, watch): (&Worker, &Watch),
     pool: &LocalPool,
-    watch: &Watch,
     key: Option<u64>,
+    wanted: Wanted<'_>,
     tried: &mut Tried,
 ) -> Result<Upstream, Fault> {
     let config = &pool.live.config;
@@ -191,7 +196,7 @@ async fn reach(
         tried.insert(index);
         let local = &pool.servers[index];
         let deadline = clock::now() + config.timeouts.connect;
-        let fault = match connect(worker, (local, in_flight), watch, deadline, false).await {
+        let fault = match connect(worker, (local, in_flight), watch, deadline, wanted).await {
             Ok(upstream) => {
                 worker.report_success(&local.server);
                 return Ok(upstream);

@@ -15,7 +15,7 @@ use evenkeel_core::queue::{Admission, Queue, Ticket};
 use tokio::sync::oneshot;
 
 use crate::clock;
-use crate::fleet::{InFlight, LivePool};
+use crate::fleet::{Admitted, InFlight, LivePool};
 use crate::timers::Watch;
 
 /// The queue of a pool, shared by all workers.
@@ -51,13 +51,17 @@ pub(crate) async fn seize(
     first: bool,
     pick: impl Fn() -> Pick,
 ) -> Result<(usize, InFlight), Fault> {
+    let limits = live.config.breaker;
+    let in_pool = Admitted::new(&live.breaker, limits.pool, !first)?;
     let mut waiter: Option<Waiter<'_>> = None;
     let mut behind = first && live.waiting.is_used();
     loop {
         match if behind { Pick::Full } else { pick() } {
             Pick::Server(index) => {
                 if let Some(in_flight) = live.enter(index) {
-                    return Ok((index, in_flight));
+                    let breaker = &live.servers[index].breaker;
+                    let at_server = Admitted::new(breaker, limits.server, !first)?;
+                    return Ok((index, in_flight.admitted([in_pool, at_server])));
                 }
                 continue; // another worker was faster
             }

@@ -527,8 +527,10 @@ impl LocalPool {
                 known(server).unwrap_or_else(|| LocalServer::new(Arc::clone(server), worker))
             })
             .collect::<Vec<Rc<LocalServer>>>();
+        // A connection that names its client is that client's alone.
+        let kept = if config.proxy_protocol.is_some() { 0 } else { config.idle_connections };
         for server in &servers {
-            server.configure(config.idle_connections, config.timeouts.keep_alive);
+            server.configure(kept, config.timeouts.keep_alive);
         }
         let roster = RefCell::new((live.edition(), live.roster()));
         Self { live, servers, roster }

@@ -96,7 +96,7 @@ pub(crate) enum LogFormat {
 /// Find every fault of a configuration file
 ///
 /// Prints each fault with its place, the text underlined, and what to write instead. Exits with 0
-/// when the file is valid and with 1 when it is not. Host names are looked up; nothing is started.
+/// when the file is valid and with 1 when it is not. Nothing is started, and no host name is looked up.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Check {
     /// The configuration file
@@ -117,21 +117,37 @@ pub(crate) struct Status {
     pub(crate) json: bool,
 }
 
-/// Take a server out of use, or put it back
+/// Change the servers of a running node
+///
+/// What is said here stands over the file until it expires, somebody says otherwise, or the file
+/// says something new about the same thing. It is kept over reloads and restarts.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Server {
-    /// What to do with it
-    #[arg(value_enum)]
-    pub(crate) state: State,
+    #[command(subcommand)]
+    pub(crate) deed: Deed,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Deed {
+    /// Have it take requests as its health allows
+    Ready(SetState),
+    /// No new requests for it; running ones finish; checks go on
+    Drain(SetState),
+    /// Nothing for it; checks stop
+    Maint(SetState),
+    /// Add a server to a pool, or take back that it was removed
+    Add(AddServer),
+    /// Remove a server from its pool; what runs on it finishes
+    Remove(RemoveServer),
+    /// Set a server's weight; that of the file takes it back
+    Weight(SetWeight),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SetState {
     /// Which one, as `evenkeel status` shows it
     #[arg(value_name = "POOL/SERVER", value_parser = pool_and_server)]
     pub(crate) which: (String, String),
-    /// Why, for those who look at the status
-    #[arg(long, default_value = "", hide_default_value = true)]
-    pub(crate) reason: String,
-    /// Who does it [default: $USER]
-    #[arg(long, env = "USER", default_value = "", hide_default_value = true, hide_env = true)]
-    pub(crate) author: String,
     /// Wait until it is so: nothing under way any more, or in use again
     #[arg(long)]
     pub(crate) wait: bool,
@@ -139,20 +155,65 @@ pub(crate) struct Server {
     #[arg(long, value_name = "SECONDS", default_value = "60", requires = "wait")]
     pub(crate) limit: NonZeroU64,
     #[command(flatten)]
+    pub(crate) why: Why,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct AddServer {
+    /// The pool
+    pub(crate) pool: String,
+    /// HOST:PORT, or the name of a service record such as _http._tcp.app.internal
+    pub(crate) address: String,
+    /// Its share of the traffic, 0 to 256
+    #[arg(long, value_name = "N")]
+    pub(crate) weight: Option<u16>,
+    /// What it is called [default: its address]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Use it only when no other server of the pool can be
+    #[arg(long)]
+    pub(crate) backup: bool,
+    #[command(flatten)]
+    pub(crate) why: Why,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RemoveServer {
+    /// Which one, as `evenkeel status` shows it
+    #[arg(value_name = "POOL/SERVER", value_parser = pool_and_server)]
+    pub(crate) which: (String, String),
+    #[command(flatten)]
+    pub(crate) why: Why,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SetWeight {
+    /// Which one, as `evenkeel status` shows it
+    #[arg(value_name = "POOL/SERVER", value_parser = pool_and_server)]
+    pub(crate) which: (String, String),
+    /// Its share of the traffic, 0 to 256
+    pub(crate) weight: u16,
+    #[command(flatten)]
+    pub(crate) why: Why,
+}
+
+/// What every change comes with.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Why {
+    /// Why, for those who look at the status
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) reason: String,
+    /// Who does it [default: $USER]
+    #[arg(long, env = "USER", default_value = "", hide_default_value = true, hide_env = true)]
+    pub(crate) author: String,
+    /// For how long it holds, such as 30m, 1h or 2d [default: for good]
+    #[arg(long, value_name = "DURATION", value_parser = seconds)]
+    pub(crate) expires: Option<u64>,
+    #[command(flatten)]
     pub(crate) target: Target,
     /// Print the document of the API
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum State {
-    /// Takes requests as its health allows
-    Ready,
-    /// Takes no new requests; running ones finish; checks go on
-    Drain,
-    /// Takes nothing; checks stop
-    Maint,
 }
 
 /// Have a node read its configuration file again
@@ -208,6 +269,21 @@ fn pool_and_server(written: &str) -> Result<(String, String), String> {
     }
 }
 
+/// A whole number with its unit, in seconds.
+fn seconds(written: &str) -> Result<u64, String> {
+    let number = written.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &written[number.len()..] {
+        "s" => Some(1),
+        "m" => Some(60),
+        "h" => Some(3_600),
+        "d" => Some(86_400),
+        _ => None,
+    };
+    let number: Option<u64> = number.parse().ok().filter(|number| *number > 0);
+    let product = number.zip(unit).and_then(|(number, unit)| number.checked_mul(unit));
+    product.ok_or_else(|| "a whole number and one of s, m, h, d, such as 1h".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -217,6 +293,16 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_have_a_unit() {
+        for (written, expected) in [("90s", 90), ("30m", 1_800), ("1h", 3_600), ("2d", 172_800)] {
+            assert_eq!(seconds(written), Ok(expected), "{written}");
+        }
+        for bad in ["", "h", "1", "0s", "1.5h", "-1s", "1x", "99999999999999999d", "1é"] {
+            seconds(bad).expect_err(bad);
+        }
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub(crate) fn start(origin: Origin, flags: &NodeFlags, if_taken: IfTaken) -> Res
         evenkeel_control::run(node, admin, signals).await;
         anyhow::Ok(())
     });
-    // A name being looked up must not hold up the end.
+    // A file being read from a slow disk must not hold up the end.
     runtime.shutdown_background();
     done.map(|()| ExitCode::SUCCESS)
 }

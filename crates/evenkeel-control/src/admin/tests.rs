@@ -10,6 +10,8 @@ use futures_util::StreamExt as _;
 use serde_json::Value;
 use tower::ServiceExt as _;
 
+use evenkeel_api::NameState;
+
 use super::router;
 use crate::compile::{Override, Surroundings};
 use crate::node::{Loaded, Node};
@@ -99,6 +101,7 @@ async fn every_operation_of_the_description_is_served() {
             evenkeel_api::Method::Put => Method::PUT,
             evenkeel_api::Method::Patch => Method::PATCH,
             evenkeel_api::Method::Post => Method::POST,
+            evenkeel_api::Method::Delete => Method::DELETE,
         };
         if path == "/api/v1/events" {
             continue;
@@ -314,4 +317,158 @@ async fn figures_are_there_for_every_server() {
     }
     let stub = bench.get("/stub_status").await.body;
     assert!(stub.starts_with("Active connections: 0 \nserver accepts handled requests\n 0 0 0 \n"));
+}
+
+const SERVERS: &str = "/api/v1/pools/app/servers";
+const JSON: &str = "application/json";
+
+impl Bench {
+    /// The same file and state directory, in another run.
+    async fn again(&self) -> Arc<Node> {
+        let origin = Origin::File(self.file.clone());
+        let surroundings = Surroundings::of_this_machine(origin.base(), Vec::new());
+        let loaded = Loaded::from(&origin, &surroundings).unwrap();
+        let admin = "127.0.0.1:7070".parse().unwrap();
+        Arc::new(Node::start(origin, surroundings, loaded, admin).await.unwrap())
+    }
+}
+
+fn names(pool: &evenkeel_api::Pool) -> Vec<&str> {
+    pool.servers.iter().map(|server| server.name.as_str()).collect()
+}
+
+#[tokio::test]
+async fn servers_are_added_removed_and_weighed_and_it_is_kept() {
+    let bench = Bench::local("membership").await;
+    let add = r#"{"address":"127.0.0.1:11","weight":3,"author":"ann","reason":"more"}"#;
+    let added = bench.write(Method::POST, SERVERS, JSON, add).await;
+    assert_eq!(added.status, StatusCode::OK, "{}", added.body);
+    let again = bench.write(Method::POST, SERVERS, JSON, add).await;
+    assert_eq!(again.status, StatusCode::CONFLICT);
+    let weight = r#"{"weight":7,"author":"bob","expires_in_seconds":3600}"#;
+    let server = bench.write(Method::PATCH, SERVER, JSON, weight).await.json();
+    assert_eq!((&server["weight"], &server["configured"]["weight"]), (&7.into(), &1.into()));
+    assert_eq!(server["override"]["weight"]["author"], "bob");
+    assert!(server["override"]["weight"]["expires"].is_string());
+    bench.write(Method::PUT, SERVER, JSON, r#"{"state":"drain","reason":"disk"}"#).await;
+    let second = format!("{SERVERS}/127.0.0.1:10");
+    let pool = bench.write(Method::DELETE, &second, JSON, r#"{"author":"cy"}"#).await.json();
+    assert_eq!(pool["removed"][0]["author"], "cy");
+
+    let node = bench.again().await;
+    let status = node.status();
+    let pool = &status.pools[0];
+    assert_eq!(names(pool), ["127.0.0.1:9", "127.0.0.1:11"]);
+    let first = &pool.servers[0];
+    assert_eq!((first.weight, first.admin.state), (7, evenkeel_api::AdminState::Drain));
+    assert_eq!((pool.servers[1].weight, pool.servers[1].configured.is_none()), (3, true));
+    assert_eq!(status.problems, [""; 0]);
+}
+
+#[tokio::test]
+async fn what_was_said_is_taken_back() {
+    let bench = Bench::local("back").await;
+    let add = r#"{"address":"127.0.0.1:9"}"#;
+    bench.write(Method::DELETE, SERVER, JSON, "{}").await;
+    assert_eq!(bench.get(SERVER).await.status, StatusCode::NOT_FOUND);
+    let pool = bench.write(Method::POST, SERVERS, JSON, add).await;
+    assert_eq!(pool.json()["servers"][0]["name"], "127.0.0.1:9", "{}", pool.body);
+    bench.write(Method::PATCH, SERVER, JSON, r#"{"weight":5}"#).await;
+    let server = bench.write(Method::PATCH, SERVER, JSON, r#"{"weight":1}"#).await.json();
+    assert_eq!((&server["weight"], &server["override"]), (&1.into(), &Value::Null));
+}
+
+#[tokio::test]
+async fn changes_that_make_no_sense_are_refused() {
+    let bench = Bench::local("sense").await;
+    for (path, body, status) in [
+        ("/api/v1/pools/no/servers", r#"{"address":"127.0.0.1:1"}"#, 404),
+        (SERVERS, r#"{"address":"127.0.0.1"}"#, 422),
+        (SERVERS, r#"{"address":"127.0.0.1:1","weight":257}"#, 422),
+        (SERVERS, r#"{"address":"127.0.0.1:1","name":"a/b"}"#, 422),
+        (SERVERS, r#"{"address":"127.0.0.1:1","expires_in_seconds":0}"#, 422),
+        (SERVERS, r#"{"address":"127.0.0.1:9","name":"other"}"#, 409),
+    ] {
+        let answer = bench.write(Method::POST, path, JSON, body).await;
+        assert_eq!(answer.status.as_u16(), status, "{body}: {}", answer.body);
+    }
+    let gone = format!("{SERVERS}/nobody");
+    let answer = bench.write(Method::DELETE, &gone, JSON, "{}").await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_file_that_says_something_new_wins_over_an_operator() {
+    let bench = Bench::local("wins").await;
+    bench.write(Method::PATCH, SERVER, JSON, r#"{"weight":7}"#).await;
+    bench.node.reload().await.unwrap();
+    assert_eq!(bench.get(SERVER).await.json()["weight"], 7);
+    let mut events = bench.node.events();
+    let heavy = "{ address = \"127.0.0.1:9\", weight = 2 }";
+    fs::write(&bench.file, TEXT.replace("\"127.0.0.1:9\"", heavy)).unwrap();
+    bench.node.reload().await.unwrap();
+    assert_eq!(bench.get(SERVER).await.json()["weight"], 2);
+    let event = events.recv().await.unwrap();
+    assert_eq!(
+        (event.kind.as_str(), event.subject.as_str()),
+        ("override-dropped", "app/127.0.0.1:9")
+    );
+}
+
+#[tokio::test]
+async fn state_that_is_broken_or_cannot_be_kept_stops_nothing() {
+    let bench = Bench::local("state").await;
+    let state = bench.file.with_file_name("state");
+    fs::create_dir_all(&state).unwrap();
+    fs::write(state.join("overrides.json"), "{").unwrap();
+    let problems = bench.again().await.status().problems;
+    assert!(problems[0].contains("overrides.json is broken"), "{problems:?}");
+    fs::remove_dir_all(&state).unwrap();
+    fs::write(&state, "in the way").unwrap();
+    bench.write(Method::PATCH, SERVER, JSON, r#"{"weight":7}"#).await;
+    assert_eq!(bench.get(SERVER).await.json()["weight"], 7);
+    let problems = bench.node.status().problems;
+    assert!(problems[0].starts_with("cannot write "), "{problems:?}");
+}
+
+#[tokio::test]
+async fn a_name_without_an_answer_and_a_file_that_is_bad_are_shown() {
+    // Nobody is asked here: answers are handed in.
+    let text = TEXT.replace("\"127.0.0.1:10\"]", "\"app.internal:80\"]\nservers_file = \"t.json\"");
+    let bench = Bench::new("names", &text, "127.0.0.1:7070").await;
+    let pool = &bench.node.status().pools[0];
+    assert_eq!((names(pool), pool.names[0].state), (vec!["127.0.0.1:9"], NameState::Unresolved));
+    let problems = bench.node.status().problems;
+    assert!(problems[0].contains("t.json cannot be read"), "{problems:?}");
+
+    let node = Arc::clone(&bench.node);
+    let kept = bench.file.with_file_name("state").join("names.json");
+    let following = async {
+        fs::write(bench.file.with_file_name("t.json"), r#"[{"targets":["127.0.0.1:12"]}]"#)
+            .unwrap();
+        let question = node.wanted_names().questions.into_iter().next().unwrap();
+        let endpoint =
+            crate::names::Endpoint { priority: 0, ip: [127, 0, 0, 2].into(), port: 0, weight: 0 };
+        let ttl = std::time::Duration::from_secs(1);
+        let answer = crate::names::Answer { endpoints: vec![endpoint], ttl, unanswered: None };
+        let mut events = node.events();
+        node.note_answer(&question, &Ok(answer));
+        while node.status().pools[0].servers.len() < 3 {
+            events.recv().await.unwrap();
+        }
+        while !kept.exists() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = node.keep_servers() => {}
+        done = tokio::time::timeout(std::time::Duration::from_secs(20), following) => done.unwrap(),
+    }
+    let pool = &node.status().pools[0];
+    assert_eq!(names(pool), ["127.0.0.1:9", "app.internal:80", "127.0.0.1:12"]);
+    assert_eq!(pool.servers[1].address, "127.0.0.2:80");
+    // A run that gets no answer starts with what is known.
+    let again = bench.again().await.status();
+    assert_eq!(again.pools[0].names[0].state, NameState::Stale);
+    assert_eq!(again.pools[0].servers.len(), 3);
 }

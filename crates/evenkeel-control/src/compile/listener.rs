@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use evenkeel_core::config::{
-    ClientTimeouts, HostPattern, Listener, PoolId, Protocol, Tls, TlsRule,
+    ClientTimeouts, HostPattern, Listener, Network, PoolId, Protocol, Tls, TlsRule,
 };
 
 use super::pool::Directory;
@@ -106,10 +106,21 @@ fn listener(
     };
     let max_connections = reader.read("max_connections", integer(1..=MOST_CONNECTIONS));
     let timeouts = timeouts(&mut reader);
-    reader.later(&["certificates", "redirect_http", "proxy_protocol"]);
+    let proxy_protocol = proxies(&mut reader);
+    reader.later(&["certificates", "redirect_http"]);
     reader.finish();
     let max_connections = max_connections.unwrap_or(MAX_CONNECTIONS);
-    Some(Listener { name, bind, protocol: protocol?, max_connections, timeouts })
+    Some(Listener { name, bind, protocol: protocol?, max_connections, timeouts, proxy_protocol })
+}
+
+/// `proxy_protocol = { from = ["10.0.0.0/8"] }`
+fn proxies(reader: &mut Reader<'_>) -> Option<Vec<Network>> {
+    let mut table = reader.table("proxy_protocol")?;
+    let help = "the proxies that are believed: `from = [\"10.0.0.0/8\"]`";
+    table.need("from", help, |_| Ok(()));
+    let from = table.filled("from", help, word::network);
+    table.finish();
+    Some(from?.into_iter().map(|(_, network)| network).collect())
 }
 
 fn bind(

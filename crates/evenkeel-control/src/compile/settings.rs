@@ -58,6 +58,34 @@ impl fmt::Debug for Token {
     }
 }
 
+/// `[resolver]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResolverSettings {
+    /// Who is asked. Empty: whom the system's `/etc/resolv.conf` names.
+    pub servers: Vec<SocketAddr>,
+    /// How long one try may take. Default 2 s.
+    pub timeout: Duration,
+}
+
+impl Default for ResolverSettings {
+    fn default() -> Self {
+        Self { servers: Vec::new(), timeout: Duration::from_secs(2) }
+    }
+}
+
+pub(super) fn resolver(root: &mut Reader<'_>) -> ResolverSettings {
+    let mut settings = ResolverSettings::default();
+    let Some(mut resolver) = root.table("resolver") else { return settings };
+    let help = "such as `servers = [\"127.0.0.1:53\"]`, or leave it out for /etc/resolv.conf";
+    let servers = resolver.filled("servers", help, word::bind);
+    settings.servers = servers.into_iter().flatten().map(|(_, server)| server).collect();
+    if let Some(timeout) = resolver.read("timeout", duration) {
+        settings.timeout = timeout;
+    }
+    resolver.finish();
+    settings
+}
+
 pub(super) fn node(root: &mut Reader<'_>, surroundings: &Surroundings) -> NodeSettings {
     let state_dir = surroundings.state_directory.clone();
     let mut settings = NodeSettings {

@@ -24,6 +24,13 @@ impl Wrong {
         self
     }
 
+    pub(super) fn in_one_line(self) -> String {
+        match self.help {
+            Some(help) => format!("{}; {help}", self.reason),
+            None => self.reason,
+        }
+    }
+
     fn at(self, place: Place) -> Finding {
         let finding = Finding::fault(place, self.reason);
         match self.help {

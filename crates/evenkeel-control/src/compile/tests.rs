@@ -1,17 +1,17 @@
 //! What configurations mean. What is wrong with others is in `crates/evenkeel/tests/check`.
 
 use std::io;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use evenkeel_core::config::{
-    Action, Balance, Check, CheckKind, ClientTimeouts, Config, HostPattern, Http, InitialState,
-    LogFormat, LogTarget, Outlier, PathPattern, PoolId, Protocol, RedirectPart, Retry,
-    ServerTimeouts,
+    Action, AgentCheck, Balance, Check, CheckKind, ClientTimeouts, Config, HostPattern, Http,
+    InitialState, LogFormat, LogTarget, Outlier, PathPattern, PoolId, Protocol, ProxyVersion,
+    RedirectPart, Retry, ServerTimeouts,
 };
 
-use super::{Compiled, Override, Surroundings, compile};
+use super::{Compiled, Override, ResolverSettings, Surroundings, compile};
+use crate::membership::{Listed, Records};
 
 const SMALLEST: &str = r#"
 [listener.web]
@@ -27,7 +27,6 @@ fn surroundings(overrides: &[Override]) -> Surroundings {
         base: PathBuf::from("/etc/evenkeel"),
         overrides: overrides.to_vec(),
         read,
-        look_up,
         cores: 2,
         host_name: "lb0".to_owned(),
         state_directory: None,
@@ -41,14 +40,6 @@ fn read(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
         _ => return Err(io::ErrorKind::NotFound.into()),
     };
     Ok(content[..content.len().min(limit)].to_vec())
-}
-
-fn look_up(host: &str) -> io::Result<Vec<IpAddr>> {
-    match host {
-        "two.internal" => Ok(vec![[10, 0, 0, 2].into(), [10, 0, 0, 3].into()]),
-        "none.internal" => Ok(Vec::new()),
-        _ => Err(io::Error::other("no such name")),
-    }
 }
 
 #[track_caller]
@@ -81,7 +72,7 @@ fn listener_with(lines: &str) -> String {
 
 #[test]
 fn the_smallest_file_gets_every_default() {
-    let Compiled { config, node, admin, warnings } = good(SMALLEST);
+    let Compiled { config, node, admin, warnings, .. } = good(SMALLEST);
     assert!(warnings.is_empty(), "{warnings}");
     assert_eq!((node.name.as_str(), node.workers), ("lb0", 2));
     assert_eq!(node.state_dir, Path::new("/etc/evenkeel/state"));
@@ -117,6 +108,23 @@ fn order_is_that_of_the_file() {
     let pools: Vec<&str> = config.pools.iter().map(|it| &*it.name).collect();
     assert_eq!((listeners, pools), (vec!["b", "a"], vec!["z", "a"]));
     assert_eq!(config.listeners[0].protocol, Protocol::Tcp { pool: PoolId(1) });
+}
+
+#[test]
+fn retries_and_breakers() {
+    let text = format!(
+        "{SMALLEST}retry = {{ on = [\"502\", \"connect\"], budget = \"50%\", budget_floor = 0, \
+         unsafe_methods = true, per_try = \"2s\", backoff = {{ base = \"1s\" }} }}\n\
+         breaker = {{ requests = 9, server = {{ retries = 1 }} }}\n"
+    );
+    let pool = &good(&text).config.pools[0];
+    let Retry { on, unsafe_methods, per_try, backoff, budget, attempts } = &pool.retry;
+    assert_eq!((on.connect, on.timeout, &*on.statuses), (true, false, &[502][..]));
+    assert_eq!((*attempts, *unsafe_methods, *per_try), (2, true, Some(Duration::from_secs(2))));
+    assert_eq!((budget.percent, budget.floor), (50, 0));
+    assert_eq!(backoff.most, Duration::from_secs(1), "never below the base");
+    let limits = (pool.breaker.pool.requests, pool.breaker.server.retries);
+    assert_eq!((limits, pool.breaker.server.requests), ((Some(9), Some(1)), None));
 }
 
 #[test]
@@ -157,16 +165,44 @@ fn routes_mean_what_they_say() {
 fn servers_may_be_names_and_tables() {
     let text = SMALLEST.replace(
         "[\"10.0.0.1:80\"]",
-        r#"["two.internal:81", { address = "[fd00::1]:82", name = "c", weight = 0, backup = true }]"#,
+        r#"["App.internal.:81", "_http._tcp.app.internal",
+            { address = "b.internal:80", expand = true, weight = 3 },
+            { address = "[fd00::1]:82", name = "c", weight = 0, backup = true }]
+            servers_file = "targets.json""#,
     );
-    let servers = good(&text).config.pools[0].servers.clone();
-    assert_eq!(&*servers[0].name, "two.internal:81");
-    assert_eq!(servers[0].address, "10.0.0.2:81".parse().unwrap());
-    assert_eq!((&*servers[1].name, servers[1].weight, servers[1].backup), ("c", 0, true));
-    for (name, why) in [("none.internal", "has no address"), ("no.internal", "cannot look up")] {
-        let found = bad(&SMALLEST.replace("10.0.0.1", name));
+    let Compiled { config, members, .. } = good(&text);
+    // What has no address yet is not in the configuration.
+    let server = &config.pools[0].servers[0];
+    assert_eq!((&*server.name, server.weight, server.backup), ("c", 0, true));
+    let [Listed::Named(one), Listed::Named(service), Listed::Named(many), _, Listed::File(file)] =
+        &members[0][..]
+    else {
+        panic!("{members:?}")
+    };
+    assert_eq!((one.question.host.as_str(), one.port, one.expand), ("app.internal", 81, false));
+    assert_eq!(&*one.template.name, "App.internal.:81");
+    assert_eq!((service.question.records, service.expand), (Records::Service, true));
+    assert_eq!((many.expand, many.template.weight), (true, 3));
+    assert_eq!(file, Path::new("/etc/evenkeel/targets.json"));
+    for (server, why) in [
+        ("{ address = \"10.0.0.1:80\", expand = true }", "nothing to expand"),
+        ("{ address = \"_a._tcp.b\", expand = false }", "a service record lists servers"),
+        ("\"_a._udp.b\"", "say the port"),
+        ("\"a.b:80\", \"a.b:80\"", "two servers named"),
+    ] {
+        let found = bad(&SMALLEST.replace("\"10.0.0.1:80\"", server));
         assert!(found.contains(why), "{found}");
     }
+}
+
+#[test]
+fn a_resolver_is_named_or_the_systems() {
+    assert_eq!(good(SMALLEST).resolver, ResolverSettings::default());
+    let text = format!("{SMALLEST}[resolver]\nservers = [\"127.0.0.1:5353\"]\ntimeout = \"1s\"\n");
+    let resolver = good(&text).resolver;
+    assert_eq!(resolver.servers, ["127.0.0.1:5353".parse().unwrap()]);
+    assert_eq!(resolver.timeout, Duration::from_secs(1));
+    assert!(bad(&format!("{SMALLEST}[resolver]\nservers = []\n")).contains("is empty"));
 }
 
 #[test]
@@ -183,6 +219,69 @@ fn checks_and_outliers_are_on_until_switched_off() {
     assert_eq!((&*http.path, &*http.expect), ("/health?deep", &[(200, 200), (300, 399)][..]));
     assert_eq!((check.jitter_percent, check.initial), (0, InitialState::Down));
     assert_eq!(check.interval, Duration::from_secs(2));
+}
+
+#[test]
+fn each_kind_of_check_has_its_own_keys() {
+    let check = |keys: &str| {
+        let text = format!("{SMALLEST}[pool.app.check]\n{keys}\n");
+        good(&text).config.pools[0].check.clone().unwrap()
+    };
+    let CheckKind::Talk(talk) = check(
+        r#"send = "PING\r\n"
+        expect = "PONG""#,
+    )
+    .kind
+    else {
+        panic!()
+    };
+    assert_eq!((talk.send.as_deref(), talk.expect.as_deref()), (Some("PING\r\n"), Some("PONG")));
+    let CheckKind::Deep(deep) = check("kind = \"deep\"\npath = \"/health?deep\"").kind else {
+        panic!()
+    };
+    assert_eq!(&*deep.path, "/health?deep");
+    let CheckKind::Tls(tls) = check("kind = \"tls\"\nserver_name = \"a.example\"").kind else {
+        panic!()
+    };
+    assert_eq!((tls.server_name.as_deref(), tls.trusted), (Some("a.example"), None));
+    let CheckKind::Exec(exec) = check("kind = \"exec\"\ncommand = [\"bin/check\", \"-v\"]").kind
+    else {
+        panic!()
+    };
+    assert_eq!(exec.program, Path::new("/etc/evenkeel/bin/check"));
+    assert_eq!(exec.arguments, ["-v".into()]);
+    let agent = check("kind = \"agent\"\nport = 8081");
+    assert_eq!((agent.kind, agent.port), (CheckKind::Agent(AgentCheck::default()), Some(8081)));
+    let CheckKind::Http(http) =
+        check("kind = \"http\"\nbody = \"ok\"\nheaders = { X-Token = \"a\" }").kind
+    else {
+        panic!()
+    };
+    assert_eq!((http.body.as_deref(), &*http.headers[0].0), (Some("ok"), "x-token"));
+
+    for (keys, why) in [
+        ("kind = \"tls\"\npath = \"/\"", "`path` belongs to a check of kind `http` or `deep`"),
+        ("kind = \"agent\"", "`port` is missing"),
+        ("kind = \"exec\"", "`command` is missing"),
+        ("kind = \"exec\"\ncommand = [\"check\"]", "is not looked for in PATH"),
+        ("kind = \"http\"\nheaders = { Host = \"a\" }", "write `host` beside `headers`"),
+        ("kind = \"tls\"\ntrusted = \"sorry.html\"", "holds no certificate"),
+        ("expect = \"\"", "an empty text says nothing"),
+    ] {
+        let found = bad(&format!("{SMALLEST}[pool.app.check]\n{keys}\n"));
+        assert!(found.contains(why), "{found}");
+    }
+}
+
+#[test]
+fn proxy_protocol_is_heard_from_some_and_spoken_to_all() {
+    let text = SMALLEST.replace("pool = ", "proxy_protocol = { from = [\"10.0.0.0/8\"] }\npool = ");
+    let config = good(&format!("{text}proxy_protocol = \"v2\"\n")).config;
+    let from = config.listeners[0].proxy_protocol.as_deref().unwrap();
+    assert!(from[0].contains([10, 0, 0, 1].into()));
+    assert_eq!(config.pools[0].proxy_protocol, Some(ProxyVersion::V2));
+    let nobody = bad(&text.replace("\"10.0.0.0/8\"", ""));
+    assert!(nobody.contains("`from` is empty"), "{nobody}");
 }
 
 #[test]
@@ -271,13 +370,7 @@ fn an_admin_address_that_others_reach_needs_a_token() {
 
 #[test]
 fn what_a_later_version_brings_is_never_ignored() {
-    for line in [
-        "proxy_protocol = \"v2\"",
-        "zones = { a = 1 }",
-        "upstream = \"h2\"",
-        "retry = { budget = \"20%\" }",
-        "check = { kind = \"deep\" }",
-    ] {
+    for line in ["upstream = \"h2\"", "hedge = true"] {
         let found = bad(&format!("{SMALLEST}{line}\n"));
         assert!(found.contains("is not in this version yet"), "{line}: {found}");
     }

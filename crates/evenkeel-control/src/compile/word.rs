@@ -65,8 +65,7 @@ pub(super) struct HostPort<'a> {
 }
 
 /// `10.0.0.21:8000`, `[fd00::1]:8000` or `app2.internal:8000`.
-pub(super) fn host_port(value: &Value) -> Result<HostPort<'_>, Wrong> {
-    let written = text(value)?;
+pub(super) fn host_port_of(written: &str) -> Result<HostPort<'_>, Wrong> {
     let no = |help: String| wrong(format!("\"{written}\" is not a server's address")).help(help);
     if written.parse::<IpAddr>().is_ok() {
         return Err(no(format!("say the port: \"{}\"", with_port(written, 80))));
@@ -92,6 +91,14 @@ pub(super) fn host_port(value: &Value) -> Result<HostPort<'_>, Wrong> {
         }
         _ => Err(no("host and port, such as \"10.0.0.21:8000\" or \"[fd00::1]:8000\"".to_owned())),
     }
+}
+
+/// `_http._tcp.app.internal` (RFC 2782).
+pub(super) fn is_service(written: &str) -> bool {
+    let mut labels = written.splitn(3, '.');
+    let service = labels.next().is_some_and(|label| label.len() > 1 && label.starts_with('_'));
+    let over_tcp = labels.next().is_some_and(|label| label.eq_ignore_ascii_case("_tcp"));
+    service && over_tcp && labels.next().is_some_and(is_host_name) && is_host_name(written)
 }
 
 /// RFC 1123 §2.1, with the underscore that many internal names have; all-digit names are
@@ -300,13 +307,12 @@ mod tests {
             ("[fd00::1]:81", "fd00::1", 81),
             ("app_2.internal:8000", "app_2.internal", 8000),
         ] {
-            let value = value(text);
-            assert_eq!(host_port(&value), Ok(HostPort { written: text, host, port }));
+            assert_eq!(host_port_of(text), Ok(HostPort { written: text, host, port }));
         }
         for text in
             ["", "a", "10.0.0.1", "fd00::1", "a:0", "a:65536", "http://a:80", "a b:1", "1.2.3:80"]
         {
-            host_port(&value(text)).expect_err(text);
+            host_port_of(text).expect_err(text);
         }
     }
 

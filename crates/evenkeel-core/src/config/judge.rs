@@ -1,6 +1,5 @@
 //! How servers are judged, and what is done about requests that fail or come too many.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 /// When a request is given to another server.
@@ -13,7 +12,7 @@ pub struct Retry {
     /// Also requests that must not be done twice (RFC 9110 §9.2.2). Default off: an operator who
     /// writes it answers for what is then done twice.
     pub unsafe_methods: bool,
-    /// One try, from its first byte to the first byte of the answer; else what `first_byte` says.
+    /// For the first byte of an answer to one try; else what `timeouts.first_byte` says.
     pub per_try: Option<Duration>,
     pub backoff: Backoff,
     pub budget: RetryBudget,
@@ -85,81 +84,6 @@ impl Default for RetryOn {
     fn default() -> Self {
         Self { connect: true, reset_before_answer: true, timeout: true, statuses: Vec::new() }
     }
-}
-
-/// An active check.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Check {
-    pub kind: CheckKind,
-    /// A port of its own; else the server's.
-    pub port: Option<u16>,
-    /// Between checks of a server whose state is settled. Default 2 s.
-    pub interval: Duration,
-    /// Between checks while `rise` or `fall` is being counted. Default 500 ms.
-    pub fast: Duration,
-    /// Between checks of a server that is down. Default 1 s.
-    pub down: Duration,
-    /// The whole check. Default 1 s.
-    pub timeout: Duration,
-    /// Passes in a row that bring a server up; 1 to 100. Default 2.
-    pub rise: u8,
-    /// Failures in a row that take a server down; 1 to 100. Default 3.
-    pub fall: u8,
-    /// Share of the interval by which each wait is varied, in percent; 0 to 50. Default 10.
-    pub jitter_percent: u8,
-    /// What a server is before its first check. Default [`InitialState::Up`].
-    pub initial: InitialState,
-}
-
-impl Default for Check {
-    fn default() -> Self {
-        Self {
-            kind: CheckKind::Tcp,
-            port: None,
-            interval: Duration::from_secs(2),
-            fast: Duration::from_millis(500),
-            down: Duration::from_secs(1),
-            timeout: Duration::from_secs(1),
-            rise: 2,
-            fall: 3,
-            jitter_percent: 10,
-            initial: InitialState::Up,
-        }
-    }
-}
-
-/// What a check does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CheckKind {
-    /// A connection is made and closed.
-    Tcp,
-    /// A request is answered with an expected status.
-    Http(HttpCheck),
-    /// A request is answered with the state of the server and of what it needs
-    /// (see [`crate::verdict`]); the status of the answer is evidence, not expected.
-    Deep(HttpCheck),
-}
-
-/// The request of a check and what is expected of the answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpCheck {
-    /// Default `GET`.
-    pub method: Arc<str>,
-    /// Default `/`.
-    pub path: Arc<str>,
-    /// `Host` to send; else the server's address.
-    pub host: Option<Arc<str>>,
-    /// Inclusive ranges of statuses. Default 200 to 399.
-    pub expect: Vec<(u16, u16)>,
-}
-
-/// What a server is before its first check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InitialState {
-    /// Takes traffic; one failed check takes it down.
-    Up,
-    /// Takes none; one passed check brings it up.
-    Down,
 }
 
 /// Judging by traffic.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Http, PoolId};
+use super::{Http, Network, PoolId};
 
 /// One address set with one protocol.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +16,9 @@ pub struct Listener {
     /// Connections held at once on this listener; more wait in the kernel's queue.
     pub max_connections: u32,
     pub timeouts: ClientTimeouts,
+    /// Proxies in front, each of whose connections begins with who the client is
+    /// (see [`crate::proxy_protocol`]); nobody else may connect. `None`: clients connect themselves.
+    pub proxy_protocol: Option<Vec<Network>>,
 }
 
 /// What a listener speaks.

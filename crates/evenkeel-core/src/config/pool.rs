@@ -34,6 +34,18 @@ pub struct Pool {
     pub breaker: BreakerLimits,
     /// Idle connections kept for each server by each worker. Default 128.
     pub idle_connections: u32,
+    /// What each connection says first: who the client is. Such a connection is its client's
+    /// alone and not kept for another one. Default: nothing.
+    pub proxy_protocol: Option<ProxyVersion>,
+}
+
+/// A version of PROXY protocol (see [`crate::proxy_protocol`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyVersion {
+    /// One line with the addresses.
+    V1,
+    /// Binary, with what is known besides the addresses.
+    V2,
 }
 
 impl Pool {
@@ -58,6 +70,7 @@ impl Pool {
             outlier: Outlier::default(),
             breaker: BreakerLimits::default(),
             idle_connections: 128,
+            proxy_protocol: None,
         }
     }
 }

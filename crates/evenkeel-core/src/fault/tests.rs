@@ -4,7 +4,7 @@
 use super::{Again, Blame, Fault, Level, Phase};
 
 /// Every fault there is. A new variant breaks `place`, which leads here.
-const ALL: [Fault; 28] = [
+const ALL: [Fault; 29] = [
     Fault::BadRequest(400),
     Fault::BadRequest(431),
     Fault::MethodClosed,
@@ -20,6 +20,7 @@ const ALL: [Fault; 28] = [
     Fault::NoServer,
     Fault::QueueFull,
     Fault::QueueTimeout,
+    Fault::BreakerOpen,
     Fault::ConnectRefused,
     Fault::ConnectTimeout,
     Fault::Exhausted,
@@ -52,6 +53,7 @@ NoRoute                 404  Node    Never         Debug  PR
 NoServer                503  Server  Never         Error  SC
 QueueFull               503  Node    Never         Warn   PQ
 QueueTimeout            503  Server  Never         Warn   sQ
+BreakerOpen             503  Node    Never         Warn   PC
 ConnectRefused          503  Server  Always        Warn   SC
 ConnectTimeout          504  Server  Always        Warn   sC
 Exhausted               503  Node    Always        Error  RC
@@ -81,11 +83,11 @@ fn the_table() {
 
 #[test]
 fn every_variant_is_in_the_table() {
-    let mut seen = [false; 21];
+    let mut seen = [false; 22];
     for fault in ALL {
         seen[place(fault)] = true;
     }
-    assert_eq!(seen, [true; 21]);
+    assert_eq!(seen, [true; 22]);
 }
 
 fn place(fault: Fault) -> usize {
@@ -111,6 +113,7 @@ fn place(fault: Fault) -> usize {
         Fault::Internal => 18,
         Fault::QueueFull => 19,
         Fault::QueueTimeout => 20,
+        Fault::BreakerOpen => 21,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::Words;
 use crate::fault::Fault;
 use crate::outlier::Evidence;
 use crate::verdict::Name;
@@ -22,6 +23,16 @@ pub enum CheckFailure {
     Status(u16),
     /// The answer is not HTTP.
     NotHttp,
+    /// What the server says lacks the expected text.
+    Unexpected,
+    /// The TLS handshake failed, or the certificate is not trusted.
+    Handshake(Words),
+    /// The certificate has been out of date for so many days.
+    Expired { days: u32 },
+    /// In the words of a program or an agent.
+    Said(Words),
+    /// A program that checks could not be run.
+    NotRun(Words),
     /// The answer to a deep check is not a state of health.
     NotHealth,
     /// By its own account the server lacks this, which its peers have.
@@ -73,6 +84,11 @@ impl fmt::Display for CheckFailure {
             Self::Reset => "connection closed before an answer",
             Self::Status(status) => return write!(f, "answered with status {status}"),
             Self::NotHttp => "answered with something that is not HTTP",
+            Self::Unexpected => "the expected text is not in what it says",
+            Self::Handshake(words) => return write!(f, "TLS handshake failed: {words}"),
+            Self::Expired { days } => return write!(f, "certificate expired {days} days ago"),
+            Self::Said(words) => return write!(f, "\"{words}\""),
+            Self::NotRun(words) => return write!(f, "the check's program cannot be run: {words}"),
             Self::NotHealth => "answered with something that is not a state of health",
             Self::Lacks(name) => return write!(f, "`{name}` is down for this server alone"),
             Self::Exhausted => "this node has no file descriptor, port or memory left",

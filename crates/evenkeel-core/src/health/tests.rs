@@ -22,12 +22,7 @@ fn tcp() -> Arc<Policy> {
 }
 
 fn http() -> Arc<Policy> {
-    let kind = CheckKind::Http(HttpCheck {
-        method: "GET".into(),
-        path: "/".into(),
-        host: None,
-        expect: vec![(200, 399)],
-    });
+    let kind = CheckKind::Http(HttpCheck::default());
     policy(Some(Check { kind, ..Check::default() }))
 }
 

@@ -1,15 +1,25 @@
 //! One check of one server.
 
+mod exec;
+mod http;
+mod json;
+mod talk;
+mod tls;
+
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use evenkeel_core::config::{Check, CheckKind, HttpCheck, HttpLimits};
-use evenkeel_core::health::{CheckFailure, Outcome};
-use evenkeel_core::message::response::{Asked, Space, parse};
+use evenkeel_core::agent::Advice;
+use evenkeel_core::config::{Check, CheckKind, ProxyVersion};
+use evenkeel_core::health::{CheckFailure, Outcome, Words};
+use evenkeel_core::proxy_protocol::{self, Header};
+use evenkeel_core::verdict::Testimony;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
+
+use crate::fleet::Server;
 
 /// How long to wait, once the outcome is known, for the server to close its side: a socket closed
 /// with something unread sends a reset, which servers write into their logs.
@@ -19,109 +29,122 @@ const FAREWELL_BYTES: usize = 64 * 1024;
 /// Bytes read at once: most answers to checks are smaller.
 const READ_BYTES: usize = 4 * 1024;
 
-/// Checks the server at `address`; without a check there is nothing to fail.
-pub(super) async fn attempt(address: SocketAddr, check: Option<&Check>) -> Outcome {
-    let Some(check) = check else { return Outcome::Passed };
-    let address = SocketAddr::new(address.ip(), check.port.unwrap_or_else(|| address.port()));
-    match timeout(check.timeout, exchange(address, &check.kind)).await {
-        Ok(Ok((stream, outcome))) => {
-            part(stream).await;
-            outcome
+/// How the servers of a pool are checked, made ready.
+#[derive(Debug)]
+pub(super) struct Method {
+    check: Option<Check>,
+    /// What connections of traffic begin with.
+    proxy_protocol: Option<ProxyVersion>,
+    /// For a TLS check.
+    tls: Option<Result<tls::Client, CheckFailure>>,
+}
+
+/// What a check has found.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Found {
+    /// Nothing wrong.
+    Fine,
+    Fault(CheckFailure),
+    /// Nothing wrong but that the certificate is valid for so many days only.
+    Expiring {
+        days: u32,
+    },
+    /// What the server says of itself and of what it needs.
+    Testimony(Testimony),
+    /// What the server's agent says.
+    Advice(Advice),
+}
+
+impl Method {
+    pub(super) fn new(check: Option<&Check>, proxy_protocol: Option<ProxyVersion>) -> Self {
+        let tls = check.and_then(|check| match &check.kind {
+            CheckKind::Tls(asked) => Some(tls::Client::new(asked)),
+            _ => None,
+        });
+        Self { check: check.cloned(), proxy_protocol, tls }
+    }
+
+    /// Checks a server; without a check there is nothing to fail.
+    pub(super) async fn attempt(&self, server: &Server) -> Found {
+        let Some(check) = &self.check else { return Found::Fine };
+        let address = server.address;
+        let target = SocketAddr::new(address.ip(), check.port.unwrap_or_else(|| address.port()));
+        let found = match &check.kind {
+            CheckKind::Exec(exec) => exec::run(exec, server, target, check.timeout).await,
+            kind => match timeout(check.timeout, self.exchange(target, kind)).await {
+                Ok(Ok((stream, found))) => {
+                    if let Some(stream) = stream {
+                        part(stream).await;
+                    }
+                    Ok(found)
+                }
+                Ok(Err(failure)) => Err(failure),
+                Err(_elapsed) => Err(CheckFailure::Timeout),
+            },
+        };
+        found.unwrap_or_else(Found::Fault)
+    }
+
+    /// All of a check but the farewell, for which the connection is returned.
+    async fn exchange(
+        &self,
+        address: SocketAddr,
+        kind: &CheckKind,
+    ) -> Result<(Option<TcpStream>, Found), CheckFailure> {
+        let mut stream = self.connect(address).await?;
+        let found = match kind {
+            CheckKind::Tcp => {
+                // A server that has closed already has let us connect.
+                let _ = stream.shutdown().await;
+                Found::Fine
+            }
+            CheckKind::Talk(talk) => talk::talk(&mut stream, talk).await?,
+            CheckKind::Agent(agent) => talk::advice(&mut stream, agent).await?,
+            CheckKind::Http(asked) => http::check(&mut stream, address, asked).await?,
+            CheckKind::Deep(asked) => http::deep(&mut stream, address, asked).await?,
+            CheckKind::Tls(_) => {
+                let client = self.tls.as_ref().expect("made for a TLS check").as_ref();
+                // It ends with a farewell of its own.
+                let found = client.map_err(|failure| *failure)?.check(stream, address).await?;
+                return Ok((None, found));
+            }
+            CheckKind::Exec(_) => Found::Fine,
+        };
+        Ok((Some(stream), found))
+    }
+
+    async fn connect(&self, address: SocketAddr) -> Result<TcpStream, CheckFailure> {
+        let mut stream = connect(address).await.map_err(|error| failure(&error))?;
+        let mut introduction = Vec::new();
+        // What listens on another port is another thing.
+        let own_port = self.check.as_ref().is_some_and(|check| check.port.is_none());
+        match self.proxy_protocol.filter(|_| own_port) {
+            Some(ProxyVersion::V1) => proxy_protocol::write_v1(&mut introduction, None),
+            Some(ProxyVersion::V2) => {
+                proxy_protocol::write_v2(&mut introduction, &Header::default());
+            }
+            None => return Ok(stream),
         }
-        Ok(Err(failure)) => Outcome::Failed(failure),
-        Err(_elapsed) => Outcome::Failed(CheckFailure::Timeout),
+        stream.write_all(&introduction).await.map_err(|error| failure(&error))?;
+        Ok(stream)
     }
 }
 
-/// All of a check but the farewell, for which the connection is returned.
-async fn exchange(
-    address: SocketAddr,
-    kind: &CheckKind,
-) -> Result<(TcpStream, Outcome), CheckFailure> {
-    let mut stream = connect(address).await?;
-    let outcome = match kind {
-        CheckKind::Tcp => {
-            // A server that has closed already has let us connect.
-            let _ = stream.shutdown().await;
-            Outcome::Passed
-        }
-        CheckKind::Http(http) | CheckKind::Deep(http) => {
-            let status = ask(&mut stream, address, http).await?;
-            if http.expect.iter().any(|&(first, last)| (first..=last).contains(&status)) {
+impl Found {
+    /// What it means to the health of the server, unless others have to be heard.
+    pub(super) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Fault(failure) => Outcome::Failed(*failure),
+            Self::Fine | Self::Expiring { .. } | Self::Testimony(_) | Self::Advice(_) => {
                 Outcome::Passed
-            } else {
-                Outcome::Failed(CheckFailure::Status(status))
             }
         }
-    };
-    Ok((stream, outcome))
+    }
 }
 
-async fn connect(address: SocketAddr) -> Result<TcpStream, CheckFailure> {
+async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
-    let connected = match socket {
-        Ok(socket) => socket.connect(address).await,
-        Err(error) => Err(error),
-    };
-    connected.map_err(|error| failure(&error))
-}
-
-/// Status of the server's answer.
-async fn ask(
-    stream: &mut TcpStream,
-    address: SocketAddr,
-    check: &HttpCheck,
-) -> Result<u16, CheckFailure> {
-    let written = stream.write_all(request(address, check).as_bytes()).await;
-    let status = read_status(stream, *check.method == *"HEAD").await;
-    // What it said before it closed counts; if it said nothing, that it closed does.
-    status.map_err(|missing| written.err().map_or(missing, |error| failure(&error)))
-}
-
-fn request(address: SocketAddr, check: &HttpCheck) -> String {
-    let HttpCheck { method, path, host, expect: _ } = check;
-    let host = host.as_ref().map_or_else(|| address.to_string(), ToString::to_string);
-    format!(
-        "{method} {path} HTTP/1.1\r\n\
-         Host: {host}\r\n\
-         User-Agent: evenkeel-check\r\n\
-         Connection: close\r\n\r\n"
-    )
-}
-
-/// Reads up to the head of the final answer. `head`: the method was `HEAD`.
-async fn read_status(stream: &mut TcpStream, head: bool) -> Result<u16, CheckFailure> {
-    let mut bytes = Vec::with_capacity(READ_BYTES);
-    let mut received = 0;
-    loop {
-        match stream.read_buf(&mut bytes).await {
-            Ok(0) => return Err(CheckFailure::Reset),
-            Ok(more) => received += more,
-            Err(error) => return Err(failure(&error)),
-        }
-        while let Some((length, status)) = parse_status(&bytes, head)? {
-            if status >= 200 {
-                return Ok(status);
-            }
-            // An interim answer (RFC 9110 §15.2): the next one follows.
-            bytes.drain(..length);
-        }
-        if received >= HttpLimits::MOST_HEAD_BYTES as usize {
-            return Err(CheckFailure::NotHttp);
-        }
-    }
-}
-
-/// Length and status of the head that `bytes` begins with, once it is whole.
-fn parse_status(bytes: &[u8], head: bool) -> Result<Option<(usize, u16)>, CheckFailure> {
-    if bytes.is_empty() {
-        return Ok(None);
-    }
-    match parse(bytes, &mut Space::new(), Asked { head, upgrade: false }) {
-        Ok(Some(answer)) => Ok(Some((answer.length, answer.status))),
-        Ok(None) => Ok(None),
-        Err(_reason) => Err(CheckFailure::NotHttp),
-    }
+    socket?.connect(address).await
 }
 
 /// Waits for the server to close, for a while: it has been told that nothing more will come.
@@ -156,6 +179,11 @@ fn failure(error: &io::Error) -> CheckFailure {
         // No route, a network that is down, a firewall of this node.
         _ => CheckFailure::Unreachable,
     }
+}
+
+/// What is wrong, in the words of whoever found it.
+fn in_words(error: &dyn std::fmt::Display) -> Words {
+    Words::new(&error.to_string())
 }
 
 #[cfg(test)]

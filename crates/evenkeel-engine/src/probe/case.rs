@@ -1,12 +1,17 @@
 //! One server under judgement.
 
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use evenkeel_core::health::{Change, Health, Outcome, Policy, Reason, State};
+use evenkeel_core::agent::{Advice, AgentHealth, Weight};
+use evenkeel_core::config::CheckKind;
+use evenkeel_core::health::{Change, CheckFailure, Health, Outcome, Policy, Reason, State, Words};
 use evenkeel_core::moment::Moment;
+use evenkeel_core::pool::Admin;
 
+use super::attempt::{Found, Method};
 use crate::clock;
 use crate::fleet::{LivePool, Server};
 use crate::status::{self, AdminState, Verdict};
@@ -20,7 +25,7 @@ pub(super) struct Case {
     pub(super) server: Arc<Server>,
     /// Of the plan last followed.
     pub(super) pool: Arc<LivePool>,
-    pub(super) policy: Arc<Policy>,
+    pub(super) rules: Rules,
     pub(super) health: Health,
     /// Its place in the agenda.
     pub(super) due: Option<Moment>,
@@ -30,9 +35,27 @@ pub(super) struct Case {
     checking: bool,
     /// It was in maintenance when last visited; until when not to ask again.
     resting: Option<Moment>,
+    /// What its agent has said so far.
+    advice: Advice,
+    /// What is to be shown beside the reason.
+    remark: Option<Box<str>>,
     /// Since when it has been used, or not been used.
     since: SystemTime,
-    shown: Option<(State, Reason)>,
+    shown: Option<(State, Reason, Option<Box<str>>)>,
+}
+
+/// How the servers of a pool are judged and checked.
+#[derive(Clone, Debug)]
+pub(super) struct Rules {
+    pub(super) policy: Arc<Policy>,
+    pub(super) method: Arc<Method>,
+}
+
+impl Rules {
+    fn asks_an_agent(&self) -> bool {
+        let check = self.policy.check.as_ref();
+        check.is_some_and(|check| matches!(check.kind, CheckKind::Agent(_)))
+    }
 }
 
 /// What a visit has found.
@@ -47,19 +70,21 @@ impl Case {
     pub(super) fn new(
         server: Arc<Server>,
         pool: Arc<LivePool>,
-        policy: Arc<Policy>,
+        rules: Rules,
         chance: u64,
         now: Moment,
     ) -> Self {
         Self {
             server,
             pool,
-            health: Health::new(Arc::clone(&policy), now),
-            policy,
+            health: Health::new(Arc::clone(&rules.policy), now),
+            rules,
             due: None,
             chance,
             checking: false,
             resting: None,
+            advice: Advice::default(),
+            remark: None,
             since: clock::wall(),
             shown: None,
         }
@@ -69,15 +94,20 @@ impl Case {
     pub(super) fn move_to(
         &mut self,
         pool: Arc<LivePool>,
-        policy: &Arc<Policy>,
+        rules: &Rules,
         now: Moment,
     ) -> Option<Change> {
         self.pool = pool;
-        if self.policy == *policy {
+        let before = mem::replace(&mut self.rules, rules.clone());
+        if before.policy == rules.policy {
             return None;
         }
-        self.policy = Arc::clone(policy);
-        self.health.reconfigure(Arc::clone(policy), now)
+        if !rules.asks_an_agent() {
+            self.advice = Advice::default();
+            self.server.set_advice(None);
+        }
+        self.remark = None;
+        self.health.reconfigure(Arc::clone(&rules.policy), now)
     }
 
     pub(super) fn in_maintenance(&self) -> bool {
@@ -114,6 +144,54 @@ impl Case {
         Due::Nothing(self.health.tick(now))
     }
 
+    /// What its check has found besides how it ended. Returns how it ended after all, and what
+    /// there is to tell: kind of event, message.
+    pub(super) fn note(
+        &mut self,
+        found: &Found,
+        outcome: Outcome,
+    ) -> (Outcome, Option<(&'static str, String)>) {
+        match found {
+            Found::Advice(advice) => self.heed(advice),
+            Found::Expiring { days } => {
+                let remark = format!("certificate valid for {days} days only");
+                let is_new = self.remark.as_deref() != Some(&*remark);
+                self.remark = Some(remark.clone().into());
+                (outcome, is_new.then_some(("certificate-expires", remark)))
+            }
+            Found::Fine | Found::Testimony(_) => {
+                self.remark = None;
+                (outcome, None)
+            }
+            // What it said before is as true as it was.
+            Found::Fault(_) => (outcome, None),
+        }
+    }
+
+    /// What the agent does not mention stays as it was.
+    fn heed(&mut self, advice: &Advice) -> (Outcome, Option<(&'static str, String)>) {
+        let known = &mut self.advice;
+        known.weight = advice.weight.or(known.weight);
+        known.max_connections = advice.max_connections.or(known.max_connections);
+        known.admin = advice.admin.or(known.admin);
+        known.health = advice.health.clone().or_else(|| known.health.take());
+        let outcome = match &known.health {
+            Some(AgentHealth::Down(text)) if text.is_empty() => {
+                Outcome::Failed(CheckFailure::Said(Words::new("down")))
+            }
+            Some(AgentHealth::Down(text)) => Outcome::Failed(CheckFailure::Said(Words::new(text))),
+            Some(AgentHealth::Up) | None => Outcome::Passed,
+        };
+        let remark = advised(known).map(Box::<str>::from);
+        if self.remark == remark {
+            return (outcome, None);
+        }
+        self.remark.clone_from(&remark);
+        self.server.set_advice(Some(known));
+        let message = remark.map_or_else(|| "agent: as configured".to_owned(), Into::into);
+        (outcome, Some(("agent", message)))
+    }
+
     /// Its check is over.
     pub(super) fn conclude(
         &mut self,
@@ -137,12 +215,16 @@ impl Case {
         if changed {
             self.since = clock::wall();
         }
-        let verdict = (self.health.state(), *self.health.reason());
-        if self.shown == Some(verdict) {
+        let (state, reason) = (self.health.state(), *self.health.reason());
+        let verdict = (state, reason, self.remark.clone());
+        if self.shown.as_ref() == Some(&verdict) {
             return;
         }
         self.shown = Some(verdict);
-        let (state, reason) = verdict;
+        let in_words = match &self.remark {
+            Some(remark) => format!("{reason}; {remark}"),
+            None => reason.to_string(),
+        };
         let usable = self.health.usable();
         let health = match state {
             State::Up => status::Health::Up,
@@ -150,7 +232,7 @@ impl Case {
             State::Unchecked if !usable => status::Health::Down,
             State::Unchecked | State::GoingDown | State::GoingUp => status::Health::Checking,
         };
-        let verdict = Verdict { health, reason: reason.to_string().into(), since: self.since };
+        let verdict = Verdict { health, reason: in_words.into(), since: self.since };
         self.server.set_verdict(verdict, usable);
     }
 
@@ -158,4 +240,20 @@ impl Case {
     pub(super) fn subject(&self) -> String {
         format!("{}/{}", self.server.pool, self.server.name)
     }
+}
+
+/// What an agent wants, in words. `None`: nothing that differs from the configuration.
+fn advised(advice: &Advice) -> Option<String> {
+    let weight = advice.weight.map(|weight| match weight {
+        Weight::Percent(percent) => format!("weight {percent} %"),
+        Weight::Absolute(weight) => format!("weight {weight}"),
+    });
+    let most = advice.max_connections.map(|most| format!("at most {most} connections"));
+    let admin = match advice.admin {
+        Some(Admin::Drain) => Some("drain".to_owned()),
+        Some(Admin::Maint) => Some("maint".to_owned()),
+        Some(Admin::Ready) | None => None,
+    };
+    let wants: Vec<_> = [weight, most, admin].into_iter().flatten().collect();
+    (!wants.is_empty()).then(|| format!("agent: {}", wants.join(", ")))
 }

@@ -1,15 +1,17 @@
 //! The driver over real sockets; what follows from what is tested in core.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use evenkeel_core::config::{
-    Check, ClientTimeouts, Config, InitialState, Listener, Outlier, Pool, PoolId, Protocol,
-    Server as ServerConfig,
+    AgentCheck, Check, CheckKind, ClientTimeouts, Config, HttpCheck, InitialState, Listener,
+    Outlier, Pool, PoolId, Protocol, Server as ServerConfig, Talk,
 };
-use tokio::io::AsyncReadExt;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::broadcast::Receiver;
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio::time::timeout;
@@ -95,6 +97,7 @@ fn listener() -> Listener {
         protocol: Protocol::Tcp { pool: PoolId(0) },
         max_connections: 100,
         timeouts: ClientTimeouts::default(),
+        proxy_protocol: None,
     }
 }
 
@@ -262,13 +265,117 @@ fn a_server_that_starts_down_is_used_after_its_first_check() {
 #[test]
 fn more_servers_than_checks_at_once_are_all_checked() {
     run(async {
-        let a = Origin::alive();
-        let names: Vec<_> = (0..3 * MOST_CHECKS).map(|number| format!("s{number}")).collect();
-        let servers: Vec<_> = names.iter().map(|name| (name.as_str(), a.address)).collect();
-        let (engine, _events) = start(config(&servers, Some(often()))).await;
-        for name in &names {
+        // Nobody accepts, and nothing is said: every check takes as long as it may.
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let a = listener.local_addr().unwrap();
+        let names: Vec<_> = (0..MOST_CHECKS + 76).map(|number| format!("s{number}")).collect();
+        let servers: Vec<_> = names.iter().map(|name| (name.as_str(), a)).collect();
+        let kind = CheckKind::Talk(Talk { send: None, expect: Some("hello".into()) });
+        let hasty = Duration::from_millis(50);
+        let check = Check { kind, timeout: hasty, interval: hasty, ..Check::default() };
+        let (engine, _events) = start(config(&servers, Some(check))).await;
+        let all_checked = async {
+            while engine.status().pools[0].servers.iter().any(|server| server.checks_total == 0) {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, all_checked).await.expect("all are checked");
+        engine.drain(Duration::ZERO).await;
+    });
+}
+
+/// A server that answers every connection with these words, whatever they are at the moment.
+async fn says(words: Rc<RefCell<String>>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    spawn_local(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let words = words.borrow().clone();
+            spawn_local(async move {
+                let mut request = vec![0; 4096];
+                if words.starts_with("HTTP") {
+                    let _ = client.read(&mut request).await;
+                }
+                let _ = client.write_all(words.as_bytes()).await;
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn an_agent_adds_to_what_the_operator_says_and_replaces_none_of_it() {
+    run(async {
+        let words = Rc::new(RefCell::new("50% up\n".to_owned()));
+        let agent = says(Rc::clone(&words)).await;
+        let kind = CheckKind::Agent(AgentCheck::default());
+        let check = Check { kind, port: Some(agent.port()), ..often() };
+        let (a, b) = (Origin::alive(), Origin::alive());
+        let mut config = config(&[("a", a.address), ("b", b.address)], Some(check));
+        config.pools[0].servers[1].backup = true;
+        let (engine, mut events) = start(config).await;
+        let said = event(&mut events, "agent", "web/a").await;
+        assert_eq!(said, "agent: weight 50 %");
+
+        words.replace("drain\n".to_owned());
+        let said = event(&mut events, "agent", "web/a").await;
+        assert_eq!(said, "agent: weight 50 %, drain");
+        let status = server(&engine, "a");
+        assert_eq!(status.admin.state, AdminState::Ready, "the operator's word stands");
+        assert!(!status.in_use && status.verdict.health == Health::Up);
+        assert!(status.verdict.reason.ends_with("; agent: weight 50 %, drain"));
+
+        words.replace("ready down#no disk\n".to_owned());
+        let said = event(&mut events, "server-down", "web/a").await;
+        assert_eq!(said, "down: 2 of 2 checks failed: \"no disk\"");
+        words.replace("up 100%\n".to_owned());
+        event(&mut events, "server-up", "web/a").await;
+        set(&engine, "a", AdminState::Drain);
+        checks(&engine, "a", 2).await;
+        assert!(!server(&engine, "a").in_use, "an agent cannot end what the operator began");
+        engine.drain(Duration::ZERO).await;
+    });
+}
+
+#[test]
+fn who_lacks_what_others_have_leaves_and_what_all_lack_takes_nobody_out() {
+    let health = |db: &str| {
+        format!(
+            "HTTP/1.1 200 OK\r\n\r\n{{\"status\": \"{db}\", \"components\": \
+             [{{\"name\": \"db\", \"status\": \"{db}\", \"critical\": true}}]}}"
+        )
+    };
+    run(async {
+        let words: Vec<_> = (0..5).map(|_| Rc::new(RefCell::new(health("up")))).collect();
+        let mut servers = Vec::new();
+        for (name, words) in ["a", "b", "c", "d", "e"].into_iter().zip(&words) {
+            servers.push((name, says(Rc::clone(words)).await));
+        }
+        let kind = CheckKind::Deep(HttpCheck::default());
+        // Answers must not grow old while a busy machine gathers the others.
+        let check = Check { kind, ..often() };
+        let (engine, mut events) = start(config(&servers, Some(check))).await;
+        for (name, _) in &servers {
             checks(&engine, name, 1).await;
         }
+
+        words[0].replace(health("down"));
+        let said = event(&mut events, "server-down", "web/a").await;
+        assert!(said.ends_with("`db` is down for this server alone"), "{said}");
+
+        for words in &words {
+            words.replace(health("down"));
+        }
+        let said = event(&mut events, "pool-degraded", "web").await;
+        assert!(said.contains("`db`"), "{said}");
+        event(&mut events, "server-up", "web/a").await;
+        let others = engine.status().pools.remove(0).servers;
+        assert!(others.iter().all(|server| server.in_use), "{others:?}");
+
+        for words in &words {
+            words.replace(health("up"));
+        }
+        event(&mut events, "pool-recovered", "web").await;
         engine.drain(Duration::ZERO).await;
     });
 }

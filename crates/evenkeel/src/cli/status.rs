@@ -4,7 +4,10 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
-use evenkeel_api::{AdminState, Health, NodeState, Pool, PoolMode, Server, Status};
+use evenkeel_api::{
+    AdminState, Health, NameState, NodeState, Pool, PoolMode, RemovedServer, Said, Server,
+    ServerName, Status,
+};
 
 use super::table::{Cell, Colour, cell, plain, table};
 use super::{client, out, say_json};
@@ -63,7 +66,12 @@ fn listeners(status: &Status, coloured: bool) -> String {
 fn servers(pools: &[Pool], now: SystemTime, coloured: bool) -> String {
     let rows: Vec<_> = pools
         .iter()
-        .flat_map(|pool| pool.servers.iter().map(move |server| row(pool, server, now)))
+        .flat_map(|pool| {
+            let servers = pool.servers.iter().map(move |server| row(pool, server, now));
+            let names = pool.names.iter().filter_map(move |name| name_row(pool, name, now));
+            let removed = pool.removed.iter().map(move |gone| removed_row(pool, gone, now));
+            servers.chain(names).chain(removed)
+        })
         .collect();
     table(["POOL", "SERVER", "STATE", "SINCE", "IN FLIGHT", "WHY"], &rows, coloured)
 }
@@ -76,18 +84,58 @@ fn row(pool: &Pool, server: &Server, now: SystemTime) -> [Cell; 6] {
         state,
         plain(ago(since.age(now))),
         plain(server.in_flight),
-        plain(why),
+        plain(format!("{why}{}", said(server)).trim_start_matches("; ")),
     ]
 }
 
-/// The stronger of what the operator wants and what the checks say.
-fn state(server: &Server) -> (Cell, evenkeel_api::Timestamp, String) {
-    let Server { admin, verdict, backup, .. } = server;
-    let wanted = || match (admin.reason.as_str(), admin.author.as_str()) {
+/// A name that gives no server, or may not give the right ones.
+fn name_row(pool: &Pool, name: &ServerName, now: SystemTime) -> Option<[Cell; 6]> {
+    let state = match name.state {
+        NameState::Resolved => return None,
+        NameState::Stale => cell("stale", Colour::Yellow),
+        NameState::Unresolved => cell("unresolved", Colour::Red),
+    };
+    let since = plain(ago(name.since.age(now)));
+    Some([plain(&pool.name), plain(&name.name), state, since, plain("-"), plain(&name.reason)])
+}
+
+fn removed_row(pool: &Pool, gone: &RemovedServer, now: SystemTime) -> [Cell; 6] {
+    let RemovedServer { name, said } = gone;
+    let state = cell("removed", Colour::Yellow);
+    let since = plain(ago(said.since.age(now)));
+    [plain(&pool.name), plain(name), state, since, plain("-"), plain(why(said))]
+}
+
+/// Why, by whom and until when.
+fn why(said: &Said) -> String {
+    let Said { author, reason, since: _, expires } = said;
+    let who = match (reason.as_str(), author.as_str()) {
         ("", "") => String::new(),
         ("", author) => format!("by {author}"),
         (reason, "") => reason.to_owned(),
         (reason, author) => format!("{reason} (by {author})"),
+    };
+    match expires {
+        Some(expires) => format!("{who}, until {expires}").trim_start_matches(", ").to_owned(),
+        None => who,
+    }
+}
+
+/// What operators said of a server besides its admin state.
+fn said(server: &Server) -> String {
+    let Some(over) = &server.overridden else { return String::new() };
+    let added = over.added.as_ref().map(|added| ("added", &added.said));
+    let weight = over.weight.as_ref().map(|weight| ("weight set", &weight.said));
+    let said = added.into_iter().chain(weight);
+    said.map(|(what, said)| format!("; {what} {}", why(said)).trim_end().to_owned()).collect()
+}
+
+/// The stronger of what the operator wants and what the checks say.
+fn state(server: &Server) -> (Cell, evenkeel_api::Timestamp, String) {
+    let Server { admin, verdict, backup, overridden, .. } = server;
+    let wanted = || {
+        let set = overridden.as_ref().and_then(|over| over.state.as_ref());
+        set.map_or_else(String::new, |set| why(&set.said))
     };
     let role = if *backup { ", backup" } else { "" };
     match (admin.state, verdict.health) {
@@ -120,7 +168,8 @@ fn notes(status: &Status) -> Option<String> {
     let refusal = status.config.last_refusal.iter();
     let refusal =
         refusal.map(|why| format!("the last change of the configuration was refused: {why}"));
-    let notes: Vec<String> = modes.chain(later).chain(refusal).collect();
+    let problems = status.problems.iter().cloned();
+    let notes: Vec<String> = modes.chain(later).chain(refusal).chain(problems).collect();
     (!notes.is_empty()).then(|| notes.join("\n"))
 }
 

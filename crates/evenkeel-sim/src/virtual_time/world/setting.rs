@@ -68,12 +68,7 @@ fn pool(dice: &mut Dice, calm: bool) -> Pool {
         4 => Balance::Random,
         _ => Balance::Hash(Hash::default()),
     };
-    let http = || HttpCheck {
-        method: "GET".into(),
-        path: "/".into(),
-        host: None,
-        expect: vec![(200, 399)],
-    };
+    let http = || HttpCheck::default();
     let kind = match dice.below(6) {
         _ if calm => Some(CheckKind::Deep(http())),
         0 => None,

@@ -96,16 +96,8 @@ pub fn parse<'s, 'b>(
     let most = usize::from(limits.headers).min(space.headers.len());
     let Space { headers, kinds, path } = space;
 
-    // A body that was one CRLF too long (RFC 9112 §2.2).
-    let skipped = if bytes.starts_with(b"\r\n") { 2 } else { 0 };
+    let Some(skipped) = empty_line(bytes)? else { return Ok(None) };
     let unread = &bytes[skipped..];
-    match unread {
-        [] => return Ok(None),
-        b"\r" if skipped == 0 => return Ok(None),
-        // The syntax parser would skip any number of empty lines, also of a bare LF.
-        [b'\r' | b'\n', ..] => return Err(Reason::RequestLine.into()),
-        _ => {}
-    }
     let mut syntax = httparse::Request::new(&mut []);
     let length = match syntax.parse_with_uninit_headers(unread, &mut headers[..most]) {
         Ok(httparse::Status::Complete(length)) => length,
@@ -161,6 +153,19 @@ pub fn parse<'s, 'b>(
         expect_continue: expects && !body.is_empty() && version == Version::Http11,
         fields,
     }))
+}
+
+/// Length of the one empty line that may stand before a request: a body was one CRLF too long
+/// (RFC 9112 §2.2). `None`: nothing behind it has come yet.
+fn empty_line(bytes: &[u8]) -> Result<Option<usize>, Reason> {
+    let skipped = if bytes.starts_with(b"\r\n") { 2 } else { 0 };
+    match &bytes[skipped..] {
+        [] => Ok(None),
+        b"\r" if skipped == 0 => Ok(None),
+        // The syntax parser would skip any number of empty lines, also of a bare LF.
+        [b'\r' | b'\n', ..] => Err(Reason::RequestLine),
+        _ => Ok(Some(skipped)),
+    }
 }
 
 /// More bytes are needed: whether they may still come.

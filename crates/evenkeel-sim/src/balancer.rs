@@ -54,6 +54,22 @@ pub fn tcp(listen: SocketAddr, origins: &[&Origin]) -> String {
     single("tcp", listen, origins)
 }
 
+/// A configuration: one http listener on two workers before a pool with these settings, checked often.
+pub fn two_workers(listen: SocketAddr, pool: &str) -> String {
+    format!(
+        r#"
+[node]
+workers = 2
+[listener.front]
+bind = ["{listen}"]
+protocol = "http"
+pool = "app"
+[pool.app]
+{pool}
+{QUICK_CHECK}"#
+    )
+}
+
 fn single(protocol: &str, listen: SocketAddr, origins: &[&Origin]) -> String {
     let servers = servers(origins.iter().copied());
     format!(

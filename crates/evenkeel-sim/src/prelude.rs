@@ -1,7 +1,7 @@
 //! What every test uses.
 
 pub use crate::address::free_address;
-pub use crate::balancer::{Balancer, QUICK_CHECK, Start, balancer, http, tcp};
+pub use crate::balancer::{Balancer, QUICK_CHECK, Start, balancer, http, tcp, two_workers};
 pub use crate::client::{Answer, Client, client, get};
 pub use crate::clock::{PATIENCE, wait_until};
 pub use crate::http1::Broken;

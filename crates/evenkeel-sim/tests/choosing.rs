@@ -5,21 +5,6 @@ use std::net::SocketAddr;
 
 use evenkeel_sim::prelude::*;
 
-fn config(listen: SocketAddr, pool: &str) -> String {
-    format!(
-        r#"
-[node]
-workers = 2
-[listener.front]
-bind = ["{listen}"]
-protocol = "http"
-pool = "app"
-[pool.app]
-{pool}
-{QUICK_CHECK}"#
-    )
-}
-
 fn get_with(listen: SocketAddr, field: &str) -> Answer {
     let mut client = client(listen);
     client.send(format!("GET / HTTP/1.1\r\nHost: test.example\r\n{field}\r\n\r\n"));
@@ -32,7 +17,7 @@ fn every_balance_serves() {
     for balance in ["least-connections", "p2c", "peak-ewma", "random", "first", "hash"] {
         let listen = free_address();
         let settings = format!("balance = \"{balance}\"\nservers = {}", servers(&pool));
-        let _lb = balancer(&config(listen, &settings));
+        let _lb = balancer(&two_workers(listen, &settings));
         let report = Load::start(Plan::rush(listen, 4, 200)).finish();
         assert!(report.is_clean(), "{balance}: {report}");
     }
@@ -47,7 +32,7 @@ fn a_key_stays_with_its_server_and_keys_are_spread() {
             "balance = \"hash\"\nhash_on = \"header:x-user\"\nhash_table = \"{table}\"\nservers = {}",
             servers(&pool)
         );
-        let _lb = balancer(&config(listen, &settings));
+        let _lb = balancer(&two_workers(listen, &settings));
         let mut homes: BTreeMap<String, usize> = BTreeMap::new();
         for user in 0..30 {
             let server = || get_with(listen, &format!("X-User: u{user}")).server().to_owned();
@@ -66,7 +51,7 @@ fn a_cookie_brings_the_client_back_until_its_server_is_gone() {
     let both = [one.address(), two.address()];
     let settings =
         format!("sticky = {{ cookie = \"srv\" }}\nservers = [\"{}\", \"{}\"]", both[0], both[1]);
-    let lb = balancer(&config(listen, &settings));
+    let lb = balancer(&two_workers(listen, &settings));
     let first = get_with(listen, "X-None: 1");
     let issued = first.header("set-cookie").expect("a cookie").to_owned();
     assert!(issued.contains("; HttpOnly; SameSite=Lax"), "{issued}");
@@ -100,7 +85,7 @@ fn a_full_server_makes_wait_and_a_full_queue_refuses() {
          servers = [{{ address = \"{}\", max_connections = 1 }}]",
         server.address()
     );
-    let lb = balancer(&config(listen, &settings));
+    let lb = balancer(&two_workers(listen, &settings));
     let mut clients: Vec<Client> = (0..3).map(|_| client(listen)).collect();
     for (client, before) in clients.iter_mut().zip([0.0, 1.0, 2.0]) {
         client.send("GET / HTTP/1.1\r\nHost: test.example\r\n\r\n");

@@ -4,22 +4,6 @@ use std::net::SocketAddr;
 
 use evenkeel_sim::prelude::*;
 
-/// One http listener on two workers before a pool with these settings.
-fn config(listen: SocketAddr, pool: &str) -> String {
-    format!(
-        r#"
-[node]
-workers = 2
-[listener.front]
-bind = ["{listen}"]
-protocol = "http"
-pool = "app"
-[pool.app]
-{pool}
-{QUICK_CHECK}"#
-    )
-}
-
 /// Who answers so many requests, each on a connection of its own.
 fn answering(listen: SocketAddr, requests: usize) -> Vec<String> {
     (0..requests).map(|_| get(listen, "/").server().to_owned()).collect()
@@ -29,7 +13,7 @@ fn answering(listen: SocketAddr, requests: usize) -> Vec<String> {
 fn two_servers_take_turns_over_all_workers() {
     let pool: [Origin; 2] = origins();
     let listen = free_address();
-    let _lb = balancer(&config(listen, &format!("servers = {}", servers(&pool))));
+    let _lb = balancer(&two_workers(listen, &format!("servers = {}", servers(&pool))));
     assert_eq!(answering(listen, 40), ["0", "1"].repeat(20));
 }
 
@@ -37,7 +21,7 @@ fn two_servers_take_turns_over_all_workers() {
 fn three_servers_take_turns_over_all_workers() {
     let pool: [Origin; 3] = origins();
     let listen = free_address();
-    let _lb = balancer(&config(listen, &format!("servers = {}", servers(&pool))));
+    let _lb = balancer(&two_workers(listen, &format!("servers = {}", servers(&pool))));
     assert_eq!(answering(listen, 30), ["0", "1", "2"].repeat(10));
 }
 
@@ -45,7 +29,7 @@ fn three_servers_take_turns_over_all_workers() {
 fn turns_are_kept_on_one_connection() {
     let pool: [Origin; 2] = origins();
     let listen = free_address();
-    let _lb = balancer(&config(listen, &format!("servers = {}", servers(&pool))));
+    let _lb = balancer(&two_workers(listen, &format!("servers = {}", servers(&pool))));
     let mut client = client(listen);
     let order: Vec<String> = (0..10).map(|_| client.get("/").server().to_owned()).collect();
     assert_eq!(order, ["0", "1"].repeat(5));
@@ -55,7 +39,7 @@ fn turns_are_kept_on_one_connection() {
 fn many_clients_at_once_are_split_evenly() {
     let pool: [Origin; 3] = origins();
     let listen = free_address();
-    let _lb = balancer(&config(listen, &format!("servers = {}", servers(&pool))));
+    let _lb = balancer(&two_workers(listen, &format!("servers = {}", servers(&pool))));
     let report = Load::start(Plan::rush(listen, 8, 900)).finish();
     assert!(report.is_clean(), "{report}");
     assert_eq!(pool.each_ref().map(Origin::served), [300, 300, 300]);
@@ -67,7 +51,7 @@ fn weights_are_kept_smoothly() {
     let listen = free_address();
     let (heavy, light) = (heavy.address(), light.address());
     let pool = format!("servers = [{{ address = \"{heavy}\", weight = 3 }}, \"{light}\"]");
-    let _lb = balancer(&config(listen, &pool));
+    let _lb = balancer(&two_workers(listen, &pool));
     let order = answering(listen, 40);
     for four in order.chunks(4) {
         assert_eq!(four.iter().filter(|server| *server == "0").count(), 3, "{order:?}");
@@ -82,7 +66,7 @@ fn a_weight_of_zero_takes_nothing() {
     let listen = free_address();
     let (idle, busy) = (idle.address(), busy.address());
     let pool = format!("servers = [{{ address = \"{idle}\", weight = 0 }}, \"{busy}\"]");
-    let _lb = balancer(&config(listen, &pool));
+    let _lb = balancer(&two_workers(listen, &pool));
     assert_eq!(answering(listen, 6), ["1"; 6]);
 }
 
@@ -91,7 +75,7 @@ fn least_connections_avoids_the_busy_server() {
     let [busy, free] = &origins();
     let listen = free_address();
     let settings = format!("balance = \"least-connections\"\nservers = {}", servers([busy, free]));
-    let lb = balancer(&config(listen, &settings));
+    let lb = balancer(&two_workers(listen, &settings));
     busy.set(Mode::Hang);
     free.set(Mode::Hang);
     let mut waiting: Vec<Client> = (0..4).map(|_| client(listen)).collect();
@@ -116,7 +100,7 @@ fn a_backup_server_is_used_when_no_other_can_be() {
     let listen = free_address();
     let (one, two) = (first.address(), backup.address());
     let pool = format!("servers = [\"{one}\", {{ address = \"{two}\", backup = true }}]");
-    let lb = balancer(&config(listen, &pool));
+    let lb = balancer(&two_workers(listen, &pool));
     assert_eq!(answering(listen, 4), ["0"; 4]);
     first.kill();
     lb.await_health("app", one, "down");
@@ -131,7 +115,7 @@ fn tcp_connections_take_turns() {
     let (one, two) = (stream_origin("0"), stream_origin("1"));
     let listen = free_address();
     let config =
-        config(listen, &format!("servers = [\"{}\", \"{}\"]", one.address(), two.address()));
+        two_workers(listen, &format!("servers = [\"{}\", \"{}\"]", one.address(), two.address()));
     let _lb = balancer(&config.replace("\"http\"", "\"tcp\""));
     for turn in 0..20 {
         assert_eq!(client(listen).send("x").receive(2), format!("{}\n", turn % 2).as_bytes());

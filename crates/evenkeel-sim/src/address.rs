@@ -15,7 +15,7 @@ pub fn free_address() -> SocketAddr {
     loop {
         let port = NEXT.fetch_add(1, Ordering::Relaxed);
         assert!(port >= FIRST_PORT, "this process has used up all ports of its address");
-        let address = SocketAddr::from((host(), port));
+        let address = SocketAddr::from((host(0xc0), port));
         // Another program may listen on this port of all addresses.
         if TcpListener::bind(address).is_ok() {
             return address;
@@ -23,10 +23,21 @@ pub fn free_address() -> SocketAddr {
     }
 }
 
-/// Process ids have 22 bits at most; the upper quarter of 127.0.0.0/8 takes them all.
-fn host() -> Ipv4Addr {
+/// Three hosts with one free port, for servers that differ in their address alone.
+pub fn free_neighbours() -> [SocketAddr; 3] {
+    loop {
+        let port = free_address().port();
+        let neighbours = [0xc0, 0x80, 0x40].map(|quarter| (host(quarter), port).into());
+        if neighbours.iter().all(|address: &SocketAddr| TcpListener::bind(address).is_ok()) {
+            return neighbours;
+        }
+    }
+}
+
+/// Process ids have 22 bits at most: a quarter of 127.0.0.0/8 takes them all.
+fn host(quarter: u8) -> Ipv4Addr {
     let [_, high, middle, low] = std::process::id().to_be_bytes();
-    Ipv4Addr::new(127, 0xc0 | (high & 0x3f), middle, low)
+    Ipv4Addr::new(127, quarter | (high & 0x3f), middle, low)
 }
 
 #[cfg(test)]

@@ -23,7 +23,11 @@ pub struct StreamOrigin {
 
 /// A server of this name on an address of its own.
 pub fn stream_origin(name: &str) -> StreamOrigin {
-    let address = free_address();
+    stream_origin_at(name, free_address())
+}
+
+/// A server of this name at `address`.
+pub fn stream_origin_at(name: &str, address: SocketAddr) -> StreamOrigin {
     let listener = TcpListener::bind(address).expect("the address is free");
     let accepting = listener.try_clone().expect("descriptors left");
     let (accepted, spoken) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());

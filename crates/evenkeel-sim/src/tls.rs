@@ -19,17 +19,30 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// `None` where `openssl` is not installed.
+    /// Valid for two days. `None` where `openssl` is not installed.
     pub fn new(name: &str) -> Option<Self> {
         let openssl = process::find("openssl")?;
+        Some(Self::made_by(Command::new(openssl), name))
+    }
+
+    /// One whose two days were over eight days ago. `None` where `openssl` or `faketime` is not
+    /// installed.
+    pub fn expired(name: &str) -> Option<Self> {
+        let mut command = Command::new(process::find("faketime")?);
+        command.args(["-f", "-10d"]).arg(process::find("openssl")?);
+        Some(Self::made_by(command, name))
+    }
+
+    fn made_by(mut command: Command, name: &str) -> Self {
         let certificate = Self { name: name.to_owned(), scratch: Scratch::new("certificate") };
-        let mut command = Command::new(openssl);
         command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);
         command.args(["-nodes", "-days", "2", "-subj", &format!("/CN={name}")]);
         command.args(["-addext", &format!("subjectAltName=DNS:{name}")]);
+        // A server's, not an authority's: no strict client takes one for the other.
+        command.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
         command.arg("-keyout").arg(certificate.key()).arg("-out").arg(certificate.chain());
         process::run(&mut command);
-        Some(certificate)
+        certificate
     }
 
     pub fn name(&self) -> &str {

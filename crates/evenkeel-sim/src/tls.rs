@@ -84,12 +84,12 @@ pub fn curl(address: SocketAddr, name: &str, authority: &Path) -> String {
     process::run(&mut command)
 }
 
-/// The first flight of a client: a `ClientHello` for `name`, as `openssl` writes it.
+/// The first flight of a client that speaks `h2`: a `ClientHello` for `name`, as `openssl` writes it.
 pub fn client_hello(name: Option<&str>) -> Vec<u8> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let address = listener.local_addr().expect("bound");
     let mut command = Command::new(process::find("openssl").expect(NO_OPENSSL));
-    command.args(["s_client", "-connect", &address.to_string()]);
+    command.args(["s_client", "-alpn", "h2", "-connect", &address.to_string()]);
     match name {
         Some(name) => command.args(["-servername", name]),
         None => command.arg("-noservername"),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use evenkeel_sim::prelude::*;
 
@@ -78,7 +79,7 @@ fn a_cookie_brings_the_client_back_until_its_server_is_gone() {
 #[test]
 fn a_full_server_makes_wait_and_a_full_queue_refuses() {
     let [server] = &origins();
-    server.set(Mode::Slow(std::time::Duration::from_secs(1)));
+    server.set(Mode::Slow(Duration::from_secs(1)));
     let listen = free_address();
     let settings = format!(
         "queue = {{ length = 1, wait = \"5s\" }}\n\
@@ -97,4 +98,35 @@ fn a_full_server_makes_wait_and_a_full_queue_refuses() {
     let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
     assert_eq!(statuses, [200, 200, 503]);
     assert!(answers[2].header("retry-after").is_some());
+}
+
+/// What 99 of 100 requests took, over these servers and this balance.
+fn p99(pool: &[Origin], balance: &str, requests: u64) -> Duration {
+    let listen = free_address();
+    let settings = format!("balance = \"{balance}\"\nservers = {}", servers(pool));
+    let _lb = balancer(&two_workers(listen, &settings));
+    let report = Load::start(Plan::rush(listen, 24, requests)).finish();
+    assert!(report.is_clean(), "{balance}: {report}");
+    report.per_mille(990)
+}
+
+#[test]
+fn one_slow_server_is_left_alone_by_those_who_look() {
+    // Like 200 ms among 5 ms, and so long that no busy machine makes the good ones slow.
+    let (usual, slow) = (Duration::from_millis(40), Duration::from_millis(40 * 40));
+    let pool: [Origin; 10] = origins();
+    for server in &pool {
+        server.set(Mode::Slow(usual));
+    }
+    let healthy = p99(&pool, "p2c", 400);
+    pool[9].set(Mode::Slow(slow));
+    let blind = p99(&pool, "round-robin", 200);
+    assert!(blind >= slow, "one in ten meets it: {blind:?}");
+    for balance in ["p2c", "peak-ewma"] {
+        let looking = p99(&pool, balance, 1_200);
+        eprintln!("p99 all healthy {healthy:?}, round-robin {blind:?}, {balance} {looking:?}");
+        // A busy machine may disturb one run and not the other; the slow server shows far above.
+        let most = (healthy * 2).max(slow / 8);
+        assert!(looking <= most, "{balance}: {looking:?}, healthy {healthy:?}");
+    }
 }

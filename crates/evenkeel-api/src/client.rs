@@ -21,8 +21,8 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// A reload reads files and opens listeners; nothing takes longer.
 const WHOLE_CALL: Duration = Duration::from_mins(1);
 
-/// The status of the largest fleet fits many times.
-const MOST_ANSWER_BYTES: u64 = 64 << 20;
+/// The status of the largest pool fits, each server with a full time line.
+const MOST_ANSWER_BYTES: u64 = 256 << 20;
 
 /// Talks to the admin API of one node.
 #[derive(Debug)]

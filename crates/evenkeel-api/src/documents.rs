@@ -115,6 +115,9 @@ pub struct Pool {
     /// How a server is chosen.
     pub balance: String,
     pub mode: PoolMode,
+    /// What every server lacks, by deep checks. None is taken out because of it.
+    #[serde(default)]
+    pub degraded: Vec<Degraded>,
     pub servers: Vec<Server>,
     /// Servers that an operator took out of the pool.
     #[serde(default)]
@@ -122,6 +125,15 @@ pub struct Pool {
     /// Names that are looked up to find servers.
     #[serde(default)]
     pub names: Vec<ServerName>,
+}
+
+/// A dependency that every server of a pool lacks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Degraded {
+    /// In the words of the servers.
+    pub dependency: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
 }
 
 /// A server that the configuration lists and an operator removed.
@@ -292,13 +304,85 @@ pub enum AdminState {
 }
 
 /// What the checks and the traffic say of a server.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ServerVerdict {
     pub health: Health,
     /// One line.
     pub reason: String,
     #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
+    #[serde(default)]
+    pub evidence: Evidence,
+    /// How it has come to that, the oldest entry first; the last 32.
+    #[serde(default)]
+    pub time_line: Vec<TimeLineEntry>,
+}
+
+/// What a verdict stands on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Evidence {
+    /// Absent before the first one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_check: Option<LastCheck>,
+    /// What the server needs, by its last answer to a deep check.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<Component>,
+}
+
+/// The last check of a server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct LastCheck {
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    pub took_ms: f64,
+    pub outcome: CheckOutcome,
+    /// What was wrong, one line; absent when nothing was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<String>,
+}
+
+/// How a check has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckOutcome {
+    Passed,
+    Failed,
+    /// A deep check that means nothing before the other servers are asked.
+    Undecided,
+}
+
+/// Something a server needs, in its own words.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Component {
+    pub name: String,
+    pub status: ComponentStatus,
+    /// Without it the server is of no use.
+    pub critical: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ComponentStatus {
+    Up,
+    Degraded,
+    Down,
+}
+
+/// What was thought of a server from a moment on, until the next entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TimeLineEntry {
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// Absent in the oldest one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Health>,
+    pub to: Health,
+    /// Whether its health let it be used.
+    pub usable: bool,
+    /// One line, with the last figures: a row of failures is one entry.
+    pub reason: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

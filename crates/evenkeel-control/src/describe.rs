@@ -1,10 +1,14 @@
 //! The engine's values as documents of the API.
 
 use std::error::Error;
+use std::time::Duration;
 
 use evenkeel_api as api;
+use evenkeel_core::health::Outcome;
+use evenkeel_core::verdict::{Component, Status};
 use evenkeel_engine::{
-    AdminState, EngineStatus, Event, Health, ListenerStatus, PoolMode, PoolStatus, ServerStatus,
+    AdminState, Degraded, EngineStatus, Event, Evidence, Health, LastCheck, ListenerStatus,
+    PoolMode, PoolStatus, ServerStatus, TimeLineEntry,
 };
 
 use crate::finding::{Described, Findings, Severity};
@@ -65,6 +69,7 @@ fn pool(pool: &PoolStatus, membership: Membership) -> api::Pool {
             PoolMode::Panic => api::PoolMode::Panic,
             PoolMode::Empty => api::PoolMode::Empty,
         },
+        degraded: pool.degraded.iter().map(degraded).collect(),
         servers: pool.servers.iter().map(layered).collect(),
     }
 }
@@ -89,13 +94,11 @@ fn server(server: &ServerStatus) -> api::Server {
             since: api::Timestamp(server.admin.since),
         },
         verdict: api::ServerVerdict {
-            health: match server.verdict.health {
-                Health::Up => api::Health::Up,
-                Health::Down => api::Health::Down,
-                Health::Checking => api::Health::Checking,
-            },
+            health: health(server.verdict.health),
             reason: server.verdict.reason.to_string(),
             since: api::Timestamp(server.verdict.since),
+            evidence: evidence(&server.evidence),
+            time_line: time_line(&server.time_line),
         },
         in_use: server.in_use,
         in_flight: server.in_flight,
@@ -107,6 +110,62 @@ fn server(server: &ServerStatus) -> api::Server {
         checks_total: server.checks_total,
         check_failures_total: server.check_failures_total,
     }
+}
+
+fn health(health: Health) -> api::Health {
+    match health {
+        Health::Up => api::Health::Up,
+        Health::Down => api::Health::Down,
+        Health::Checking => api::Health::Checking,
+    }
+}
+
+fn degraded(Degraded { dependency, since }: &Degraded) -> api::Degraded {
+    api::Degraded { dependency: dependency.to_string(), since: api::Timestamp(*since) }
+}
+
+fn evidence(evidence: &Evidence) -> api::Evidence {
+    let Evidence { last_check, components } = evidence;
+    api::Evidence {
+        last_check: last_check.as_ref().map(self::last_check),
+        components: components.iter().map(component).collect(),
+    }
+}
+
+fn last_check(&LastCheck { at, took, outcome }: &LastCheck) -> api::LastCheck {
+    let (outcome, found) = match outcome {
+        Outcome::Passed => (api::CheckOutcome::Passed, None),
+        Outcome::Failed(failure) => (api::CheckOutcome::Failed, Some(failure.to_string())),
+        Outcome::Undecided => (api::CheckOutcome::Undecided, None),
+    };
+    api::LastCheck { at: api::Timestamp(at), took_ms: millis(took), outcome, found }
+}
+
+fn component(component: &Component) -> api::Component {
+    let Component { name, status, critical, latency } = component;
+    let status = match status {
+        Status::Up => api::ComponentStatus::Up,
+        Status::Degraded => api::ComponentStatus::Degraded,
+        Status::Down => api::ComponentStatus::Down,
+    };
+    let (name, latency_ms) = (name.to_string(), latency.map(millis));
+    api::Component { name, status, critical: *critical, latency_ms }
+}
+
+/// To the microsecond.
+fn millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}
+
+fn time_line(entries: &[TimeLineEntry]) -> Vec<api::TimeLineEntry> {
+    let mut before = None;
+    let entry = |&TimeLineEntry { at, health: now, usable, reason }: &TimeLineEntry| {
+        let to = health(now);
+        let from = before.replace(to);
+        let (at, reason) = (api::Timestamp(at), reason.to_string());
+        api::TimeLineEntry { at, from, to, usable, reason }
+    };
+    entries.iter().map(entry).collect()
 }
 
 pub(crate) fn event(event: &Event) -> api::Event {

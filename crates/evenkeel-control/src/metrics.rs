@@ -222,6 +222,11 @@ fn about_pools(text: &mut Exposition, pools: &[PoolStatus]) {
             text.sample(name, &[("pool", &pool.name), ("mode", word)], value);
         }
     }
+    let name = "evenkeel_pool_degraded";
+    text.family(name, Kind::Gauge, "Dependencies that every server of a pool lacks.");
+    for pool in pools {
+        text.sample(name, &[("pool", &pool.name)], pool.degraded.len());
+    }
 }
 
 fn about_servers(text: &mut Exposition, pools: &[PoolStatus]) {

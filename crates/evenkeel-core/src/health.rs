@@ -132,7 +132,7 @@ impl Health {
             Some(check) => (State::Unchecked, Reason::NotYetChecked, check.initial),
             None => (State::Up, Reason::NoCheck, InitialState::Up),
         };
-        Self {
+        let mut health = Self {
             state,
             usable: initial == InitialState::Up,
             since: now,
@@ -146,7 +146,9 @@ impl Health {
             schedule: Schedule::new(now),
             time_line: TimeLine::default(),
             policy,
-        }
+        };
+        health.noted(None, now);
+        health
     }
 
     /// Whether it may be used.

@@ -227,6 +227,17 @@ impl Witness {
 }
 
 impl Ruling {
+    /// What an operator should know of a server that passes all the same.
+    pub fn remark(self) -> Option<String> {
+        match self {
+            Self::Fit | Self::Unfit(_) | Self::Undecided => None,
+            Self::Shared(name) => Some(format!("`{name}` is down, and not for this server alone")),
+            Self::Spared(name) => Some(format!(
+                "`{name}` is down for this server alone; kept: enough of the pool are out"
+            )),
+        }
+    }
+
     /// What it means to the health of the server that was heard.
     pub fn outcome(self) -> Outcome {
         match self {

@@ -5,7 +5,7 @@
 //! can set; the wall clock serves logs only.
 
 use std::cell::Cell;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use evenkeel_core::moment::Moment;
@@ -22,12 +22,34 @@ pub(crate) fn now() -> Moment {
 }
 
 /// Reads the clock. The loop calls it on waking, nobody else need to.
-#[expect(clippy::disallowed_methods, reason = "this is clock.rs")]
 pub(crate) fn refresh() -> Moment {
-    let elapsed = START.get_or_init(Instant::now).elapsed();
-    let now = Moment::START + elapsed.max(Duration::from_micros(1));
+    let now = read();
     NOW.set(now);
     now
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is clock.rs")]
+fn read() -> Moment {
+    let elapsed = START.get_or_init(Instant::now).elapsed();
+    Moment::START + elapsed.max(Duration::from_micros(1))
+}
+
+/// What the wall clock showed at `moment`, by what it shows now. The same moment gives the same
+/// time until somebody sets the clock.
+pub(crate) fn wall_at(moment: Moment) -> SystemTime {
+    /// Two readings of the two clocks are as far apart; more is a clock that was set.
+    const SLACK: Duration = Duration::from_secs(1);
+    /// What the wall clock showed at [`Moment::START`].
+    static ORIGIN: Mutex<Option<SystemTime>> = Mutex::new(None);
+    let now = wall();
+    let fresh = now.checked_sub(read().since(Moment::START)).unwrap_or(now);
+    let mut origin = ORIGIN.lock().unwrap_or_else(PoisonError::into_inner);
+    let apart =
+        |kept: SystemTime| fresh.duration_since(kept).unwrap_or_else(|error| error.duration());
+    if origin.is_none_or(|kept| apart(kept) >= SLACK) {
+        *origin = Some(fresh);
+    }
+    origin.unwrap_or(fresh) + moment.since(Moment::START)
 }
 
 /// The wall clock, for logs and `since` fields.

@@ -12,16 +12,19 @@ use evenkeel_core::config::{Limits, Pool, Server as ServerConfig};
 use evenkeel_core::ewma::{Ewma, Failures};
 use evenkeel_core::fault::Fault;
 use evenkeel_core::hash::identity;
+use evenkeel_core::health::{CheckFailure, Outcome};
 use evenkeel_core::moment::Moment;
 use evenkeel_core::outlier::Cap;
 use evenkeel_core::pick::Loads;
 use evenkeel_core::pool::{Admin as CoreAdmin, Member, Mode, Roster};
 use evenkeel_core::slow_start::{next_step, percent};
+use evenkeel_core::verdict::Component;
 
 use crate::clock;
 use crate::count::{Counter, Padded, one_each};
 use crate::status::{
-    Admin, AdminChange, AdminState, Health, PoolMode, PoolStatus, ServerStatus, Verdict,
+    Admin, AdminChange, AdminState, Degraded, Evidence, Health, LastCheck, PoolMode, PoolStatus,
+    ServerStatus, TimeLineEntry, Verdict,
 };
 use crate::waiting::Waiting;
 
@@ -48,6 +51,8 @@ struct State {
     admin: Admin,
     verdict: Verdict,
     usable: bool,
+    evidence: Evidence,
+    time_line: Arc<[TimeLineEntry]>,
     /// What its agent wants, beside what its operator does.
     advice: Option<Advice>,
     /// When it was created, came up, or was put back: the start of its slow start.
@@ -94,6 +99,8 @@ impl Server {
                 admin,
                 verdict,
                 usable,
+                evidence: Evidence::default(),
+                time_line: Arc::default(),
                 advice: None,
                 came: clock::now(),
                 checks: 0,
@@ -134,19 +141,30 @@ impl Server {
         self.state().admin = Admin { state, author, reason, since: clock::wall() };
     }
 
-    pub(crate) fn set_verdict(&self, verdict: Verdict, usable: bool) {
+    pub(crate) fn set_verdict(
+        &self,
+        verdict: Verdict,
+        usable: bool,
+        time_line: Arc<[TimeLineEntry]>,
+    ) {
         let mut state = self.state();
         state.verdict = verdict;
+        state.time_line = time_line;
         if usable && !state.usable {
             state.came = clock::now();
         }
         state.usable = usable;
     }
 
-    pub(crate) fn count_check(&self, passed: bool) {
+    /// A check has ended. One that this node had no means to make is evidence, but not counted.
+    pub(crate) fn note_check(&self, check: LastCheck, components: Option<Arc<[Component]>>) {
         let mut state = self.state();
-        state.checks += 1;
-        state.check_failures += u64::from(!passed);
+        if check.outcome != Outcome::Failed(CheckFailure::Exhausted) {
+            state.checks += 1;
+            state.check_failures += u64::from(matches!(check.outcome, Outcome::Failed(_)));
+        }
+        state.evidence.last_check = Some(check);
+        state.evidence.components = components.unwrap_or_default();
     }
 
     /// What it is to its pool, given what the configuration says of it.
@@ -190,6 +208,8 @@ impl Server {
             backup: member.backup,
             admin: state.admin.clone(),
             verdict: state.verdict.clone(),
+            evidence: state.evidence.clone(),
+            time_line: Arc::clone(&state.time_line),
             in_use,
             in_flight: self.in_flight(),
             idle_connections: self.tallies.iter().map(|t| t.0.idle.load(Ordering::Relaxed)).sum(),
@@ -279,6 +299,8 @@ pub(crate) struct LivePool {
     /// What all its requests may spend on further tries.
     pub(crate) budget: Arc<Budget>,
     pub(crate) breaker: Arc<Breaker>,
+    /// What all its servers lack.
+    degraded: Arc<Mutex<Vec<Degraded>>>,
     roster: Mutex<Arc<Roster>>,
     /// Changes with the roster, so that workers need not lock to see that it has not.
     edition: AtomicU64,
@@ -301,6 +323,7 @@ impl LivePool {
             ),
             budget: before.map_or_else(Arc::default, |before| Arc::clone(&before.budget)),
             breaker: before.map_or_else(Breaker::new, |before| Arc::clone(&before.breaker)),
+            degraded: before.map_or_else(Arc::default, |before| Arc::clone(&before.degraded)),
             roster: Mutex::new(Arc::new(Roster::build(config, &[]))),
             edition: AtomicU64::new(0),
         };
@@ -344,6 +367,10 @@ impl LivePool {
         Cap::new(self.config.outlier.cap_percent).leaves_room(self.servers.len(), out)
     }
 
+    pub(crate) fn set_degraded(&self, degraded: Vec<Degraded>) {
+        *self.degraded.lock().unwrap_or_else(PoisonError::into_inner) = degraded;
+    }
+
     /// When a server's slow start makes the next step, if one is under way.
     pub(crate) fn next_step(&self, now: Moment) -> Option<Moment> {
         let window = self.config.slow_start?;
@@ -375,6 +402,7 @@ impl LivePool {
             name: Arc::clone(&self.name),
             balance: self.config.balance.as_str(),
             mode: mode(roster.mode()),
+            degraded: self.degraded.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             waiting: self.waiting.length(),
             servers: servers
                 .map(|(index, (server, member))| server.status(*member, roster.uses(index)))

@@ -31,6 +31,6 @@ mod worker;
 
 pub use engine::{ApplyError, Drained, Engine, Options, StartError};
 pub use status::{
-    Admin, AdminChange, AdminState, CodeClass, EngineStatus, Event, Health, ListenerStatus,
-    PoolMode, PoolStatus, ServerStatus, Verdict,
+    Admin, AdminChange, AdminState, CodeClass, Degraded, EngineStatus, Event, Evidence, Health,
+    LastCheck, ListenerStatus, PoolMode, PoolStatus, ServerStatus, TimeLineEntry, Verdict,
 };

@@ -10,10 +10,11 @@ use std::hash::{BuildHasher, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use std::{io, mem};
 
 use evenkeel_core::fault::Fault;
-use evenkeel_core::health::{Change, CheckFailure, Outcome, Policy};
+use evenkeel_core::health::{Change, Policy};
 use evenkeel_core::moment::Moment;
 use evenkeel_core::pool::Mode;
 use evenkeel_core::verdict::{Ruling, Testimony, Turn};
@@ -27,6 +28,7 @@ use self::hearings::Hearings;
 use crate::clock;
 use crate::fleet::{LivePool, Server};
 use crate::plan::Plan;
+use crate::status::LastCheck;
 use crate::worker::{Order, Phase, Shared};
 
 /// Checks under way at once, each with a file descriptor and a port. Against servers that hang,
@@ -110,6 +112,8 @@ type Key = *const Server;
 struct Checked {
     server: Arc<Server>,
     asked: Moment,
+    /// Until its outcome was known.
+    took: Duration,
     found: Found,
 }
 
@@ -200,6 +204,7 @@ impl Judge {
         self.agenda.clear();
         self.hearings.follow(&plan.pools, now);
         for pool in &plan.pools {
+            pool.set_degraded(self.hearings.degraded(&pool.name));
             let config = &pool.config;
             let policy = Policy { check: config.check.clone(), outlier: config.outlier.clone() };
             let rules = Rules {
@@ -282,9 +287,9 @@ impl Judge {
                 let (server, method) = (Arc::clone(&case.server), Arc::clone(&case.rules.method));
                 let held = Held::new(&self.shared);
                 self.checks.spawn_local(async move {
-                    let found = method.attempt(&server).await;
+                    let (found, took) = method.attempt(&server).await;
                     drop(held);
-                    Checked { server, asked: now, found }
+                    Checked { server, asked: now, took, found }
                 });
                 None
             }
@@ -294,7 +299,7 @@ impl Judge {
     }
 
     fn conclude(&mut self, checked: Result<Checked, JoinError>, now: Moment) {
-        let Checked { server, asked, found } = match checked {
+        let Checked { server, asked, took, found } = match checked {
             Ok(checked) => checked,
             // No check is ever aborted, so it has panicked: a defect, and the judge starts anew.
             Err(error) => resume_unwind(error.into_panic()),
@@ -302,21 +307,19 @@ impl Judge {
         let key = Arc::as_ptr(&server);
         let chance = self.chance.draw();
         let Some(case) = self.cases.get_mut(&key) else { return };
-        let outcome = match &found {
+        let ruling = match &found {
             Found::Testimony(testimony) => {
                 let pool = Arc::clone(&case.pool);
-                self.weigh(&pool, key, (testimony, asked), now)
+                Some(self.weigh(&pool, key, (testimony, asked), now))
             }
             Found::Fine | Found::Fault(_) | Found::Expiring { .. } | Found::Advice(_) => {
                 self.hearings.dismiss(&server.pool, key);
-                found.outcome()
+                None
             }
         };
         let Some(case) = self.cases.get_mut(&key) else { return };
-        if outcome != Outcome::Failed(CheckFailure::Exhausted) {
-            server.count_check(!matches!(outcome, Outcome::Failed(_)));
-        }
-        let (outcome, news) = case.note(&found, outcome);
+        let (outcome, news) = case.note(&found, ruling);
+        server.note_check(LastCheck { at: clock::wall_at(now), took, outcome }, found.components());
         if let Some((kind, message)) = news {
             self.news.push((kind, case.subject(), message));
             // An agent's word changes how much the server gets.
@@ -333,15 +336,18 @@ impl Judge {
         key: Key,
         (testimony, asked): (&Testimony, Moment),
         now: Moment,
-    ) -> Outcome {
+    ) -> Ruling {
         let keys: Vec<_> = pool.servers.iter().map(Arc::as_ptr).collect();
         let cases = &self.cases;
         let is_out = |key: &Key| cases.get(key).is_some_and(|case| !case.health.usable());
         let out: Vec<_> = keys.iter().copied().filter(is_out).collect();
         let Some((ruling, turns)) = self.hearings.hear(&pool.name, (key, testimony, asked), out)
         else {
-            return Outcome::Passed;
+            return Ruling::Fit;
         };
+        if !turns.is_empty() {
+            pool.set_degraded(self.hearings.degraded(&pool.name));
+        }
         for Turn { dependency, degraded } in turns {
             let (kind, message) = if degraded {
                 let message = format!(
@@ -362,13 +368,13 @@ impl Judge {
                 }
             }
         }
-        ruling.outcome()
+        ruling
     }
 
     /// After anything that has happened to a case: what is shown of it, and when it is next due.
     fn settle(&mut self, key: Key, change: Option<Change>) {
         let Some(case) = self.cases.get_mut(&key) else { return };
-        case.show(change.is_some());
+        case.show();
         if let Some(Change { usable, reason }) = change {
             let (kind, word) = if usable { ("server-up", "up") } else { ("server-down", "down") };
             self.news.push((kind, case.subject(), format!("{word}: {reason}")));

@@ -2,7 +2,10 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+
+use evenkeel_core::health::{Outcome, Reason};
+use evenkeel_core::verdict::{Component, Name};
 
 /// What an operator wants of a server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,6 +65,43 @@ pub struct Verdict {
     pub since: SystemTime,
 }
 
+/// What was thought of a server from a moment on, until the next entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeLineEntry {
+    pub at: SystemTime,
+    pub health: Health,
+    /// Whether its health let it be used.
+    pub usable: bool,
+    /// With the last figures: a row of failures is one entry.
+    pub reason: Reason,
+}
+
+/// What a verdict stands on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Evidence {
+    /// `None` before the first one.
+    pub last_check: Option<LastCheck>,
+    /// What the server needs, by its last answer to a deep check.
+    pub components: Arc<[Component]>,
+}
+
+/// The last check of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastCheck {
+    /// When it ended.
+    pub at: SystemTime,
+    /// With the connection it took, up to its outcome.
+    pub took: Duration,
+    pub outcome: Outcome,
+}
+
+/// A dependency that every server of a pool lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Degraded {
+    pub dependency: Name,
+    pub since: SystemTime,
+}
+
 /// Which servers of a pool are in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PoolMode {
@@ -95,6 +135,9 @@ pub struct ServerStatus {
     pub backup: bool,
     pub admin: Admin,
     pub verdict: Verdict,
+    pub evidence: Evidence,
+    /// The oldest entry first.
+    pub time_line: Arc<[TimeLineEntry]>,
     /// Takes new requests at this moment.
     pub in_use: bool,
     /// Requests (http) or connections (tcp, tls) under way.
@@ -119,6 +162,8 @@ pub struct PoolStatus {
     pub name: Arc<str>,
     pub balance: &'static str,
     pub mode: PoolMode,
+    /// What all its servers lack; nobody leaves because of it.
+    pub degraded: Vec<Degraded>,
     /// Requests that wait for a server with room.
     pub waiting: u32,
     pub servers: Vec<ServerStatus>,

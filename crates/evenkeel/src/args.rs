@@ -108,8 +108,13 @@ pub(crate) struct Check {
 }
 
 /// Show listeners, pools and servers, with state, reason and since when
+///
+/// Of a single server it shows also what its verdict stands on, and how it has come to that.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Status {
+    /// Only this pool, or only this server
+    #[arg(value_name = "POOL[/SERVER]")]
+    pub(crate) which: Option<String>,
     #[command(flatten)]
     pub(crate) target: Target,
     /// Print the document of the API

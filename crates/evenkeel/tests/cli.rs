@@ -194,6 +194,17 @@ fn serve_needs_no_file() {
     let maint = verb(&["server", "maint", server, "--reason", "new disk", "--wait"]);
     assert_eq!(text(&maint.stdout), format!("{server} is in maintenance, 0 under way\n"));
     assert!(text(&verb(&["status"]).stdout).contains("new disk (by ann)"));
+    let one = text(&verb(&["status", server]).stdout);
+    assert!(one.starts_with(&format!("{server} maint for ")), "{one}");
+    for part in ["new disk (by ann)", "TIME ", "not checked yet"] {
+        assert!(one.contains(part), "{part} is not in {one}");
+    }
+    let pool = text(&verb(&["status", "servers"]).stdout);
+    assert!(pool.starts_with("POOL servers  round-robin, "), "{pool}");
+    let json = text(&verb(&["status", server, "--json"]).stdout);
+    assert!(json.contains("\"time_line\": ["), "{json}");
+    let nowhere = text(&verb(&["status", "nowhere"]).stderr);
+    assert!(nowhere.contains("there is no pool `nowhere`; there are: servers"), "{nowhere}");
     assert!(text(&verb(&["status", "--json"]).stdout).contains("\"author\": \"ann\""));
     let wrong = verb(&["server", "ready", "servers/a"]);
     assert_eq!(wrong.status.code(), Some(1));

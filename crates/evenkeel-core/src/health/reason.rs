@@ -23,8 +23,8 @@ pub enum CheckFailure {
     Status(u16),
     /// The answer is not HTTP.
     NotHttp,
-    /// What the server says lacks the expected text.
-    Unexpected,
+    /// What the server says lacks the expected text. With the first line of it.
+    Unexpected(Words),
     /// The TLS handshake failed, or the certificate is not trusted.
     Handshake(Words),
     /// The certificate has been out of date for so many days.
@@ -84,7 +84,10 @@ impl fmt::Display for CheckFailure {
             Self::Reset => "connection closed before an answer",
             Self::Status(status) => return write!(f, "answered with status {status}"),
             Self::NotHttp => "answered with something that is not HTTP",
-            Self::Unexpected => "the expected text is not in what it says",
+            Self::Unexpected(words) if words.as_str().is_empty() => "the expected text is missing",
+            Self::Unexpected(words) => {
+                return write!(f, "the expected text is missing; it says \"{words}\"");
+            }
             Self::Handshake(words) => return write!(f, "TLS handshake failed: {words}"),
             Self::Expired { days } => return write!(f, "certificate expired {days} days ago"),
             Self::Said(words) => return write!(f, "\"{words}\""),

@@ -8,17 +8,19 @@ mod tls;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_core::agent::Advice;
 use evenkeel_core::config::{Check, CheckKind, ProxyVersion};
 use evenkeel_core::health::{CheckFailure, Outcome, Words};
 use evenkeel_core::proxy_protocol::{self, Header};
-use evenkeel_core::verdict::Testimony;
+use evenkeel_core::verdict::{Component, Testimony};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
+use crate::clock;
 use crate::fleet::Server;
 
 /// How long to wait, once the outcome is known, for the server to close its side: a socket closed
@@ -64,25 +66,27 @@ impl Method {
         Self { check: check.cloned(), proxy_protocol, tls }
     }
 
-    /// Checks a server; without a check there is nothing to fail.
-    pub(super) async fn attempt(&self, server: &Server) -> Found {
-        let Some(check) = &self.check else { return Found::Fine };
+    /// Checks a server; without a check there is nothing to fail. Also how long it took until the
+    /// outcome was known.
+    pub(super) async fn attempt(&self, server: &Server) -> (Found, Duration) {
+        let begun = clock::refresh();
+        let took = || clock::refresh().since(begun);
+        let Some(check) = &self.check else { return (Found::Fine, took()) };
         let address = server.address;
         let target = SocketAddr::new(address.ip(), check.port.unwrap_or_else(|| address.port()));
         let found = match &check.kind {
             CheckKind::Exec(exec) => exec::run(exec, server, target, check.timeout).await,
             kind => match timeout(check.timeout, self.exchange(target, kind)).await {
                 Ok(Ok((stream, found))) => {
-                    if let Some(stream) = stream {
-                        part(stream).await;
-                    }
-                    Ok(found)
+                    let took = took();
+                    part(stream).await;
+                    return (found, took);
                 }
                 Ok(Err(failure)) => Err(failure),
                 Err(_elapsed) => Err(CheckFailure::Timeout),
             },
         };
-        found.unwrap_or_else(Found::Fault)
+        (found.unwrap_or_else(Found::Fault), took())
     }
 
     /// All of a check but the farewell, for which the connection is returned.
@@ -90,7 +94,7 @@ impl Method {
         &self,
         address: SocketAddr,
         kind: &CheckKind,
-    ) -> Result<(Option<TcpStream>, Found), CheckFailure> {
+    ) -> Result<(TcpStream, Found), CheckFailure> {
         let mut stream = self.connect(address).await?;
         let found = match kind {
             CheckKind::Tcp => {
@@ -104,13 +108,11 @@ impl Method {
             CheckKind::Deep(asked) => http::deep(&mut stream, address, asked).await?,
             CheckKind::Tls(_) => {
                 let client = self.tls.as_ref().expect("made for a TLS check").as_ref();
-                // It ends with a farewell of its own.
-                let found = client.map_err(|failure| *failure)?.check(stream, address).await?;
-                return Ok((None, found));
+                return client.map_err(|failure| *failure)?.check(stream, address).await;
             }
             CheckKind::Exec(_) => Found::Fine,
         };
-        Ok((Some(stream), found))
+        Ok((stream, found))
     }
 
     async fn connect(&self, address: SocketAddr) -> Result<TcpStream, CheckFailure> {
@@ -131,6 +133,14 @@ impl Method {
 }
 
 impl Found {
+    /// What the server needs, by its own account.
+    pub(super) fn components(&self) -> Option<Arc<[Component]>> {
+        match self {
+            Self::Testimony(testimony) => Some(testimony.components.as_slice().into()),
+            _ => None,
+        }
+    }
+
     /// What it means to the health of the server, unless others have to be heard.
     pub(super) fn outcome(&self) -> Outcome {
         match self {
@@ -179,6 +189,12 @@ fn failure(error: &io::Error) -> CheckFailure {
         // No route, a network that is down, a firewall of this node.
         _ => CheckFailure::Unreachable,
     }
+}
+
+/// What the server says instead of the expected text.
+fn unexpected(said: &[u8]) -> CheckFailure {
+    let shown = &said[..said.len().min(Words::MOST_BYTES * 2)];
+    CheckFailure::Unexpected(Words::new(&String::from_utf8_lossy(shown)))
 }
 
 /// What is wrong, in the words of whoever found it.

@@ -3,18 +3,21 @@
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use evenkeel_core::agent::{Advice, AgentHealth, Weight};
 use evenkeel_core::config::CheckKind;
-use evenkeel_core::health::{Change, CheckFailure, Health, Outcome, Policy, Reason, State, Words};
+use evenkeel_core::health::{
+    Change, CheckFailure, Entry, Health, Outcome, Policy, Reason, State, Words,
+};
 use evenkeel_core::moment::Moment;
 use evenkeel_core::pool::Admin;
+use evenkeel_core::verdict::Ruling;
 
 use super::attempt::{Found, Method};
 use crate::clock;
 use crate::fleet::{LivePool, Server};
-use crate::status::{self, AdminState, Verdict};
+use crate::status::{self, AdminState, TimeLineEntry, Verdict};
 
 /// How long a server may have left maintenance before it is noticed.
 const MAINTENANCE_WAIT: Duration = Duration::from_secs(1);
@@ -39,8 +42,6 @@ pub(super) struct Case {
     advice: Advice,
     /// What is to be shown beside the reason.
     remark: Option<Box<str>>,
-    /// Since when it has been used, or not been used.
-    since: SystemTime,
     shown: Option<(State, Reason, Option<Box<str>>)>,
 }
 
@@ -85,7 +86,6 @@ impl Case {
             resting: None,
             advice: Advice::default(),
             remark: None,
-            since: clock::wall(),
             shown: None,
         }
     }
@@ -146,11 +146,13 @@ impl Case {
 
     /// What its check has found besides how it ended. Returns how it ended after all, and what
     /// there is to tell: kind of event, message.
+    /// `ruling`: what follows from a testimony.
     pub(super) fn note(
         &mut self,
         found: &Found,
-        outcome: Outcome,
+        ruling: Option<Ruling>,
     ) -> (Outcome, Option<(&'static str, String)>) {
+        let outcome = ruling.map_or_else(|| found.outcome(), Ruling::outcome);
         match found {
             Found::Advice(advice) => self.heed(advice),
             Found::Expiring { days } => {
@@ -160,7 +162,7 @@ impl Case {
                 (outcome, is_new.then_some(("certificate-expires", remark)))
             }
             Found::Fine | Found::Testimony(_) => {
-                self.remark = None;
+                self.remark = ruling.and_then(Ruling::remark).map(Into::into);
                 (outcome, None)
             }
             // What it said before is as true as it was.
@@ -208,13 +210,9 @@ impl Case {
         self.health.checked(outcome, now)
     }
 
-    /// Makes the verdict known, if it or its reason is a new one. `changed`: whether it is used has
-    /// changed.
-    pub(super) fn show(&mut self, changed: bool) {
+    /// Makes the verdict known, if it or its reason is a new one.
+    pub(super) fn show(&mut self) {
         self.server.troubled.store(self.health.heeds_success(), Ordering::Relaxed);
-        if changed {
-            self.since = clock::wall();
-        }
         let (state, reason) = (self.health.state(), *self.health.reason());
         let verdict = (state, reason, self.remark.clone());
         if self.shown.as_ref() == Some(&verdict) {
@@ -226,19 +224,31 @@ impl Case {
             None => reason.to_string(),
         };
         let usable = self.health.usable();
-        let health = match state {
-            State::Up => status::Health::Up,
-            State::Down => status::Health::Down,
-            State::Unchecked if !usable => status::Health::Down,
-            State::Unchecked | State::GoingDown | State::GoingUp => status::Health::Checking,
+        let since = clock::wall_at(self.health.since());
+        let verdict = Verdict { health: shown(state, usable), reason: in_words.into(), since };
+        let entry = |&Entry { at, state, usable, reason }: &Entry| TimeLineEntry {
+            at: clock::wall_at(at),
+            health: shown(state, usable),
+            usable,
+            reason,
         };
-        let verdict = Verdict { health, reason: in_words.into(), since: self.since };
-        self.server.set_verdict(verdict, usable);
+        let time_line = self.health.time_line().entries().map(entry).collect();
+        self.server.set_verdict(verdict, usable, time_line);
     }
 
     /// `POOL/SERVER`
     pub(super) fn subject(&self) -> String {
         format!("{}/{}", self.server.pool, self.server.name)
+    }
+}
+
+/// The word for it outside.
+fn shown(state: State, usable: bool) -> status::Health {
+    match state {
+        State::Up => status::Health::Up,
+        State::Down => status::Health::Down,
+        State::Unchecked if !usable => status::Health::Down,
+        State::Unchecked | State::GoingDown | State::GoingUp => status::Health::Checking,
     }
 }
 

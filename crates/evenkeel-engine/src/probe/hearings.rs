@@ -9,7 +9,9 @@ use evenkeel_core::outlier::Cap;
 use evenkeel_core::verdict::{Hearing, Ruling, Testimony, Turn};
 
 use super::Key;
+use crate::clock;
 use crate::fleet::LivePool;
+use crate::status::Degraded;
 
 /// Intervals of a check, and its time-out besides, after which an answer is too old to count.
 const PATIENCE_INTERVALS: u32 = 3;
@@ -48,6 +50,13 @@ impl Hearings {
         out: Vec<Key>,
     ) -> Option<(Ruling, Vec<Turn>)> {
         Some(self.0.get_mut(pool)?.hear(server, testimony, asked, out))
+    }
+
+    /// What all servers of a pool lack.
+    pub(super) fn degraded(&self, pool: &str) -> Vec<Degraded> {
+        let by = self.0.get(pool).into_iter().flat_map(Hearing::degraded_by);
+        by.map(|(dependency, since)| Degraded { dependency, since: clock::wall_at(since) })
+            .collect()
     }
 
     /// A server has not answered.

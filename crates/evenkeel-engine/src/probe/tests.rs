@@ -10,6 +10,8 @@ use evenkeel_core::config::{
     AgentCheck, Check, CheckKind, ClientTimeouts, Config, HttpCheck, InitialState, Listener,
     Outlier, Pool, PoolId, Protocol, Server as ServerConfig, Talk,
 };
+use evenkeel_core::health::{CheckFailure, Outcome};
+use evenkeel_core::verdict::{Component, Status};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::broadcast::Receiver;
@@ -159,6 +161,14 @@ fn a_server_that_dies_goes_down_and_comes_back_and_every_step_has_its_reason() {
         assert_eq!(status.verdict.health, Health::Down);
         assert_eq!(&*status.verdict.reason, "2 of 2 checks failed: connection refused");
         assert!(!status.in_use && status.check_failures_total >= 2);
+        let last = status.evidence.last_check.expect("it was checked");
+        assert_eq!(last.outcome, Outcome::Failed(CheckFailure::Refused));
+        let story: Vec<_> = status.time_line.iter().map(|it| (it.health, it.usable)).collect();
+        let [.., (Health::Up, true), (Health::Checking, true), (Health::Down, false)] = *story
+        else {
+            panic!("{story:?}");
+        };
+        assert_eq!(status.verdict.since, status.time_line.last().expect("as above").at);
         assert!(server(&engine, "b").in_use);
 
         b.kill().await;
@@ -362,12 +372,17 @@ fn who_lacks_what_others_have_leaves_and_what_all_lack_takes_nobody_out() {
         words[0].replace(health("down"));
         let said = event(&mut events, "server-down", "web/a").await;
         assert!(said.ends_with("`db` is down for this server alone"), "{said}");
+        let named = |it: &Component| (it.name.to_string(), it.status);
+        let evidence: Vec<_> = server(&engine, "a").evidence.components.iter().map(named).collect();
+        assert_eq!(evidence, [("db".to_owned(), Status::Down)]);
 
         for words in &words {
             words.replace(health("down"));
         }
         let said = event(&mut events, "pool-degraded", "web").await;
         assert!(said.contains("`db`"), "{said}");
+        let lacks = || engine.status().pools.remove(0).degraded;
+        assert_eq!(lacks()[0].dependency.as_str(), "db");
         event(&mut events, "server-up", "web/a").await;
         let others = engine.status().pools.remove(0).servers;
         assert!(others.iter().all(|server| server.in_use), "{others:?}");
@@ -376,6 +391,7 @@ fn who_lacks_what_others_have_leaves_and_what_all_lack_takes_nobody_out() {
             words.replace(health("up"));
         }
         event(&mut events, "pool-recovered", "web").await;
+        assert_eq!(lacks(), []);
         engine.drain(Duration::ZERO).await;
     });
 }

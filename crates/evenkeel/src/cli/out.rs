@@ -25,6 +25,12 @@ pub(crate) fn stdout_is_coloured() -> bool {
     std::io::stdout().is_terminal() && colours_are_welcome()
 }
 
+/// Columns of the terminal that stdout is; `None` when it is none.
+pub(crate) fn stdout_width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
 fn colours_are_welcome() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

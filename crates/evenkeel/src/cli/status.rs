@@ -1,32 +1,63 @@
 //! `evenkeel status`
 
+mod server;
+
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use evenkeel_api::{
-    AdminState, Health, NameState, NodeState, Pool, PoolMode, RemovedServer, Said, Server,
-    ServerName, Status,
+    AdminState, Client, Degraded, Health, NameState, NodeState, Pool, PoolMode, RemovedServer,
+    Said, Server, ServerName, Status,
 };
+use serde::Serialize;
 
-use super::table::{Cell, Colour, cell, plain, table};
+use super::table::{Cell, Colour, Screen, cell, plain, table};
 use super::{client, out, say_json};
 use crate::args;
 use crate::clock;
 
 pub(crate) fn status(args: &args::Status) -> Result<ExitCode> {
-    let status = client(&args.target)?.status()?;
-    if args.json {
-        say_json(&status)?;
-    } else {
-        out::say(&in_words(&status, clock::now(), out::stdout_is_coloured()));
+    let client = client(&args.target)?;
+    let screen = Screen { coloured: out::stdout_is_coloured(), width: out::stdout_width() };
+    match args.which.as_deref().map(|which| which.split_once('/').ok_or(which)) {
+        None => tell(args, &client.status()?, |it, now| in_words(it, now, screen))?,
+        Some(Err(name)) => {
+            let pool = find(&client, name)?;
+            tell(args, &pool, |it, now| self::pool(it, now, screen))?;
+        }
+        Some(Ok((pool, name))) => {
+            let server = client.server(pool, name)?;
+            tell(args, &server, |it, now| server::in_words(pool, it, now, screen))?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn in_words(status: &Status, now: SystemTime, coloured: bool) -> String {
-    let mut parts = vec![head(status, now), listeners(status, coloured)];
-    parts.push(servers(&status.pools, now, coloured));
+fn tell<T: Serialize>(
+    args: &args::Status,
+    document: &T,
+    words: impl FnOnce(&T, SystemTime) -> String,
+) -> Result<()> {
+    if args.json {
+        return say_json(document);
+    }
+    out::say(&words(document, clock::now()));
+    Ok(())
+}
+
+fn find(client: &Client, name: &str) -> Result<Pool> {
+    let mut pools = client.status()?.pools;
+    let names: Vec<_> = pools.iter().map(|pool| pool.name.clone()).collect();
+    let at = pools.iter().position(|pool| pool.name == name);
+    let at =
+        at.with_context(|| format!("there is no pool `{name}`; there are: {}", names.join(", ")))?;
+    Ok(pools.swap_remove(at))
+}
+
+fn in_words(status: &Status, now: SystemTime, screen: Screen) -> String {
+    let mut parts = vec![head(status, now), listeners(status, screen)];
+    parts.extend(status.pools.iter().map(|it| pool(it, now, screen)));
     parts.extend(notes(status));
     parts.retain(|part| !part.is_empty());
     parts.join("\n\n")
@@ -46,7 +77,7 @@ fn head(status: &Status, now: SystemTime) -> String {
     )
 }
 
-fn listeners(status: &Status, coloured: bool) -> String {
+fn listeners(status: &Status, screen: Screen) -> String {
     let rows: Vec<_> = status
         .listeners
         .iter()
@@ -60,26 +91,32 @@ fn listeners(status: &Status, coloured: bool) -> String {
             ]
         })
         .collect();
-    table(["LISTENER", "PROTOCOL", "ADDRESS", "CONNECTIONS", "REQUESTS"], &rows, coloured)
+    table(["LISTENER", "PROTOCOL", "ADDRESS", "CONNECTIONS", "REQUESTS"], &rows, screen)
 }
 
-fn servers(pools: &[Pool], now: SystemTime, coloured: bool) -> String {
-    let rows: Vec<_> = pools
-        .iter()
-        .flat_map(|pool| {
-            let servers = pool.servers.iter().map(move |server| row(pool, server, now));
-            let names = pool.names.iter().filter_map(move |name| name_row(pool, name, now));
-            let removed = pool.removed.iter().map(move |gone| removed_row(pool, gone, now));
-            servers.chain(names).chain(removed)
-        })
-        .collect();
-    table(["POOL", "SERVER", "STATE", "SINCE", "IN FLIGHT", "WHY"], &rows, coloured)
+/// A pool with its servers.
+fn pool(pool: &Pool, now: SystemTime, screen: Screen) -> String {
+    let in_use = pool.servers.iter().filter(|server| server.in_use).count();
+    let head = cell(format!("POOL {}", pool.name), Colour::Bold).shown(screen);
+    let mut parts = vec![
+        format!("{head}  {}", pool.balance),
+        format!("{in_use} of {} servers in use", pool.servers.len()),
+    ];
+    parts.extend(pool.degraded.iter().map(|Degraded { dependency, since }| {
+        let word = cell(format!("degraded({dependency})"), Colour::Yellow).shown(screen);
+        format!("{word} for {}", ago(since.age(now)))
+    }));
+    let servers = pool.servers.iter().map(|server| row(server, now));
+    let names = pool.names.iter().filter_map(|name| name_row(name, now));
+    let removed = pool.removed.iter().map(|gone| removed_row(gone, now));
+    let rows: Vec<_> = servers.chain(names).chain(removed).collect();
+    let table = table(["SERVER", "STATE", "SINCE", "IN FLIGHT", "WHY"], &rows, screen);
+    format!("{}\n{table}", parts.join(", "))
 }
 
-fn row(pool: &Pool, server: &Server, now: SystemTime) -> [Cell; 6] {
+fn row(server: &Server, now: SystemTime) -> [Cell; 5] {
     let (state, since, why) = state(server);
     [
-        plain(&pool.name),
         plain(&server.name),
         state,
         plain(ago(since.age(now))),
@@ -89,21 +126,21 @@ fn row(pool: &Pool, server: &Server, now: SystemTime) -> [Cell; 6] {
 }
 
 /// A name that gives no server, or may not give the right ones.
-fn name_row(pool: &Pool, name: &ServerName, now: SystemTime) -> Option<[Cell; 6]> {
+fn name_row(name: &ServerName, now: SystemTime) -> Option<[Cell; 5]> {
     let state = match name.state {
         NameState::Resolved => return None,
         NameState::Stale => cell("stale", Colour::Yellow),
         NameState::Unresolved => cell("unresolved", Colour::Red),
     };
     let since = plain(ago(name.since.age(now)));
-    Some([plain(&pool.name), plain(&name.name), state, since, plain("-"), plain(&name.reason)])
+    Some([plain(&name.name), state, since, plain("-"), plain(&name.reason)])
 }
 
-fn removed_row(pool: &Pool, gone: &RemovedServer, now: SystemTime) -> [Cell; 6] {
+fn removed_row(gone: &RemovedServer, now: SystemTime) -> [Cell; 5] {
     let RemovedServer { name, said } = gone;
     let state = cell("removed", Colour::Yellow);
     let since = plain(ago(said.since.age(now)));
-    [plain(&pool.name), plain(name), state, since, plain("-"), plain(why(said))]
+    [plain(name), state, since, plain("-"), plain(why(said))]
 }
 
 /// Why, by whom and until when.
@@ -163,13 +200,22 @@ fn notes(status: &Status) -> Option<String> {
         };
         Some(format!("pool {}: {what}", pool.name))
     });
+    let degraded = status.pools.iter().flat_map(|pool| {
+        pool.degraded.iter().map(move |Degraded { dependency, .. }| {
+            let name = &pool.name;
+            format!(
+                "pool {name}: every server lacks `{dependency}`: none is taken out because of it"
+            )
+        })
+    });
     let later = status.config.needs_restart.iter();
     let later = later.map(|key| format!("`{key}` is changed, but only from the next start on"));
     let refusal = status.config.last_refusal.iter();
     let refusal =
         refusal.map(|why| format!("the last change of the configuration was refused: {why}"));
     let problems = status.problems.iter().cloned();
-    let notes: Vec<String> = modes.chain(later).chain(refusal).chain(problems).collect();
+    let notes: Vec<String> =
+        modes.chain(degraded).chain(later).chain(refusal).chain(problems).collect();
     (!notes.is_empty()).then(|| notes.join("\n"))
 }
 

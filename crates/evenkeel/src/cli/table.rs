@@ -1,6 +1,9 @@
-//! Tables for people: columns as wide as their widest cell.
+//! Tables for people: columns as wide as their widest cell, the last one broken at the edge.
 
 use std::fmt::{Display, Write as _};
+
+/// A last column that has less than this is not broken: the terminal does it as well.
+const LEAST_LAST_COLUMN: usize = 20;
 
 /// How a cell is shown on a terminal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +29,14 @@ impl Colour {
     }
 }
 
+/// What a table is shown on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Screen {
+    pub(super) coloured: bool,
+    /// In columns. `None`: lines have no end.
+    pub(super) width: Option<usize>,
+}
+
 /// A word in a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Cell {
@@ -43,45 +54,109 @@ pub(super) fn plain(text: impl Display) -> Cell {
     cell(text, Colour::Plain)
 }
 
+impl Cell {
+    fn width(&self) -> usize {
+        self.text.chars().count()
+    }
+
+    /// As it is shown alone.
+    pub(super) fn shown(&self, screen: Screen) -> String {
+        paint(&self.text, self.colour, screen.coloured)
+    }
+}
+
+fn paint(text: &str, colour: Colour, coloured: bool) -> String {
+    if coloured && colour != Colour::Plain {
+        format!("\u{1b}[{}m{text}\u{1b}[0m", colour.code())
+    } else {
+        text.to_owned()
+    }
+}
+
 /// Rows under a heading, in aligned columns.
 pub(super) fn table<const N: usize>(
     heading: [&str; N],
     rows: &[[Cell; N]],
-    coloured: bool,
+    screen: Screen,
 ) -> String {
-    let heading = heading.map(|word| cell(word, Colour::Bold));
-    let mut widths = [0; N];
-    for row in std::iter::once(&heading).chain(rows) {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.text.chars().count().max(*width);
-        }
-    }
-    let lines = std::iter::once(&heading).chain(rows).map(|row| line(row, &widths, coloured));
-    lines.collect::<Vec<_>>().join("\n")
+    let mut all = vec![heading.map(|word| cell(word, Colour::Bold))];
+    all.extend_from_slice(rows);
+    columns(&all, screen)
 }
 
-fn line(row: &[Cell], widths: &[usize], coloured: bool) -> String {
-    let mut line = String::new();
-    for (index, (Cell { text, colour }, width)) in row.iter().zip(widths).enumerate() {
-        let gap = if index + 1 == row.len() { 0 } else { width - text.chars().count() + 2 };
-        if coloured && *colour != Colour::Plain {
-            write!(line, "\u{1b}[{}m{text}\u{1b}[0m", colour.code()).expect("strings grow");
-        } else {
-            line.push_str(text);
+/// Rows in aligned columns.
+pub(super) fn columns<const N: usize>(rows: &[[Cell; N]], screen: Screen) -> String {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.width().max(*width);
         }
-        line.push_str(&" ".repeat(gap));
+    }
+    let lines: Vec<_> = rows.iter().map(|row| line(row, &widths, screen)).collect();
+    lines.join("\n")
+}
+
+fn line(row: &[Cell], widths: &[usize], screen: Screen) -> String {
+    const GAP: usize = 2;
+    let Some((last, others)) = row.split_last() else { return String::new() };
+    let mut line = String::new();
+    for (cell, width) in others.iter().zip(widths) {
+        let gap = width - cell.width() + GAP;
+        write!(line, "{}{:gap$}", cell.shown(screen), "").expect("strings grow");
+    }
+    let indent = widths[..others.len()].iter().map(|width| width + GAP).sum();
+    let room = screen.width.map(|width| width.saturating_sub(indent));
+    let parts = match room.filter(|room| *room >= LEAST_LAST_COLUMN) {
+        Some(room) => broken(&last.text, room),
+        None => vec![last.text.clone()],
+    };
+    for (index, part) in parts.iter().enumerate() {
+        if index > 0 {
+            write!(line, "\n{:indent$}", "").expect("strings grow");
+        }
+        line.push_str(&paint(part, last.colour, screen.coloured));
     }
     line.trim_end().to_owned()
+}
+
+/// In lines of at most `room` characters, if no word is longer.
+fn broken(text: &str, room: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().expect("there is one from the start on");
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.chars().count() + 1 + word.chars().count() <= room {
+            write!(line, " {word}").expect("strings grow");
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const FILE: Screen = Screen { coloured: false, width: None };
+
     #[test]
     fn columns_are_aligned() {
         let rows = [[plain("a"), plain("long")], [plain("wide"), cell("b\u{1b}[2J", Colour::Red)]];
-        assert_eq!(table(["X", "Y"], &rows, false), "X     Y\na     long\nwide  b [2J");
-        assert!(table(["X", "Y"], &rows, true).contains("\u{1b}[31mb [2J\u{1b}[0m"));
+        assert_eq!(table(["X", "Y"], &rows, FILE), "X     Y\na     long\nwide  b [2J");
+        let screen = Screen { coloured: true, ..FILE };
+        assert!(table(["X", "Y"], &rows, screen).contains("\u{1b}[31mb [2J\u{1b}[0m"));
+    }
+
+    #[test]
+    fn the_last_column_ends_at_the_edge() {
+        let why = "3 of 3 checks failed: connection refused";
+        let rows = [[plain("app"), plain(why)], [plain(""), plain("unbreakable".repeat(3))]];
+        let shown = |width| columns(&rows, Screen { width: Some(width), ..FILE });
+        let expected = "app  3 of 3 checks failed:\n     connection refused\n     \
+                        unbreakableunbreakableunbreakable";
+        assert_eq!(shown(30), expected);
+        assert!(shown(24).starts_with(&format!("app  {why}\n")), "too narrow to be broken");
     }
 }

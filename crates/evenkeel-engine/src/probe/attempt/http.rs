@@ -11,7 +11,7 @@ use evenkeel_core::verdict::{Status, Testimony};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{Found, READ_BYTES, failure, json};
+use super::{Found, READ_BYTES, failure, json, unexpected};
 
 /// An answer under way.
 struct Answer {
@@ -35,7 +35,7 @@ pub(super) async fn check(
     let text = text.as_bytes();
     let holds = |body: &[u8]| body.windows(text.len()).any(|window| window == text);
     let body = read_body(stream, answer, holds).await?;
-    if holds(&body) { Ok(Found::Fine) } else { Err(CheckFailure::Unexpected) }
+    if holds(&body) { Ok(Found::Fine) } else { Err(unexpected(&body)) }
 }
 
 /// An answer with a state of health. Without a document the status says it.

@@ -6,7 +6,7 @@ use evenkeel_core::health::CheckFailure;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{Found, READ_BYTES, failure};
+use super::{Found, READ_BYTES, failure, unexpected};
 
 /// What a server may say before the expected text: a greeting or an answer, not a file.
 const MOST_TALK_BYTES: usize = 16 * 1024;
@@ -19,8 +19,8 @@ pub(super) async fn talk(stream: &mut TcpStream, talk: &Talk) -> Result<Found, C
     let said = listen(stream, MOST_TALK_BYTES, |said| {
         said.windows(expected.len()).any(|window| window == expected)
     });
-    let (_, found) = said.await?;
-    if found { Ok(Found::Fine) } else { Err(CheckFailure::Unexpected) }
+    let (said, found) = said.await?;
+    if found { Ok(Found::Fine) } else { Err(unexpected(&said)) }
 }
 
 /// The line of an agent.

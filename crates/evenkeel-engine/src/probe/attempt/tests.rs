@@ -45,13 +45,18 @@ fn check(server: &Play, kind: CheckKind) -> (Found, io::Result<String>) {
 }
 
 async fn attempt(address: SocketAddr, check: &Check) -> Found {
-    Method::new(Some(check), None).attempt(&server(address)).await
+    Method::new(Some(check), None).attempt(&server(address)).await.0
 }
 
 fn server(address: SocketAddr) -> Server {
     let config = ServerConfig::new("a".into(), address);
     let verdict = Verdict { health: Health::Up, reason: "".into(), since: clock::wall() };
     Server::new(&Pool::new("web".into()), &config, verdict, 1)
+}
+
+/// A server that says this and not what is expected.
+fn lacks(says: &str) -> Found {
+    Found::Fault(CheckFailure::Unexpected(Words::new(says)))
 }
 
 async fn serve(listener: TcpListener, server: &Play) -> io::Result<String> {
@@ -189,10 +194,10 @@ fn a_talk_sends_and_looks_for_the_answer() {
     }
     let asks = |answer| check(&Play::Answers(answer), talk(Some("x\r\n\r\n"), Some("PONG"))).0;
     assert_eq!(asks("+PONG\r\n"), Found::Fine);
-    assert_eq!(asks("-LOADING\r\n"), Found::Fault(CheckFailure::Unexpected));
+    assert_eq!(asks("-LOADING\r\n"), lacks("-LOADING"));
     assert_eq!(asks(""), Found::Fault(CheckFailure::Reset));
     let long: &'static str = "y".repeat(80_000).leak();
-    assert_eq!(asks(long), Found::Fault(CheckFailure::Unexpected));
+    assert_eq!(asks(long), lacks(long));
 }
 
 #[test]
@@ -211,11 +216,11 @@ fn an_http_check_sends_headers_and_looks_into_the_body() {
         assert_eq!(found, Found::Fine, "{answer:?}");
         assert!(heard.unwrap().contains("\r\nauthorization: Bearer x\r\n"));
         let (found, _) = check(&Play::Answers(answer), kind("ready: false"));
-        assert_eq!(found, Found::Fault(CheckFailure::Unexpected), "{answer:?}");
+        assert_eq!(found, lacks("ready: true"), "{answer:?}");
     }
     let beyond = format!("HTTP/1.1 200 OK\r\n\r\n{}ready", "y".repeat(HttpCheck::MOST_BODY_BYTES));
     let (found, _) = check(&Play::Answers(beyond.leak()), kind("ready"));
-    assert_eq!(found, Found::Fault(CheckFailure::Unexpected));
+    assert_eq!(found, lacks(&"y".repeat(100)));
     let cut = "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nrea";
     assert_eq!(check(&Play::Answers(cut), kind("ready")).0, Found::Fault(CheckFailure::Reset));
 }
@@ -288,7 +293,7 @@ fn a_check_says_whom_it_is_for_where_traffic_does() {
                 listener.accept().await.unwrap().0.read_to_end(&mut heard).await.unwrap();
                 heard
             };
-            let (found, heard) = tokio::join!(method.attempt(&server), heard);
+            let ((found, _), heard) = tokio::join!(method.attempt(&server), heard);
             assert_eq!(found, Found::Fine);
             heard
         })

@@ -17,7 +17,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::{Found, failure, in_words, part};
+use super::{Found, failure, in_words};
 use crate::clock;
 
 const DAY_SECONDS: i64 = 24 * 60 * 60;
@@ -56,12 +56,13 @@ impl Client {
         Ok(Self { config: Arc::new(config), server_name, expiry_warning })
     }
 
-    /// Shakes hands, looks at the certificate, and says goodbye.
+    /// Shakes hands, looks at the certificate, and ends the session. The connection is returned for
+    /// the farewell.
     pub(super) async fn check(
         &self,
         stream: TcpStream,
         address: SocketAddr,
-    ) -> Result<Found, CheckFailure> {
+    ) -> Result<(TcpStream, Found), CheckFailure> {
         let name = self.server_name.clone();
         let name = name.unwrap_or_else(|| ServerName::IpAddress(address.ip().into()));
         let connector = TlsConnector::from(Arc::clone(&self.config));
@@ -79,10 +80,10 @@ impl Client {
         };
         // That it does not listen any more says nothing.
         let _ = stream.shutdown().await;
-        part(stream.into_inner().0).await;
-        found.unwrap_or_else(|| {
+        let found = found.unwrap_or_else(|| {
             Err(CheckFailure::Handshake(Words::new("the server shows no certificate")))
-        })
+        });
+        Ok((stream.into_inner().0, found.unwrap_or_else(Found::Fault)))
     }
 
     fn judge(&self, certificate: &[u8]) -> Result<Found, CheckFailure> {

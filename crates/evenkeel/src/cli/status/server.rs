@@ -1,0 +1,106 @@
+//! `evenkeel status POOL/SERVER`
+
+use std::time::{Duration, SystemTime};
+
+use evenkeel_api::{
+    CheckOutcome, Component, ComponentStatus, Health, LastCheck, Server, TimeLineEntry,
+};
+
+use super::super::table::{Cell, Colour, Screen, cell, columns, plain, table};
+use super::{ago, said, state};
+
+/// What is known of a server, what its verdict stands on, and how it has come to that.
+pub(super) fn in_words(pool: &str, server: &Server, now: SystemTime, screen: Screen) -> String {
+    let (state, since, _) = state(server);
+    let head =
+        format!("{pool}/{} {} for {}", server.name, state.shown(screen), ago(since.age(now)));
+    let mut parts = vec![head, facts(server, now, screen)];
+    let evidence = &server.verdict.evidence;
+    if !evidence.components.is_empty() {
+        let rows: Vec<_> = evidence.components.iter().map(component).collect();
+        parts.push(table(["NEEDS", "STATUS", "LATENCY"], &rows, screen));
+    }
+    let entries = &server.verdict.time_line;
+    if !entries.is_empty() {
+        let rows: Vec<_> = entries.iter().map(entry).collect();
+        parts.push(table(["TIME", "HEALTH", "WHY"], &rows, screen));
+    }
+    parts.join("\n\n")
+}
+
+fn facts(server: &Server, now: SystemTime, screen: Screen) -> String {
+    let (_, _, why) = state(server);
+    let Server { verdict, .. } = server;
+    let health = format!("{}: {}", word(verdict.health), verdict.reason);
+    let weight = format!("{}{}", server.weight, if server.backup { ", backup" } else { "" });
+    let using = if server.in_use { "takes new requests" } else { "takes no new requests" };
+    let last_check = verdict.evidence.last_check.as_ref().map(|check| last_check(check, now));
+    let operators = if why == verdict.reason { String::new() } else { why };
+    let operators = format!("{operators}{}", said(server));
+    let facts = [
+        ("address", server.address.clone()),
+        ("use", format!("{using}, {} under way", server.in_flight)),
+        ("weight", weight),
+        ("operators", operators.trim_start_matches("; ").to_owned()),
+        ("health", health),
+        ("last check", last_check.unwrap_or_default()),
+    ];
+    let known = facts.into_iter().filter(|(_, fact)| !fact.is_empty());
+    let rows: Vec<_> = known.map(|(name, fact)| [plain(name), plain(fact)]).collect();
+    columns(&rows, screen)
+}
+
+fn last_check(check: &LastCheck, now: SystemTime) -> String {
+    let LastCheck { at, took_ms, outcome, found } = check;
+    let outcome = match outcome {
+        CheckOutcome::Passed => "passed",
+        CheckOutcome::Failed => "failed",
+        CheckOutcome::Undecided => "waits for what the other servers say,",
+    };
+    let found = found.as_ref().map_or_else(String::new, |found| format!(": {found}"));
+    format!("{} ago, {outcome} after {}{found}", ago(at.age(now)), millis(*took_ms))
+}
+
+fn component(component: &Component) -> [Cell; 3] {
+    let Component { name, status, critical, latency_ms } = component;
+    let (word, colour) = match status {
+        ComponentStatus::Up => ("up", Colour::Green),
+        ComponentStatus::Degraded => ("degraded", Colour::Yellow),
+        ComponentStatus::Down => ("down", Colour::Red),
+    };
+    let role = if *critical { "" } else { ", not critical" };
+    let latency = latency_ms.map_or_else(|| "-".to_owned(), millis);
+    [plain(name), cell(format!("{word}{role}"), colour), plain(latency)]
+}
+
+fn entry(entry: &TimeLineEntry) -> [Cell; 3] {
+    let TimeLineEntry { at, from, to, usable: _, reason } = entry;
+    let colour = match to {
+        Health::Up => Colour::Green,
+        Health::Down => Colour::Red,
+        Health::Checking => Colour::Yellow,
+    };
+    let health = match from {
+        Some(from) if from != to => format!("{} → {}", word(*from), word(*to)),
+        _ => word(*to).to_owned(),
+    };
+    [plain(at), cell(health, colour), plain(reason)]
+}
+
+fn word(health: Health) -> &'static str {
+    match health {
+        Health::Up => "up",
+        Health::Down => "down",
+        Health::Checking => "checking",
+    }
+}
+
+/// Short times with their fractions.
+fn millis(millis: f64) -> String {
+    let whole = Duration::try_from_secs_f64(millis / 1e3).unwrap_or(Duration::MAX);
+    match whole.as_millis() {
+        0..10 => format!("{millis:.1} ms"),
+        10..10_000 => format!("{millis:.0} ms"),
+        _ => ago(whole),
+    }
+}

@@ -198,6 +198,9 @@ pub struct Server {
     pub address: String,
     pub weight: u16,
     pub backup: bool,
+    /// Where it is; absent when nobody said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
     pub admin: ServerAdmin,
     pub verdict: ServerVerdict,
     /// Takes new requests at this moment.
@@ -258,6 +261,8 @@ pub struct AddedServer {
     pub address: String,
     pub weight: u16,
     pub backup: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
     #[serde(flatten)]
     pub said: Said,
 }
@@ -427,6 +432,9 @@ pub struct ServerAddition {
     pub weight: Option<u16>,
     #[serde(default)]
     pub backup: bool,
+    /// Where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
     #[serde(default)]
     pub author: String,
     #[serde(default)]

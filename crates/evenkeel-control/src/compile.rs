@@ -16,6 +16,7 @@ mod settings;
 mod table;
 mod value;
 mod word;
+mod zone;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -129,6 +130,11 @@ pub(crate) fn server_name(name: &str) -> Result<Arc<str>, String> {
     word::name(name).map_err(table::Wrong::in_one_line)
 }
 
+/// `name`, if a zone can be called so.
+pub(crate) fn zone_name(name: &str) -> Result<String, String> {
+    word::name(name).map(|name| name.to_string()).map_err(table::Wrong::in_one_line)
+}
+
 /// Puts a value from outside over the file's, with a text of its own to be underlined in.
 fn put_over(tree: &mut Table, over: &Override, notes: &mut Notes) {
     let shown = format!("{}={}", over.name, over.value);
@@ -143,18 +149,21 @@ fn put_over(tree: &mut Table, over: &Override, notes: &mut Notes) {
 struct Bench<'a> {
     surroundings: &'a Surroundings,
     notes: &'a Notes,
+    /// In which zone this node is.
+    own_zone: Option<&'a str>,
 }
 
 fn meaning(main: usize, tree: &Table, surroundings: &Surroundings, notes: &Notes) -> Compiled {
-    let bench = Bench { surroundings, notes };
     let mut root = Reader::new(tree, Place::new(main, 0..0), "", notes);
-    let node = settings::node(&mut root, surroundings);
+    let (node, zone_place) = settings::node(&mut root, surroundings);
+    let bench = Bench { surroundings, notes, own_zone: node.zone.as_deref() };
     let (admin, admin_place) = settings::admin(&mut root, bench);
     let resolver = settings::resolver(&mut root);
     let access_log = log::access_log(&mut root, surroundings);
     let (pools, members, directory) = pool::pools(&mut root, bench);
     let listeners = listener::listeners(&mut root, bench, &directory, (admin.bind, admin_place));
     directory.warn_of_unused(notes);
+    zone::warn_of_unused(zone_place, &members, notes);
     root.later(&["cache", "vip"]);
     root.finish();
     let config = Config { listeners, pools, access_log, shed: None };

@@ -83,6 +83,7 @@ fn server(server: &ServerStatus) -> api::Server {
         address: server.address.to_string(),
         weight: server.weight,
         backup: server.backup,
+        zone: server.zone.as_ref().map(ToString::to_string),
         admin: api::ServerAdmin {
             state: match server.admin.state {
                 AdminState::Ready => api::AdminState::Ready,

@@ -212,7 +212,7 @@ impl Node {
         let staged = self.stage(config, members, resolver).await;
         self.apply_staged(staged).await?;
         let mut needs_restart = Vec::new();
-        let NodeSettings { name, workers, state_dir, drain } = node;
+        let NodeSettings { name, workers, state_dir, drain, zone: _ } = node;
         if name != self.settings.name {
             needs_restart.push("node.name".to_owned());
         }

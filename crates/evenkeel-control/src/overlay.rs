@@ -108,7 +108,9 @@ pub(crate) fn entries(pool: &str, listed: &[Listed], layers: Layers<'_>) -> Vec<
         // A kept address was understood when it was added; a file made by hand may hold anything.
         let Ok(listed) = compile::listed(&added.address) else { continue };
         let (weight, backup) = (added.weight, added.backup);
-        let listed = listed.map(|it| Server { name: name.as_str().into(), weight, backup, ..it });
+        let zone = added.zone.as_deref().map(Arc::from);
+        let listed =
+            listed.map(|it| Server { name: name.as_str().into(), weight, backup, zone, ..it });
         entries.push(Entry { listed, origin: EntryOrigin::Operator });
     }
     entries

@@ -119,46 +119,69 @@ impl Roster {
         // A panic spreads the load over fit and unfit alike; a request that has met an unfit one is
         // not made to meet another while a fit one is left.
         let fit = (self.mode() == Mode::Panic && !tried.is_empty())
-            .then(|| self.choose(choice, loads, |used| used.usable && open(used)))
+            .then(|| self.choose(choice, loads, tried, |used| used.usable && open(used)))
             .flatten();
-        match fit.or_else(|| self.choose(choice, loads, open)) {
+        match fit.or_else(|| self.choose(choice, loads, tried, open)) {
             Some(member) => Pick::Server(member),
             None if self.groups().iter().flat_map(|group| &group.used).any(new) => Pick::Full,
             None => Pick::Nobody,
         }
     }
 
-    /// From the group that has the request's share of the traffic, else from the others in turn.
+    /// From the group that has the request's share of the traffic, else from the others in turn. A
+    /// further try leaves the zones that the request has been to: the zone may be what failed.
     fn choose(
         &self,
         choice: &Choice,
         loads: &impl Loads,
+        tried: &Tried,
         open: impl Fn(&Used) -> bool,
     ) -> Option<usize> {
         let mut dice = Dice::new(choice.chance);
         let groups = self.groups();
-        let first = match groups {
-            [] | [_] => 0,
-            _ => draw(groups, choice.key.map_or_else(|| dice.roll(), |key| mix(key, SHARES))),
-        };
-        let others = (0..groups.len()).filter(|&other| other != first);
-        let mut order = groups.get(first).into_iter().chain(others.map(|other| &groups[other]));
+        if let [] | [_] = groups {
+            return groups.first()?.choose(choice, &mut dice, loads, &open);
+        }
+        let hash = choice.key.map_or_else(|| dice.roll(), |key| mix(key, SHARES));
+        let part = |group: &Group| u64::from(group.share.parts_per_million);
+        let first = draw(groups.iter().map(part), hash);
+        let elsewhere = elsewhere(groups, first, tried, hash);
+        let others = groups.iter().enumerate().filter(|(other, _)| *other != first);
+        let others = others.map(|(_, group)| group);
+        let mut order = elsewhere.into_iter().chain(&groups[first..=first]).chain(others);
         order.find_map(|group| group.choose(choice, &mut dice, loads, &open))
     }
 }
 
 /// Keys are spread over groups and over servers by hashes that know nothing of each other.
 const SHARES: u64 = 0x5348_4152_4553;
+/// As are the zones of further tries.
+const ELSEWHERE: u64 = 0x454c_5345;
 
-fn draw(groups: &[Group], hash: u64) -> usize {
-    let part = |group: &Group| usize::try_from(group.share.parts_per_million).unwrap_or(usize::MAX);
-    let mut left = reduce(hash, groups.iter().map(part).sum());
-    let found = groups.iter().position(|group| {
-        let here = left < part(group);
-        left = left.saturating_sub(part(group));
+/// One of several, by their parts of the whole.
+fn draw(mut parts: impl Iterator<Item = u64> + Clone, hash: u64) -> usize {
+    let whole = usize::try_from(parts.clone().sum::<u64>()).unwrap_or(usize::MAX);
+    let mut left = reduce(hash, whole) as u64;
+    let found = parts.position(|part| {
+        let here = left < part;
+        left = left.saturating_sub(part);
         here
     });
     found.unwrap_or(0)
+}
+
+/// For a request that has been to this zone: another one of the same tier to which it has not, by
+/// what each can carry.
+fn elsewhere<'a>(groups: &'a [Group], first: usize, tried: &Tried, hash: u64) -> Option<&'a Group> {
+    let been = |group: &Group| tried.iter().any(|member| group.holds(member));
+    let from = &groups[first];
+    if !been(from) {
+        return None;
+    }
+    let alike = |group: &&Group| group.share.priority == from.share.priority && !been(group);
+    let fresh = || groups.iter().filter(alike);
+    let place = draw(fresh().map(|group| group.weight), mix(hash, ELSEWHERE));
+    fresh().nth(place)
 }
 
 impl Group {
@@ -228,7 +251,12 @@ impl Tried {
 
     /// Whether the request has been to this server.
     pub fn contains(&self, member: usize) -> bool {
-        self.members[..self.count].iter().any(|&tried| usize::from(tried) == member)
+        self.iter().any(|tried| tried == member)
+    }
+
+    /// The servers, in the order of the tries.
+    fn iter(&self) -> impl Iterator<Item = usize> {
+        self.members[..self.count].iter().map(|&tried| usize::from(tried))
     }
 
     /// How many tries were made.

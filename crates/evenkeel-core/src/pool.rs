@@ -119,6 +119,12 @@ pub(crate) struct Group {
     pub(crate) picker: Picker,
 }
 
+impl Group {
+    pub(crate) fn holds(&self, member: usize) -> bool {
+        self.used.binary_search_by_key(&member, |used| used.member.into()).is_ok()
+    }
+}
+
 /// What part of the traffic the servers of one tier in one zone get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
@@ -184,8 +190,7 @@ impl Roster {
 
     /// Whether the server at this place may be picked by requests that stick to none.
     pub fn uses(&self, member: usize) -> bool {
-        let place = |used: &Used| usize::from(used.member);
-        self.groups.iter().any(|group| group.used.binary_search_by_key(&member, place).is_ok())
+        self.groups.iter().any(|group| group.holds(member))
     }
 
     /// How the traffic is shared over tiers and zones, in the order in which they are tried.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use evenkeel_core::agent::Advice;
 use evenkeel_core::breaker::{Breaker, Load, Permit};
 use evenkeel_core::budget::Budget;
-use evenkeel_core::config::{Limits, Pool, Server as ServerConfig};
+use evenkeel_core::config::{Limits, Pool, Server as ServerConfig, ZoneId};
 use evenkeel_core::ewma::{Ewma, Failures};
 use evenkeel_core::fault::Fault;
 use evenkeel_core::hash::identity;
@@ -190,7 +190,7 @@ impl Server {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn status(&self, member: Member, in_use: bool) -> ServerStatus {
+    fn status(&self, configured: &ServerConfig, in_use: bool) -> ServerStatus {
         let sum = |of: fn(&Tally) -> &Counter| {
             self.tallies.iter().map(|tally| of(&tally.0).get()).sum::<u64>()
         };
@@ -204,8 +204,9 @@ impl Server {
         ServerStatus {
             name: Arc::clone(&self.name),
             address: self.address,
-            weight: member.weight,
-            backup: member.backup,
+            weight: configured.weight,
+            backup: configured.backup,
+            zone: configured.zone.clone(),
             admin: state.admin.clone(),
             verdict: state.verdict.clone(),
             evidence: state.evidence.clone(),
@@ -397,7 +398,7 @@ impl LivePool {
 
     pub(crate) fn status(&self) -> PoolStatus {
         let roster = self.roster();
-        let servers = self.servers.iter().zip(&self.members).enumerate();
+        let servers = self.servers.iter().zip(&self.config.servers).enumerate();
         PoolStatus {
             name: Arc::clone(&self.name),
             balance: self.config.balance.as_str(),
@@ -405,7 +406,7 @@ impl LivePool {
             degraded: self.degraded.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             waiting: self.waiting.length(),
             servers: servers
-                .map(|(index, (server, member))| server.status(*member, roster.uses(index)))
+                .map(|(index, (server, configured))| server.status(configured, roster.uses(index)))
                 .collect(),
         }
     }
@@ -435,7 +436,7 @@ fn configured(server: &ServerConfig) -> Member {
         weight: server.weight,
         backup: server.backup,
         priority: server.priority,
-        zone: server.zone,
+        zone: server.zone.as_deref().map(ZoneId::of),
         limit: server.max_connections.unwrap_or(Member::NO_LIMIT),
         ..Member::READY
     }

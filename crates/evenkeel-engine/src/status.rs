@@ -133,6 +133,7 @@ pub struct ServerStatus {
     pub address: SocketAddr,
     pub weight: u16,
     pub backup: bool,
+    pub zone: Option<Arc<str>>,
     pub admin: Admin,
     pub verdict: Verdict,
     pub evidence: Evidence,

@@ -178,6 +178,9 @@ pub(crate) struct AddServer {
     /// Use it only when no other server of the pool can be
     #[arg(long)]
     pub(crate) backup: bool,
+    /// The zone it is in
+    #[arg(long)]
+    pub(crate) zone: Option<String>,
     #[command(flatten)]
     pub(crate) why: Why,
 }

@@ -9,7 +9,7 @@ use evenkeel_core::config::{Outlier, Pool, PoolId, ProxyVersion, ServerTimeouts}
 use super::balance::{self, Choosing};
 use super::table::{Reader, Wrong, note, wrong};
 use super::value::{Choice, duration, integer, text};
-use super::{Bench, breaker, check, retry, servers, word};
+use super::{Bench, breaker, check, retry, servers, word, zone};
 use crate::document::{Kind, Value};
 use crate::finding::{Finding, Notes, Place};
 use crate::membership::Listed;
@@ -104,6 +104,7 @@ fn pool(name: Arc<str>, mut reader: Reader<'_>, bench: Bench<'_>) -> (Pool, Vec<
         sticky,
         slow_start,
         queue,
+        zoning: zone::zoning(&mut reader, &listed, bench),
         servers: fixed.collect(),
         timeouts: timeouts(&mut reader),
         retry: retry::retry(&mut reader),
@@ -119,7 +120,7 @@ fn pool(name: Arc<str>, mut reader: Reader<'_>, bench: Bench<'_>) -> (Pool, Vec<
     // Named so that nobody has to find out that it changes nothing.
     let upstream = Choice { words: &[("http", ())], later: &["https", "h2", "h2c"] };
     reader.read("upstream", |value| upstream.read(value));
-    reader.later(&["zones", "hedge"]);
+    reader.later(&["hedge"]);
     reader.finish();
     (pool, listed)
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use evenkeel_core::config::{Pool, Server};
 
-use super::Bench;
 use super::table::{Reader, Wrong, wrong};
 use super::value::{boolean, expected, integer, text};
 use super::word::{self, HostPort};
+use super::{Bench, zone};
 use crate::document::{Kind, Table, Value};
 use crate::finding::{Finding, Place};
 use crate::membership::{Listed, Named, Question, Records, UNRESOLVED};
@@ -94,12 +94,13 @@ fn from_table(table: &Table, place: Place, path: &str, bench: Bench<'_>) -> Opti
     let backup = reader.read("backup", boolean).unwrap_or(false);
     let priority = reader.read("priority", integer(0..=255_u8)).unwrap_or(0);
     let max_connections = reader.read("max_connections", integer(1..=1_000_000_u32));
+    let zone = reader.read("zone", zone::zone);
     let expand = reader.entry("expand").map(|entry| entry.value.place);
     let wanted = reader.read("expand", boolean);
     let mut address = address.map(|listed| {
         listed.map(|server| {
             let name = name.unwrap_or_else(|| Arc::clone(&server.name));
-            Server { name, weight, backup, priority, max_connections, ..server }
+            Server { name, weight, backup, priority, zone, max_connections, ..server }
         })
     });
     match (&mut address, expand, wanted) {
@@ -116,7 +117,6 @@ fn from_table(table: &Table, place: Place, path: &str, bench: Bench<'_>) -> Opti
         }
         _ => {}
     }
-    reader.later(&["zone"]);
     reader.finish();
     address
 }

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::table::{Reader, Wrong, wrong};
 use super::value::{duration, integer, text};
-use super::{Bench, Surroundings, word};
+use super::{Bench, Surroundings, word, zone};
 use crate::document::Value;
 use crate::finding::Place;
 
@@ -38,6 +39,8 @@ pub struct NodeSettings {
     pub state_dir: PathBuf,
     /// Time to finish what runs, when the node is told to stop.
     pub drain: Duration,
+    /// In which zone it is. Default: none, and zones of servers make no difference.
+    pub zone: Option<Arc<str>>,
 }
 
 /// `[admin]`
@@ -86,15 +89,20 @@ pub(super) fn resolver(root: &mut Reader<'_>) -> ResolverSettings {
     settings
 }
 
-pub(super) fn node(root: &mut Reader<'_>, surroundings: &Surroundings) -> NodeSettings {
+/// The settings and the place of the zone.
+pub(super) fn node(
+    root: &mut Reader<'_>,
+    surroundings: &Surroundings,
+) -> (NodeSettings, Option<Place>) {
     let state_dir = surroundings.state_directory.clone();
     let mut settings = NodeSettings {
         name: surroundings.host_name.clone(),
         workers: surroundings.cores.clamp(1, MOST_WORKERS),
         state_dir: state_dir.unwrap_or_else(|| surroundings.base.join("state")),
         drain: DRAIN,
+        zone: None,
     };
-    let Some(mut node) = root.table("node") else { return settings };
+    let Some(mut node) = root.table("node") else { return (settings, None) };
     if let Some(name) = node.read("name", |value| word::name(text(value)?)) {
         settings.name = name.to_string();
     }
@@ -107,8 +115,10 @@ pub(super) fn node(root: &mut Reader<'_>, surroundings: &Surroundings) -> NodeSe
     if let Some(drain) = node.read("drain", duration) {
         settings.drain = drain;
     }
+    let place = node.entry("zone").map(|entry| entry.value.place);
+    settings.zone = node.read("zone", zone::zone);
     node.finish();
-    settings
+    (settings, place)
 }
 
 /// The settings and the place of the address, for those who would use the same one.

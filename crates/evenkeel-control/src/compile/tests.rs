@@ -7,7 +7,7 @@ use std::time::Duration;
 use evenkeel_core::config::{
     Action, AgentCheck, Balance, Check, CheckKind, ClientTimeouts, Config, HostPattern, Http,
     InitialState, LogFormat, LogTarget, Outlier, PathPattern, PoolId, Protocol, ProxyVersion,
-    RedirectPart, Retry, ServerTimeouts,
+    RedirectPart, Retry, ServerTimeouts, ZoneId, Zoning,
 };
 
 use super::{Compiled, Override, ResolverSettings, Surroundings, compile};
@@ -203,6 +203,28 @@ fn a_resolver_is_named_or_the_systems() {
     assert_eq!(resolver.servers, ["127.0.0.1:5353".parse().unwrap()]);
     assert_eq!(resolver.timeout, Duration::from_secs(1));
     assert!(bad(&format!("{SMALLEST}[resolver]\nservers = []\n")).contains("is empty"));
+}
+
+#[test]
+fn zones_are_known_by_their_names() {
+    let zone = "[node]\nzone = \"a\"\n";
+    let text = SMALLEST.replace(
+        "[\"10.0.0.1:80\"]",
+        "[{ address = \"10.0.0.1:80\", zone = \"a\" }, { address = \"app.internal:80\", zone = \"b\" }]",
+    );
+    let Compiled { config, members, warnings, .. } = good(&format!("{zone}{text}"));
+    assert!(warnings.is_empty(), "{warnings}");
+    let zones: Vec<_> = members[0].iter().map(|it| it.server().unwrap().zone.as_deref()).collect();
+    assert_eq!(zones, [Some("a"), Some("b")]);
+    let own = ZoneId::of("a");
+    assert_eq!(config.pools[0].zoning, Some(Zoning { own, balancers: Vec::new() }));
+    let shares = "zones = { a = 2, b = 1 }\n";
+    let zoning = good(&format!("{zone}{text}{shares}")).config.pools[0].zoning.clone();
+    let balancers = vec![(own, 2), (ZoneId::of("b"), 1)];
+    assert_eq!(zoning, Some(Zoning { own, balancers }));
+    // A node that is nowhere in particular.
+    let Compiled { config, warnings, .. } = good(&text);
+    assert_eq!((config.pools[0].zoning.clone(), warnings.warnings()), (None, 1));
 }
 
 #[test]

@@ -196,6 +196,7 @@ impl Node {
             name,
             weight,
             backup,
+            zone,
             author,
             reason,
             expires_in_seconds,
@@ -206,8 +207,11 @@ impl Node {
             None => Arc::clone(&listed.server().expect("it is no file").name),
         };
         let weight = valid_weight(weight.unwrap_or(1))?;
+        let zone = zone.as_deref().map(compile::zone_name).transpose();
+        let zone = zone.map_err(ServerError::Invalid)?;
         let said = said(author, reason, *expires_in_seconds)?;
-        let added = api::AddedServer { address: address.clone(), weight, backup: *backup, said };
+        let (address, backup) = (address.clone(), *backup);
+        let added = api::AddedServer { address, weight, backup, zone, said };
         self.edit(|overrides, servers| {
             let in_file = servers.listed(pool)?.iter().any(|it| it.is_source_of(&name));
             let was_removed = overrides.of(pool, &name).is_some_and(|it| it.removed.is_some());

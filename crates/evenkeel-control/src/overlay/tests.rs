@@ -44,15 +44,16 @@ struct Bench {
 }
 
 impl Bench {
-    /// `NAME=ADDRESS*WEIGHT`, with a `b` at the end for backups.
+    /// `NAME=ADDRESS*WEIGHT`, with a `b` at the end for backups, and `@ZONE`.
     fn servers(&self, listed: &[Listed]) -> Vec<String> {
         let Self { overrides, resolved, files } = self;
         let config = Config { pools: vec![Pool::new("app".into())], ..Config::default() };
         let members = [listed.to_vec()];
         let config = overlay(&config, &members, Layers { overrides, resolved, files });
         let shown = |server: &Server| {
-            let Server { name, address, weight, backup, .. } = server;
-            format!("{name}={address}*{weight}{}", if *backup { "b" } else { "" })
+            let Server { name, address, weight, backup, zone, .. } = server;
+            let zone = zone.as_ref().map_or_else(String::new, |zone| format!("@{zone}"));
+            format!("{name}={address}*{weight}{}{zone}", if *backup { "b" } else { "" })
         };
         config.pools[0].servers.iter().map(shown).collect()
     }
@@ -74,7 +75,13 @@ fn operators_add_remove_and_weigh() {
     let mut bench = Bench::default();
     let added = |address: &str| {
         let (address, said) = (address.to_owned(), said());
-        Some(api::AddedServer { address, weight: 4, backup: true, said })
+        Some(api::AddedServer {
+            address,
+            weight: 4,
+            backup: true,
+            zone: Some("b".to_owned()),
+            said,
+        })
     };
     bench.say("c", |over| over.added = added("10.0.0.3:80"));
     bench.say("broken", |over| over.added = added("nonsense"));
@@ -83,7 +90,7 @@ fn operators_add_remove_and_weigh() {
         over.weight = Some(api::WeightOverride { weight: 0, configured: Some(1), said: said() });
     });
     let servers = bench.servers(&[listed("10.0.0.1:80"), listed("10.0.0.2:80")]);
-    assert_eq!(servers, ["10.0.0.2:80=10.0.0.2:80*0", "c=10.0.0.3:80*4b"]);
+    assert_eq!(servers, ["10.0.0.2:80=10.0.0.2:80*0", "c=10.0.0.3:80*4b@b"]);
 }
 
 #[test]
@@ -96,9 +103,10 @@ fn a_name_is_one_server_or_several() {
         over.weight = Some(api::WeightOverride { weight: 7, configured: Some(1), said: said() });
     });
     bench.say("app.internal:80/10.0.0.8:80", |over| over.removed = Some(said()));
-    // What is said of the name holds for each; the same address again is not taken.
-    let servers = bench.servers(&[expanded("app.internal:80"), listed("10.0.0.9:80")]);
-    assert_eq!(servers, ["app.internal:80/10.0.0.9:80=10.0.0.9:80*7"]);
+    // What is said of the name holds for each, as does its zone; the same address again is not taken.
+    let name = expanded("app.internal:80").map(|it| Server { zone: Some("a".into()), ..it });
+    let servers = bench.servers(&[name, listed("10.0.0.9:80")]);
+    assert_eq!(servers, ["app.internal:80/10.0.0.9:80=10.0.0.9:80*7@a"]);
 }
 
 #[test]

@@ -25,7 +25,13 @@ fn drain() -> api::StateOverride {
 }
 
 fn added(address: &str) -> api::AddedServer {
-    api::AddedServer { address: address.to_owned(), weight: 1, backup: false, said: said(None) }
+    api::AddedServer {
+        address: address.to_owned(),
+        weight: 1,
+        backup: false,
+        zone: None,
+        said: said(None),
+    }
 }
 
 /// A pool `app` that lists these, and what is dropped because of it.

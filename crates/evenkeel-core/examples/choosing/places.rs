@@ -111,6 +111,8 @@ fn placed(roster: &Roster) -> Vec<usize> {
     (0..REQUESTS).map(|turn| pick(roster, turn.into(), &Idle)).collect()
 }
 
+const ZONES: [&str; 3] = ["a", "b", "c"];
+
 /// Three zones of two, three and five servers, a node with a third of the traffic in each.
 pub(crate) fn zones() -> (Table, Chart) {
     let head = ["", "to zone a (2)", "to zone b (3)", "to zone c (5)", "load of a server"];
@@ -120,12 +122,12 @@ pub(crate) fn zones() -> (Table, Chart) {
         let mut pool = members(&[1; 10]);
         for (at, member) in pool.iter_mut().enumerate() {
             let zone = usize::from(at >= 2) + usize::from(at >= 5);
-            member.zone = u16::try_from(zone).ok().map(ZoneId);
+            member.zone = Some(ZoneId::of(ZONES[zone]));
             member.usable = lost != Some(zone);
         }
         let mut total = [0.0; 3];
-        for (own, name) in (0..).zip(["a", "b", "c"]) {
-            let shares = from_zone(own, &pool);
+        for name in ZONES {
+            let shares = from_zone(name, &pool);
             let cells = shares.map(|share| format!("{share:.1} %"));
             let label = format!("node in {name}{what}");
             table.row([label].into_iter().chain(cells).chain([String::new()]));
@@ -143,13 +145,13 @@ pub(crate) fn zones() -> (Table, Chart) {
 }
 
 /// What of its traffic a node in this zone gives to each, in percent.
-fn from_zone(own: u16, pool: &[Member]) -> [f64; 3] {
-    let zoning = Zoning { own: ZoneId(own), balancers: Vec::new() };
+fn from_zone(own: &str, pool: &[Member]) -> [f64; 3] {
+    let zoning = Zoning { own: ZoneId::of(own), balancers: Vec::new() };
     let rules = Rules { zoning: Some(&zoning), ..Rules::default() };
     let mut shares = [0.0; 3];
     for share in Roster::build(rules, pool).shares() {
-        let zone = share.zone.map_or(0, |zone| usize::from(zone.0));
-        shares[zone] += f64::from(share.parts_per_million) / 10_000.0;
+        let zone = ZONES.iter().position(|name| share.zone == Some(ZoneId::of(name)));
+        shares[zone.expect("one of the three")] += f64::from(share.parts_per_million) / 10_000.0;
     }
     shares
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::hash::Seed;
+use crate::hash::{Seed, identity};
 
 /// How a server is chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -131,9 +131,17 @@ impl Default for QueueLimits {
     }
 }
 
-/// A zone (data centre, rack), numbered by its name's place among all that the configuration names.
+/// A zone (data centre, rack), told apart by a hash of its name, so that whoever knows the name knows
+/// the zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ZoneId(pub u16);
+pub struct ZoneId(pub u64);
+
+impl ZoneId {
+    /// The zone of this name.
+    pub fn of(name: &str) -> Self {
+        Self(identity(name))
+    }
+}
 
 /// This node's zone first, but every server of the pool with the same load.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,9 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{
-    Balance, BreakerLimits, Check, HashOn, Outlier, QueueLimits, Retry, Sticky, ZoneId, Zoning,
-};
+use super::{Balance, BreakerLimits, Check, HashOn, Outlier, QueueLimits, Retry, Sticky, Zoning};
 
 /// Servers that do the same job.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,7 +86,8 @@ pub struct Server {
     pub backup: bool,
     /// Its tier: a lower number is used first, the next one as the first grows short. Default 0.
     pub priority: u8,
-    pub zone: Option<ZoneId>,
+    /// Name of the zone it stands in.
+    pub zone: Option<Arc<str>>,
     /// Requests (or connections, for tcp and tls) at the same time; more wait. Default: no limit.
     pub max_connections: Option<u32>,
 }

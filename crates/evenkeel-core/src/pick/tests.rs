@@ -194,7 +194,7 @@ proptest! {
         turn: u64,
         loads in prop::collection::vec(0..5_u32, 12),
         balance in prop::sample::select(&BALANCES),
-        own in prop::option::of((0..4_u16).prop_map(ZoneId)),
+        own in prop::option::of((0..4_u64).prop_map(ZoneId)),
     ) {
         let zoning = own.map(|own| Zoning { own, balancers: Vec::new() });
         let rules = Rules { balance, sticky: None, zoning: zoning.as_ref() };

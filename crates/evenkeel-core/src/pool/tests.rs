@@ -115,7 +115,7 @@ pub(crate) fn members() -> impl Strategy<Value = Vec<Member>> {
         prop_oneof![4 => Just(Admin::Ready), 1 => Just(Admin::Drain), 1 => Just(Admin::Maint)];
     let weight = prop_oneof![1 => Just(0_u16), 4 => Just(1), 4 => 1..=256_u16];
     let priority = prop_oneof![4 => Just(0_u8), 1 => 1..3_u8];
-    let zone = prop::option::weighted(0.8, (0..3_u16).prop_map(ZoneId));
+    let zone = prop::option::weighted(0.8, (0..3_u64).prop_map(ZoneId));
     let place = (any::<u64>(), priority, zone);
     let member = (weight, prop::bool::weighted(0.2), admin, any::<bool>(), place).prop_map(
         |(weight, backup, admin, usable, (identity, priority, zone))| Member {
@@ -149,7 +149,7 @@ proptest! {
 
     /// All of the traffic goes somewhere.
     #[test]
-    fn no_share_is_lost(members in members(), own in 0..4_u16) {
+    fn no_share_is_lost(members in members(), own in 0..4_u64) {
         let zoning = Zoning { own: ZoneId(own), balancers: Vec::new() };
         let rules = Rules { zoning: Some(&zoning), ..Rules::default() };
         let roster = Roster::build(rules, &members);

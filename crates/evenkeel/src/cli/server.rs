@@ -46,12 +46,13 @@ fn set_weight(args: &args::SetWeight) -> Result<()> {
 }
 
 fn add(args: &args::AddServer) -> Result<()> {
-    let args::AddServer { pool, address, weight, name, backup, why } = args;
+    let args::AddServer { pool, address, weight, name, backup, zone, why } = args;
     let addition = ServerAddition {
         address: address.clone(),
         name: name.clone(),
         weight: *weight,
         backup: *backup,
+        zone: zone.clone(),
         author: why.author.clone(),
         reason: why.reason.clone(),
         expires_in_seconds: why.expires,

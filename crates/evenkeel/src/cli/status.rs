@@ -169,12 +169,13 @@ fn said(server: &Server) -> String {
 
 /// The stronger of what the operator wants and what the checks say.
 fn state(server: &Server) -> (Cell, evenkeel_api::Timestamp, String) {
-    let Server { admin, verdict, backup, overridden, .. } = server;
+    let Server { admin, verdict, backup, zone, overridden, .. } = server;
     let wanted = || {
         let set = overridden.as_ref().and_then(|over| over.state.as_ref());
         set.map_or_else(String::new, |set| why(&set.said))
     };
     let role = if *backup { ", backup" } else { "" };
+    let place = zone.as_ref().map_or_else(String::new, |zone| format!(", zone {zone}"));
     match (admin.state, verdict.health) {
         (AdminState::Maint, _) => (cell("maint", Colour::Yellow), admin.since, wanted()),
         (AdminState::Drain, _) => (cell("drain", Colour::Yellow), admin.since, wanted()),
@@ -184,7 +185,7 @@ fn state(server: &Server) -> (Cell, evenkeel_api::Timestamp, String) {
                 Health::Down => ("down", Colour::Red),
                 Health::Checking => ("checking", Colour::Yellow),
             };
-            (cell(format!("{word}{role}"), colour), verdict.since, verdict.reason.clone())
+            (cell(format!("{word}{role}{place}"), colour), verdict.since, verdict.reason.clone())
         }
     }
 }

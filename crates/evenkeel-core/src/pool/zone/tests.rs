@@ -13,7 +13,7 @@ fn shares(zones: &[(usize, usize)], balancers: &[u32]) -> Vec<u32> {
     let zoning = Zoning { own: ZoneId(0), balancers };
     let mut shares = vec![0; zones.len()];
     for (zone, parts, _) in divide(Some(&zoning), WHOLE, &places, &members) {
-        shares[usize::from(zone.unwrap().0)] = (parts + 500) / 1_000;
+        shares[usize::try_from(zone.unwrap().0).unwrap()] = (parts + 500) / 1_000;
     }
     shares
 }
@@ -78,7 +78,7 @@ fn no_part_is_lost() {
 #[test]
 fn the_largest_pool_does_not_overflow() {
     let weight = u16::MAX;
-    let member = |at: u16| Member { weight, zone: Some(ZoneId(at % 3)), ..Member::READY };
+    let member = |at: u16| Member { weight, zone: Some(ZoneId((at % 3).into())), ..Member::READY };
     let members: Vec<_> = (0..16_384).map(member).collect();
     let places: Vec<u16> = (0..16_384).collect();
     let balancers = (0..3).map(|id| (ZoneId(id), u32::MAX)).collect();

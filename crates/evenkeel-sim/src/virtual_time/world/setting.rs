@@ -94,7 +94,7 @@ fn members(dice: &mut Dice) -> Vec<Member> {
         identity: evenkeel_core::hash::identity(&place.to_string()),
         weight: 1 + u16::try_from(dice.below(4)).expect("below 4"),
         backup: place > 0 && place + backups >= servers,
-        zone: Some(ZoneId(u16::try_from(place % 3).expect("below 3"))),
+        zone: Some(ZoneId(place as u64 % 3)),
         ..Member::READY
     };
     (0..servers).map(member).collect()

@@ -47,7 +47,7 @@ impl World {
 
     fn plan_one(&mut self) {
         let server = self.dice.below(self.servers.len());
-        let zone = ZoneId(u16::try_from(self.dice.below(3)).expect("below 3"));
+        let zone = ZoneId(self.dice.below(3) as u64);
         let (begun, over) = match self.dice.below(10) {
             0 => (Trouble::Zone(zone, true), Trouble::Zone(zone, false)),
             1 | 2 => (Trouble::Way(server, false), Trouble::Way(server, true)),

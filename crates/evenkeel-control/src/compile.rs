@@ -6,6 +6,7 @@ mod balance;
 mod breaker;
 mod check;
 mod edit;
+mod guard;
 mod http;
 mod listener;
 mod log;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 use evenkeel_core::config::Config;
 
+use self::guard::Rates;
 pub use self::settings::{AdminSettings, DEFAULT_ADMIN, NodeSettings, ResolverSettings, Token};
 use self::table::Reader;
 use crate::document::{self, Table};
@@ -148,6 +150,7 @@ fn put_over(tree: &mut Table, over: &Override, notes: &mut Notes) {
 #[derive(Clone, Copy, Debug)]
 struct Bench<'a> {
     surroundings: &'a Surroundings,
+    rates: &'a Rates,
     notes: &'a Notes,
     /// In which zone this node is.
     own_zone: Option<&'a str>,
@@ -156,7 +159,9 @@ struct Bench<'a> {
 fn meaning(main: usize, tree: &Table, surroundings: &Surroundings, notes: &Notes) -> Compiled {
     let mut root = Reader::new(tree, Place::new(main, 0..0), "", notes);
     let (node, zone_place) = settings::node(&mut root, surroundings);
-    let bench = Bench { surroundings, notes, own_zone: node.zone.as_deref() };
+    let rates = guard::rates(&mut root, notes);
+    let own_zone = node.zone.as_deref();
+    let bench = Bench { surroundings, rates: &rates, notes, own_zone };
     let (admin, admin_place) = settings::admin(&mut root, bench);
     let resolver = settings::resolver(&mut root);
     let access_log = log::access_log(&mut root, surroundings);
@@ -166,7 +171,7 @@ fn meaning(main: usize, tree: &Table, surroundings: &Surroundings, notes: &Notes
     zone::warn_of_unused(zone_place, &members, notes);
     root.later(&["cache", "vip"]);
     root.finish();
-    let config = Config { listeners, pools, access_log, shed: None };
+    let config = Config { listeners, pools, rates: rates.limits, access_log, shed: None };
     Compiled { config, members, resolver, node, admin, warnings: Findings::default() }
 }
 

@@ -3,7 +3,9 @@
 use std::fmt::{Display, Write as _};
 use std::time::SystemTime;
 
-use evenkeel_engine::{EngineStatus, Health, ListenerStatus, PoolMode, PoolStatus, ServerStatus};
+use evenkeel_engine::{
+    EngineStatus, Health, ListenerStatus, PoolMode, PoolStatus, RateStatus, ServerStatus,
+};
 
 use crate::node::{Node, Tally};
 use crate::process::Figures;
@@ -61,6 +63,7 @@ pub(crate) fn metrics(node: &Node) -> String {
     about_config(&mut text, &node.tally(), node.version().applied);
     about_process(&mut text, &Figures::now());
     about_listeners(&mut text, &status.listeners);
+    about_rates(&mut text, &status.rates);
     about_pools(&mut text, &status.pools);
     about_servers(&mut text, &status.pools);
     text.text
@@ -204,6 +207,15 @@ fn durations(text: &mut Exposition, listeners: &[ListenerStatus]) {
         }
         text.sample(&format!("{name}_sum"), &[label], listener.duration_seconds_sum);
         text.sample(&format!("{name}_count"), &[label], count);
+    }
+}
+
+fn about_rates(text: &mut Exposition, rates: &[RateStatus]) {
+    let name = "evenkeel_rate_exceeded_total";
+    text.family(name, Kind::Counter, "Requests and connections beyond a limit, refused or not.");
+    for rate in rates {
+        let dry_run = if rate.dry_run { "true" } else { "false" };
+        text.sample(name, &[("rate", &rate.name), ("dry_run", dry_run)], rate.exceeded_total);
     }
 }
 

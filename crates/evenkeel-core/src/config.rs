@@ -5,6 +5,7 @@
 
 mod balance;
 mod check;
+mod guard;
 mod http;
 mod judge;
 mod listener;
@@ -15,6 +16,7 @@ pub use balance::{
     Balance, Hash, HashOn, HashTable, QueueLimits, SameSite, Sticky, ZoneId, Zoning,
 };
 pub use check::{AgentCheck, Check, CheckKind, ExecCheck, HttpCheck, InitialState, Talk, TlsCheck};
+pub use guard::{Guard, RateId, RateKey, RateLimit};
 pub use http::{
     Action, ErrorPage, Forwarding, HeaderEdits, HeaderMatch, Http, HttpLimits, Methods, Network,
     PathPattern, Redirect, RedirectPart, Route,
@@ -34,6 +36,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// In the order of the file; names are unique. [`PoolId`] indexes this.
     pub pools: Vec<Pool>,
+    /// In the order of the file; names are unique. [`RateId`] indexes this.
+    pub rates: Vec<RateLimit>,
     /// `None`: no line per exchange is written.
     pub access_log: Option<AccessLog>,
     /// `None`: nothing is shed.

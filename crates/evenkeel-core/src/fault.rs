@@ -13,6 +13,12 @@ pub enum Fault {
     BadRequest(u16),
     /// The client's method is not on the listener's list: closed without an answer.
     MethodClosed,
+    /// The client's address may not come here.
+    Denied,
+    /// The client, or all together, have come more often than a limit allows.
+    RateLimited,
+    /// The client's address holds as many connections as it may.
+    SourceFull,
     /// The client left, or reset the connection, in this phase.
     ClientGone(Phase),
     /// The client sent or took nothing for too long in this phase.
@@ -114,6 +120,9 @@ impl Fault {
         match self {
             Self::BadRequest(_) => "bad-request",
             Self::MethodClosed => "method",
+            Self::Denied => "denied",
+            Self::RateLimited => "rate-limited",
+            Self::SourceFull => "source-full",
             Self::ClientGone(_) => "client-gone",
             Self::ClientTimeout(_) => "client-timeout",
             Self::NoRoute => "no-route",
@@ -143,6 +152,9 @@ impl Fault {
         match self {
             Self::BadRequest(status) => row(Some(status), Client, Never, Info, "PR"),
             Self::MethodClosed => row(None, Client, Never, Info, "PR"),
+            Self::Denied => row(Some(403), Node, Never, Info, "PR"),
+            Self::RateLimited => row(Some(429), Node, Never, Info, "PR"),
+            Self::SourceFull => row(None, Node, Never, Info, "PR"),
             Self::ClientGone(phase) => row(None, Client, Never, Debug, client_gone(phase)),
             Self::ClientTimeout(Phase::Request) => row(Some(408), Client, Never, Info, "cR"),
             Self::ClientTimeout(phase) => row(None, Client, Never, Info, client_timeout(phase)),
@@ -173,6 +185,9 @@ impl fmt::Display for Fault {
         f.write_str(match self {
             Self::BadRequest(status) => return write!(f, "request refused with status {status}"),
             Self::MethodClosed => "method not allowed on this listener",
+            Self::Denied => "address denied",
+            Self::RateLimited => "more often than the limit allows",
+            Self::SourceFull => "too many connections from one address",
             Self::ClientGone(_) => "client gone",
             Self::ClientTimeout(_) => "client timed out",
             Self::NoRoute => "no route matches",

@@ -4,6 +4,7 @@
 //! Nothing here does I/O, reads a clock, or asks for chance: time and randomness are arguments.
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod agent;
 pub mod breaker;
 pub mod budget;
@@ -24,6 +25,7 @@ pub mod pick;
 pub mod pool;
 pub mod proxy_protocol;
 pub mod queue;
+pub mod rate;
 pub mod retry;
 pub mod route;
 pub mod shed;

@@ -60,6 +60,8 @@ mod tests {
             max_connections: 1,
             timeouts: ClientTimeouts::default(),
             proxy_protocol: None,
+            guard: crate::config::Guard::default(),
+            connections_per_source: None,
         };
         let tls = |pool| Protocol::Tls(Tls { default: Some(PoolId(pool)), rules: Vec::new() });
         let snapshot = Snapshot::compile(Config {

@@ -13,8 +13,10 @@ use tokio::task::spawn_local;
 
 use crate::clock;
 use crate::exchange;
+use crate::guard::{self, Share};
 use crate::introduction;
 use crate::plan::Bound;
+use crate::record::Stream;
 use crate::status::Event;
 use crate::tls;
 use crate::tunnel;
@@ -41,6 +43,8 @@ pub(crate) struct Seat {
     pub(crate) peer: SocketAddr,
     /// Where the client has connected to, if a proxy in front has said so.
     pub(crate) destination: Option<SocketAddr>,
+    /// Where connections of one source are counted.
+    pub(crate) share: Option<Share>,
 }
 
 /// Accepts until aborted.
@@ -173,7 +177,10 @@ async fn admit_introduced(mut seat: Seat, mut stream: TcpStream) {
     }
 }
 
-fn serve(seat: Seat, stream: TcpStream) {
+fn serve(mut seat: Seat, stream: TcpStream) {
+    if let Err(fault) = guard::enter(&mut seat) {
+        return Stream::refused(fault).finish(&seat);
+    }
     match &seat.slot.place(&seat.worker).listener().protocol {
         Protocol::Http(_) => drop(spawn_local(exchange::serve(seat, stream))),
         Protocol::Tcp { .. } => drop(spawn_local(tunnel::serve(seat, stream))),
@@ -193,13 +200,14 @@ impl Seat {
             port: Rc::clone(port),
             peer,
             destination: None,
+            share: None,
         }
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let Self { worker, slot, port: _, peer: _, destination: _ } = self;
+        let Self { worker, slot, port: _, peer: _, destination: _, share: _ } = self;
         slot.counts.open.0.fetch_sub(1, Ordering::Relaxed);
         worker.vitals().connections.fetch_sub(1, Ordering::Relaxed);
         worker.shared.sockets.fetch_sub(1, Ordering::Relaxed);

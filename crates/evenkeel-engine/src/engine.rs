@@ -131,6 +131,7 @@ impl Engine {
         EngineStatus {
             listeners: plan.listeners.iter().map(|listener| listener.status()).collect(),
             pools: plan.pools.iter().map(|pool| pool.status()).collect(),
+            rates: plan.rates.iter().map(|rate| rate.status()).collect(),
             workers: self.shared.workers,
             connections: self.connections(),
             accept_pauses_total: vitals().map(|vitals| vitals.accept_pauses.get()).sum(),

@@ -23,6 +23,7 @@ use crate::clock;
 use crate::connect::{Upstream, Wanted, connect};
 use crate::deliver::deliver;
 use crate::fleet::InFlight;
+use crate::guard;
 use crate::introduction;
 use crate::own;
 use crate::receive::{Goal, Request, receive};
@@ -63,6 +64,8 @@ pub(crate) struct Desk {
     pub(crate) answer: Buffer,
     /// To the client: heads, chunk lines, small bodies.
     pub(crate) reply: Vec<u8>,
+    /// What an answer of our own says besides.
+    pub(crate) fields: guard::Fields,
     pub(crate) record: Record,
 }
 
@@ -132,6 +135,7 @@ async fn exchange(client: &mut Client, desk: &mut Desk) -> Next {
             Goal::Redirect { status, location } => {
                 own::redirect(client, desk, &request, (*status, location)).await
             }
+            Goal::Refuse(fault) => Err(*fault),
         },
         Err(fault) => Err(fault),
     };

@@ -12,6 +12,7 @@ mod deliver;
 mod engine;
 mod exchange;
 mod fleet;
+mod guard;
 mod introduction;
 mod log;
 mod own;
@@ -32,5 +33,6 @@ mod worker;
 pub use engine::{ApplyError, Drained, Engine, Options, StartError};
 pub use status::{
     Admin, AdminChange, AdminState, CodeClass, Degraded, EngineStatus, Event, Evidence, Health,
-    LastCheck, ListenerStatus, PoolMode, PoolStatus, ServerStatus, TimeLineEntry, Verdict,
+    LastCheck, ListenerStatus, PoolMode, PoolStatus, RateStatus, ServerStatus, TimeLineEntry,
+    Verdict,
 };

@@ -56,17 +56,19 @@ pub(crate) async fn answer_fault(
     let page = http.and_then(|http| http.error_pages.iter().find(|page| page.status == status));
     let date = client.worker().date();
     let date = ("Date", &*date);
-    let extra: &[(&str, &str)] = match status {
-        503 => &[date, ("Retry-After", RETRY_AFTER_SECONDS)],
-        _ => &[date],
-    };
+    let mut extra = vec![date];
+    if status == 503 {
+        extra.push(("Retry-After", RETRY_AFTER_SECONDS));
+    }
+    let fields = std::mem::take(&mut desk.fields);
+    extra.extend(fields.iter().map(|(name, value)| (*name, value.as_str())));
     let request = desk.record.request();
     // After a request that was understood and read to its end the connection can go on.
     let keep = request.is_some_and(|request| request.keep_alive)
         && !client.half_closed
         && !client.worker().draining();
     let head_only = request.is_some_and(|request| request.head_only);
-    write_own(&mut desk.reply, status, page, keep, head_only, extra);
+    write_own(&mut desk.reply, status, page, keep, head_only, &extra);
     desk.record.answered(status);
     client.watch.set_after(LINGER);
     if flush(client, desk).await.is_err() {

@@ -18,6 +18,7 @@ use crate::clock;
 use crate::count::{Counter, Padded, one_each};
 use crate::engine::ApplyError;
 use crate::fleet::{LivePool, Server};
+use crate::guard::{LiveRate, Sources};
 use crate::log::LogFile;
 use crate::status::{EngineStatus, Health, ListenerStatus, Verdict};
 
@@ -30,6 +31,7 @@ pub(crate) struct Plan {
     pub(crate) snapshot: Snapshot,
     pub(crate) pools: Vec<Arc<LivePool>>,
     pub(crate) listeners: Vec<Arc<LiveListener>>,
+    pub(crate) rates: Vec<Arc<LiveRate>>,
     pub(crate) log: Option<(AccessLog, Arc<LogFile>)>,
 }
 
@@ -60,6 +62,7 @@ pub(crate) struct ListenerCounts {
     /// Connections now, over all workers.
     pub(crate) open: Padded<AtomicU32>,
     tallies: Box<[Padded<ListenerTally>]>,
+    pub(crate) sources: Sources,
     /// Refusals by label; rare, so a lock.
     refusals: Mutex<BTreeMap<&'static str, u64>>,
 }
@@ -83,6 +86,7 @@ impl Plan {
             snapshot: Snapshot::compile(Config::default()),
             pools: Vec::new(),
             listeners: Vec::new(),
+            rates: Vec::new(),
             log: None,
         }
     }
@@ -96,7 +100,10 @@ impl Plan {
         }
         let pools =
             config.pools.iter().map(|pool| Arc::new(live_pool(pool, before, workers))).collect();
-        Ok(Self { snapshot: Snapshot::compile(config), pools, listeners, log })
+        let rates = config.rates.iter();
+        let rates = rates.map(|limit| Arc::new(LiveRate::new(limit.clone(), &before.rates)));
+        let rates = rates.collect();
+        Ok(Self { snapshot: Snapshot::compile(config), pools, listeners, rates, log })
     }
 
     pub(crate) fn pool(&self, name: &str) -> Option<&Arc<LivePool>> {
@@ -249,7 +256,12 @@ impl Bound {
 
 impl ListenerCounts {
     fn new(workers: usize) -> Self {
-        Self { open: Padded::default(), tallies: one_each(workers), refusals: Mutex::default() }
+        Self {
+            open: Padded::default(),
+            tallies: one_each(workers),
+            sources: Sources::default(),
+            refusals: Mutex::default(),
+        }
     }
 
     pub(crate) fn tally(&self, worker: usize) -> &ListenerTally {

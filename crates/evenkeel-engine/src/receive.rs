@@ -19,6 +19,7 @@ use evenkeel_core::sticky::{self, Token};
 use crate::clock;
 use crate::exchange::{Client, Desk};
 use crate::fleet::LivePool;
+use crate::guard;
 use crate::websocket;
 use crate::worker::Place;
 
@@ -53,7 +54,12 @@ pub(crate) struct Request {
 #[derive(Debug)]
 pub(crate) enum Goal {
     Pool(PoolId),
-    Redirect { status: u16, location: String },
+    Redirect {
+        status: u16,
+        location: String,
+    },
+    /// It did not pass the guard.
+    Refuse(Fault),
 }
 
 /// The protocol change a client offers.
@@ -127,7 +133,7 @@ fn parse(
     place: &Place,
     http: &Http,
 ) -> Result<Option<Request>, Fault> {
-    let Desk { inbox, outbox, record, .. } = desk;
+    let Desk { inbox, outbox, record, fields, .. } = desk;
     let mut space = Space::new();
     let head = match request::parse(inbox.unread(), &mut space, &http.limits) {
         Ok(None) => return Ok(None),
@@ -154,12 +160,14 @@ fn parse(
     }
     let route = route(&head, place);
     let action = route.map_or(http.default.as_ref(), |route| Some(&http.routes[route].action));
-    let request = match action.ok_or(Fault::NoRoute)? {
-        Action::Redirect(to) => {
+    let admitted = guard::admit(client, place, (http, route), &head, fields);
+    let request = match admitted.and_then(|()| action.ok_or(Fault::NoRoute)) {
+        Err(fault) => summary(&head, client, http, route, Goal::Refuse(fault)),
+        Ok(Action::Redirect(to)) => {
             let location = own::redirect_location(to, head.host, &path_and_query(&head));
             summary(&head, client, http, route, Goal::Redirect { status: to.status, location })
         }
-        Action::Pool(pool) => {
+        Ok(Action::Pool(pool)) => {
             let live = &place.pool(*pool).live;
             let from = forward::Client {
                 address: peer,
@@ -250,7 +258,7 @@ fn token(head: &RequestHead<'_, '_>, pool: &LivePool) -> Option<Token> {
     cookie(head, &sticky.cookie).and_then(Token::parse)
 }
 
-fn cookie<'b>(head: &RequestHead<'_, 'b>, name: &str) -> Option<&'b [u8]> {
+pub(crate) fn cookie<'b>(head: &RequestHead<'_, 'b>, name: &str) -> Option<&'b [u8]> {
     head.fields.of(Name::Cookie).find_map(|field| sticky::find(field, name))
 }
 

@@ -211,6 +211,21 @@ pub(crate) struct Stream<'a> {
 }
 
 impl Stream<'_> {
+    /// One that was not let in.
+    pub(crate) fn refused(fault: Fault) -> Self {
+        let now = clock::now();
+        Self {
+            began: now,
+            trying: now,
+            connected: None,
+            server: None,
+            tries: 0,
+            from_client: 0,
+            from_server: 0,
+            fault: Some(fault),
+        }
+    }
+
     /// Counts it and, if a log is kept, writes its line.
     pub(crate) fn finish(&self, seat: &Seat) {
         let worker = &seat.worker;

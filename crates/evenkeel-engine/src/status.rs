@@ -192,11 +192,22 @@ pub struct ListenerStatus {
     pub duration_seconds_sum: f64,
 }
 
+/// A limit now.
+#[derive(Clone, Debug)]
+pub struct RateStatus {
+    pub name: Arc<str>,
+    /// It refuses nobody.
+    pub dry_run: bool,
+    /// Requests and connections that came too soon.
+    pub exceeded_total: u64,
+}
+
 /// Everything, for `status` and `/metrics`.
 #[derive(Clone, Debug)]
 pub struct EngineStatus {
     pub listeners: Vec<ListenerStatus>,
     pub pools: Vec<PoolStatus>,
+    pub rates: Vec<RateStatus>,
     pub workers: usize,
     /// Client connections held now, over all listeners.
     pub connections: u32,

@@ -12,7 +12,7 @@ use super::listener::routes;
 use super::pool::Directory;
 use super::table::{Reader, Wrong, wrong};
 use super::value::{boolean, expected, integer, size, size_within, text};
-use super::{Bench, edit, word};
+use super::{Bench, edit, guard, word};
 use crate::document::{Entry, Kind};
 use crate::finding::{Finding, Place};
 
@@ -76,7 +76,7 @@ fn all_routes(reader: &mut Reader<'_>, bench: Bench<'_>, pools: &Directory) -> V
             break;
         }
         let before = bench.notes.count();
-        let mut route = route(&mut one, pools);
+        let mut route = route(&mut one, bench, pools);
         let as_written = bench.notes.count() == before;
         let given = one.entries().iter().any(|entry| entry.key == "name");
         if given && names.contains(&route.name) {
@@ -112,7 +112,7 @@ fn unique(name: &Arc<str>, names: &BTreeSet<Arc<str>>) -> Arc<str> {
         .expect("numbers do not run out")
 }
 
-fn route(reader: &mut Reader<'_>, pools: &Directory) -> Route {
+fn route(reader: &mut Reader<'_>, bench: Bench<'_>, pools: &Directory) -> Route {
     let host = reader.read("host", word::host_pattern);
     let path = reader.read("path", word::path_pattern);
     let strip_prefix = strip_prefix(reader, path.as_ref());
@@ -130,6 +130,7 @@ fn route(reader: &mut Reader<'_>, pools: &Directory) -> Route {
     Route {
         name: name.unwrap_or_else(|| made_name(host.as_ref(), &path)),
         strip_prefix,
+        guard: guard::guard(reader, bench.rates),
         request_headers: edit::headers(reader, "request_headers"),
         response_headers: edit::headers(reader, "response_headers"),
         // What led nowhere was refused above.

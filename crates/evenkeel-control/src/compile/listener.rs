@@ -11,7 +11,7 @@ use evenkeel_core::config::{
 use super::pool::Directory;
 use super::table::{Reader, Wrong, note, wrong};
 use super::value::{Choice, duration, integer, text};
-use super::{Bench, http, word};
+use super::{Bench, guard, http, word};
 use crate::document::{Kind, Value};
 use crate::finding::{Finding, Place};
 
@@ -107,10 +107,22 @@ fn listener(
     let max_connections = reader.read("max_connections", integer(1..=MOST_CONNECTIONS));
     let timeouts = timeouts(&mut reader);
     let proxy_protocol = proxies(&mut reader);
+    let guard = guard::guard(&mut reader, bench.rates);
+    let connections_per_source =
+        reader.read("connections_per_source", integer(1..=MOST_CONNECTIONS));
     reader.later(&["certificates", "redirect_http"]);
     reader.finish();
     let max_connections = max_connections.unwrap_or(MAX_CONNECTIONS);
-    Some(Listener { name, bind, protocol: protocol?, max_connections, timeouts, proxy_protocol })
+    Some(Listener {
+        name,
+        bind,
+        protocol: protocol?,
+        max_connections,
+        timeouts,
+        proxy_protocol,
+        guard,
+        connections_per_source,
+    })
 }
 
 /// `proxy_protocol = { from = ["10.0.0.0/8"] }`

@@ -181,6 +181,10 @@ impl<'a> Reader<'a> {
         &self.table.entries
     }
 
+    pub(super) fn note(&self, finding: Finding) {
+        self.notes.add(finding);
+    }
+
     pub(super) fn fault(&self, place: Place, wrong: Wrong) {
         self.notes.add(wrong.at(place));
     }

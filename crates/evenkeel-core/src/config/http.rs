@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::{Hedge, HostPattern, PoolId, Priority};
+use super::{Guard, Hedge, HostPattern, PoolId, Priority};
 
 /// An HTTP listener.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,6 +85,7 @@ pub struct Route {
     pub methods: Option<Methods>,
     /// All must be there; a value, when given, must be equal byte by byte.
     pub headers: Vec<HeaderMatch>,
+    pub guard: Guard,
     pub action: Action,
     /// Taken off the front of the path before it is sent to the server: `/api`, without a trailing slash.
     pub strip_prefix: Option<Arc<str>>,
@@ -183,7 +184,13 @@ pub struct Network {
 
 impl Network {
     /// `None` when `bits` is more than the address has, or host bits are set.
+    ///
+    /// A range of IPv4-mapped IPv6 addresses is one of IPv4.
     pub fn new(address: IpAddr, bits: u8) -> Option<Self> {
+        let (address, bits) = match (address.to_canonical(), bits.checked_sub(96)) {
+            (mapped @ IpAddr::V4(_), Some(bits)) if address.is_ipv6() => (mapped, bits),
+            _ => (address, bits),
+        };
         let network = Self { address, bits };
         let most = if address.is_ipv4() { 32 } else { 128 };
         (bits <= most && network.masked(address) == address).then_some(network)
@@ -193,6 +200,21 @@ impl Network {
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         address.is_ipv4() == self.address.is_ipv4() && self.masked(address) == self.address
+    }
+
+    /// Of IPv4 addresses.
+    pub fn is_ipv4(&self) -> bool {
+        self.address.is_ipv4()
+    }
+
+    /// The numbers of its first and its last address.
+    pub fn range(&self) -> (u128, u128) {
+        let (first, width) = match self.address {
+            IpAddr::V4(v4) => (u128::from(v4.to_bits()), 32),
+            IpAddr::V6(v6) => (v6.to_bits(), 128),
+        };
+        let hosts = u128::MAX.checked_shr(128 - (width - u32::from(self.bits))).unwrap_or(0);
+        (first, first | hosts)
     }
 
     fn masked(&self, address: IpAddr) -> IpAddr {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Http, Network, PoolId};
+use super::{Guard, Http, Network, PoolId};
 
 /// One address set with one protocol.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +19,10 @@ pub struct Listener {
     /// Proxies in front, each of whose connections begins with who the client is
     /// (see [`crate::proxy_protocol`]); nobody else may connect. `None`: clients connect themselves.
     pub proxy_protocol: Option<Vec<Network>>,
+    pub guard: Guard,
+    /// Connections held at once from one address (IPv4) or /64 network (IPv6); more are closed.
+    /// Those of trusted proxies are not counted. `None`: as many as the listener has.
+    pub connections_per_source: Option<u32>,
 }
 
 /// What a listener speaks.

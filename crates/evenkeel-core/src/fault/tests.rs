@@ -4,10 +4,13 @@
 use super::{Again, Blame, Fault, Level, Phase};
 
 /// Every fault there is. A new variant breaks `place`, which leads here.
-const ALL: [Fault; 29] = [
+const ALL: [Fault; 32] = [
     Fault::BadRequest(400),
     Fault::BadRequest(431),
     Fault::MethodClosed,
+    Fault::Denied,
+    Fault::RateLimited,
+    Fault::SourceFull,
     Fault::ClientGone(Phase::Request),
     Fault::ClientGone(Phase::Connect),
     Fault::ClientGone(Phase::Answer),
@@ -41,6 +44,9 @@ const TABLE: &str = "\
 BadRequest(400)         400  Client  Never         Info   PR
 BadRequest(431)         431  Client  Never         Info   PR
 MethodClosed            -    Client  Never         Info   PR
+Denied                  403  Node    Never         Info   PR
+RateLimited             429  Node    Never         Info   PR
+SourceFull              -    Node    Never         Info   PR
 ClientGone(Request)     -    Client  Never         Debug  CR
 ClientGone(Connect)     -    Client  Never         Debug  CC
 ClientGone(Answer)      -    Client  Never         Debug  CH
@@ -83,11 +89,11 @@ fn the_table() {
 
 #[test]
 fn every_variant_is_in_the_table() {
-    let mut seen = [false; 22];
+    let mut seen = [false; 25];
     for fault in ALL {
         seen[place(fault)] = true;
     }
-    assert_eq!(seen, [true; 22]);
+    assert_eq!(seen, [true; 25]);
 }
 
 fn place(fault: Fault) -> usize {
@@ -114,6 +120,9 @@ fn place(fault: Fault) -> usize {
         Fault::QueueFull => 19,
         Fault::QueueTimeout => 20,
         Fault::BreakerOpen => 21,
+        Fault::Denied => 22,
+        Fault::RateLimited => 23,
+        Fault::SourceFull => 24,
     }
 }
 

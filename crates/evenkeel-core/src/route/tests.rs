@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::{HttpRouter, Question, TlsRouter};
 use crate::config::{
-    Action, HeaderEdits, HeaderMatch, HostPattern, Methods, PathPattern, PoolId, Priority, Route,
-    Tls, TlsRule,
+    Action, Guard, HeaderEdits, HeaderMatch, HostPattern, Methods, PathPattern, PoolId, Priority,
+    Route, Tls, TlsRule,
 };
 
 /// `"GET,HEAD *.example/api/ x-beta=1 x-debug"`: methods or `-`, then host or nothing and the path,
@@ -31,6 +31,7 @@ fn route(words: &str) -> Route {
             .collect(),
         action: Action::Pool(PoolId(0)),
         strip_prefix: None,
+        guard: Guard::default(),
         request_headers: HeaderEdits::default(),
         response_headers: HeaderEdits::default(),
         priority: Priority::default(),

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use evenkeel_core::config::{
-    Action, ClientTimeouts, Config, Forwarding, Http, HttpLimits, Listener, Network, Pool, PoolId,
-    Protocol, Server, Tls,
+    Action, ClientTimeouts, Config, Forwarding, Guard, Http, HttpLimits, Listener, Network, Pool,
+    PoolId, Protocol, Server, Tls,
 };
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
@@ -37,6 +37,8 @@ async fn start(
         max_connections: 100,
         timeouts: ClientTimeouts::default(),
         proxy_protocol: from.map(network),
+        guard: Guard::default(),
+        connections_per_source: None,
     };
     let pool = Pool {
         servers: vec![Server::new("a".into(), origin.local_addr().unwrap())],

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use evenkeel_core::config::{
-    AgentCheck, Check, CheckKind, ClientTimeouts, Config, HttpCheck, InitialState, Listener,
+    AgentCheck, Check, CheckKind, ClientTimeouts, Config, Guard, HttpCheck, InitialState, Listener,
     Outlier, Pool, PoolId, Protocol, Server as ServerConfig, Talk,
 };
 use evenkeel_core::health::{CheckFailure, Outcome};
@@ -100,6 +100,8 @@ fn listener() -> Listener {
         max_connections: 100,
         timeouts: ClientTimeouts::default(),
         proxy_protocol: None,
+        guard: Guard::default(),
+        connections_per_source: None,
     }
 }
 

@@ -118,6 +118,12 @@ pub struct Pool {
     /// What every server lacks, by deep checks. None is taken out because of it.
     #[serde(default)]
     pub degraded: Vec<Degraded>,
+    /// Requests that wait for a server with room.
+    #[serde(default)]
+    pub waiting: u32,
+    /// How full its breaker is; empty without limits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub breaker: Vec<BreakerLoad>,
     pub servers: Vec<Server>,
     /// Servers that an operator took out of the pool.
     #[serde(default)]
@@ -134,6 +140,15 @@ pub struct Degraded {
     pub dependency: String,
     #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
+}
+
+/// What is under way at once, and what may be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BreakerLoad {
+    /// `pending`, `requests` or `retries`.
+    pub load: String,
+    pub under_way: u32,
+    pub limit: u32,
 }
 
 /// A server that the configuration lists and an operator removed.
@@ -207,6 +222,9 @@ pub struct Server {
     pub in_use: bool,
     /// Requests, or connections of tcp and tls, under way.
     pub in_flight: u32,
+    /// How full its breaker is; empty without limits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub breaker: Vec<BreakerLoad>,
     /// Connections kept for reuse.
     pub idle_connections: u32,
     pub connections_total: u64,

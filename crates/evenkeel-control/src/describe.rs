@@ -7,8 +7,8 @@ use evenkeel_api as api;
 use evenkeel_core::health::Outcome;
 use evenkeel_core::verdict::{Component, Status};
 use evenkeel_engine::{
-    AdminState, Degraded, EngineStatus, Event, Evidence, Health, LastCheck, ListenerStatus,
-    PoolMode, PoolStatus, ServerStatus, TimeLineEntry,
+    AdminState, BreakerStatus, Degraded, EngineStatus, Event, Evidence, Health, LastCheck,
+    ListenerStatus, PoolMode, PoolStatus, ServerStatus, TimeLineEntry,
 };
 
 use crate::finding::{Described, Findings, Severity};
@@ -70,8 +70,15 @@ fn pool(pool: &PoolStatus, membership: Membership) -> api::Pool {
             PoolMode::Empty => api::PoolMode::Empty,
         },
         degraded: pool.degraded.iter().map(degraded).collect(),
+        waiting: pool.waiting,
+        breaker: pool.breaker.iter().map(breaker).collect(),
         servers: pool.servers.iter().map(layered).collect(),
     }
+}
+
+fn breaker(breaker: &BreakerStatus) -> api::BreakerLoad {
+    let BreakerStatus { load, under_way, limit } = *breaker;
+    api::BreakerLoad { load: load.to_owned(), under_way, limit }
 }
 
 /// What is observed of a server.
@@ -103,6 +110,7 @@ fn server(server: &ServerStatus) -> api::Server {
         },
         in_use: server.in_use,
         in_flight: server.in_flight,
+        breaker: server.breaker.iter().map(breaker).collect(),
         idle_connections: server.idle_connections,
         connections_total: server.connections_total,
         requests_total: server.requests_total,

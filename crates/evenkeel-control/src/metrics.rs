@@ -4,7 +4,8 @@ use std::fmt::{Display, Write as _};
 use std::time::SystemTime;
 
 use evenkeel_engine::{
-    EngineStatus, Health, ListenerStatus, PoolMode, PoolStatus, RateStatus, ServerStatus,
+    BreakerStatus, EngineStatus, Health, ListenerStatus, PoolMode, PoolStatus, RateStatus,
+    ServerStatus,
 };
 
 use crate::node::{Node, Tally};
@@ -65,6 +66,7 @@ pub(crate) fn metrics(node: &Node) -> String {
     about_listeners(&mut text, &status.listeners);
     about_rates(&mut text, &status.rates);
     about_pools(&mut text, &status.pools);
+    about_limits(&mut text, &status.pools);
     about_servers(&mut text, &status.pools);
     text.text
 }
@@ -241,6 +243,58 @@ fn about_pools(text: &mut Exposition, pools: &[PoolStatus]) {
     }
 }
 
+fn about_limits(text: &mut Exposition, pools: &[PoolStatus]) {
+    let name = "evenkeel_pool_queue_length";
+    text.family(name, Kind::Gauge, "Requests that wait for a server with room.");
+    for pool in pools {
+        text.sample(name, &[("pool", &pool.name)], pool.waiting);
+    }
+    let name = "evenkeel_pool_refusals_total";
+    let help = "Requests refused because too much was under way, by what refused them.";
+    text.family(name, Kind::Counter, help);
+    for pool in pools {
+        for (reason, value) in pool.refusals_total {
+            text.sample(name, &[("pool", &pool.name), ("reason", reason)], value);
+        }
+    }
+    let name = "evenkeel_pool_further_tries_total";
+    text.family(name, Kind::Counter, "Further tries that were wanted, by what became of them.");
+    for pool in pools {
+        for (result, value) in pool.further_tries_total {
+            text.sample(name, &[("pool", &pool.name), ("result", result)], value);
+        }
+    }
+    breakers(text, pools, "under_way", "What is under way, where a breaker limits it.", |it| {
+        it.under_way
+    });
+    breakers(text, pools, "limit", "What a breaker lets be under way at once.", |it| it.limit);
+}
+
+/// One figure of the breakers of pools and of servers.
+fn breakers(
+    text: &mut Exposition,
+    pools: &[PoolStatus],
+    figure: &str,
+    help: &str,
+    value: fn(&BreakerStatus) -> u32,
+) {
+    let name = format!("evenkeel_pool_breaker_{figure}");
+    text.family(&name, Kind::Gauge, help);
+    for pool in pools {
+        for it in &pool.breaker {
+            text.sample(&name, &[("pool", &pool.name), ("load", it.load)], value(it));
+        }
+    }
+    let name = format!("evenkeel_server_breaker_{figure}");
+    text.family(&name, Kind::Gauge, help);
+    for (pool, server) in servers(pools) {
+        for it in &server.breaker {
+            let labels = [("pool", &*pool.name), ("server", &server.name), ("load", it.load)];
+            text.sample(&name, &labels, value(it));
+        }
+    }
+}
+
 fn about_servers(text: &mut Exposition, pools: &[PoolStatus]) {
     let counter = Kind::Counter;
     let figures: [Figure<ServerStatus>; 15] = [
@@ -285,21 +339,24 @@ fn about_servers(text: &mut Exposition, pools: &[PoolStatus]) {
             |it| epoch_seconds(it.verdict.since),
         ),
     ];
-    let servers = || pools.iter().flat_map(|pool| pool.servers.iter().map(move |it| (pool, it)));
     for (name, kind, help, value) in figures {
         text.family(name, kind, help);
-        for (pool, server) in servers() {
+        for (pool, server) in servers(pools) {
             text.sample(name, &[("pool", &pool.name), ("server", &server.name)], value(server));
         }
     }
     let name = "evenkeel_server_answers_total";
     text.family(name, counter, "Answers from servers by class of status.");
-    for (pool, server) in servers() {
+    for (pool, server) in servers(pools) {
         for (code, value) in CODES.iter().zip(server.answers_total) {
             let labels = [("pool", &*pool.name), ("server", &server.name), ("code", code)];
             text.sample(name, &labels, value);
         }
     }
+}
+
+fn servers(pools: &[PoolStatus]) -> impl Iterator<Item = (&PoolStatus, &ServerStatus)> {
+    pools.iter().flat_map(|pool| pool.servers.iter().map(move |server| (pool, server)))
 }
 
 fn epoch_seconds(time: SystemTime) -> u64 {

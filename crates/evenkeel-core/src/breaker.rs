@@ -13,8 +13,14 @@ pub enum Load {
     Pending,
     /// A request, the waiting ones included.
     Request,
-    /// A request in a further try.
+    /// A request in a further try, or in the wait before it.
     Retry,
+}
+
+impl Load {
+    /// Each of them, with its word in the file and in metrics.
+    pub const ALL: [(Self, &str); 3] =
+        [(Self::Pending, "pending"), (Self::Request, "requests"), (Self::Retry, "retries")];
 }
 
 /// Counts what is under way, shared by all workers without a lock. Belongs to a pool or a server
@@ -26,8 +32,8 @@ pub struct Breaker {
     retries: AtomicU32,
 }
 
-/// One that is under way, until it is dropped.
-#[derive(Debug)]
+/// One that is under way, until it is dropped. The default counts nothing.
+#[derive(Debug, Default)]
 #[must_use = "what it counts is over when it is dropped"]
 pub struct Permit(Option<(Arc<Breaker>, Load)>);
 
@@ -40,16 +46,16 @@ impl Breaker {
     /// One more, if the limit allows it. Without a limit nothing is counted: what began before a
     /// reload set one does not count against it.
     pub fn enter(self: &Arc<Self>, load: Load, limits: Limits) -> Option<Permit> {
-        let limit = match load {
-            Load::Pending => limits.pending,
-            Load::Request => limits.requests,
-            Load::Retry => limits.retries,
-        };
-        let Some(limit) = limit else { return Some(Permit(None)) };
+        let Some(limit) = limits.of(load) else { return Some(Permit(None)) };
         // Counts first and asks then: of many at once never more than the limit get in.
         let before = self.gauge(load).fetch_add(1, Ordering::Relaxed);
         let permit = Permit(Some((Arc::clone(self), load)));
         (before < limit).then_some(permit)
+    }
+
+    /// Whether one more would be let in at this moment.
+    pub fn has_room(&self, load: Load, limits: Limits) -> bool {
+        limits.of(load).is_none_or(|limit| self.under_way(load) < limit)
     }
 
     /// How many are under way that a limit was set for.
@@ -62,6 +68,17 @@ impl Breaker {
             Load::Pending => &self.pending,
             Load::Request => &self.requests,
             Load::Retry => &self.retries,
+        }
+    }
+}
+
+impl Limits {
+    /// The one on this load.
+    pub fn of(self, load: Load) -> Option<u32> {
+        match load {
+            Load::Pending => self.pending,
+            Load::Request => self.requests,
+            Load::Retry => self.retries,
         }
     }
 }
@@ -92,6 +109,15 @@ mod tests {
         let retries: Vec<_> = (0..100).map(|_| breaker.enter(Load::Retry, LIMITS)).collect();
         assert!(retries.iter().all(Option::is_some));
         assert_eq!(breaker.under_way(Load::Retry), 0, "without a limit nothing is counted");
+    }
+
+    #[test]
+    fn room_can_be_asked_for_without_taking_it() {
+        let breaker = Breaker::new();
+        let limits = Limits { requests: Some(1), ..Limits::default() };
+        assert!(breaker.has_room(Load::Request, limits) && breaker.has_room(Load::Retry, limits));
+        let _one = breaker.enter(Load::Request, limits);
+        assert!(!breaker.has_room(Load::Request, limits) && breaker.has_room(Load::Retry, limits));
     }
 
     #[test]

@@ -51,6 +51,11 @@ pub trait Loads {
     /// How many the whole pool has in flight. Asked only by a hash with a bound.
     fn total(&self) -> u64;
 
+    /// Whether its breaker (see [`crate::breaker`]) lets another one in. Without breakers each does.
+    fn admits(&self, _member: usize) -> bool {
+        true
+    }
+
     /// How long its answers take, in microseconds, see [`crate::ewma::Ewma::latency`]. Asked only
     /// by [`Balance::PeakEwma`].
     fn latency(&self, member: usize) -> f64;
@@ -63,6 +68,8 @@ pub enum Pick {
     Server(usize),
     /// Those who could take it have all they may have in flight: it may wait, see [`crate::queue`].
     Full,
+    /// Nowhere: the breaker of each that could take it is full.
+    Refused,
     /// Nowhere: every server that is used has been tried, or none is used.
     Nobody,
 }
@@ -123,9 +130,16 @@ impl Roster {
             .flatten();
         match fit.or_else(|| self.choose(choice, loads, tried, open)) {
             Some(member) => Pick::Server(member),
-            None if self.groups().iter().flat_map(|group| &group.used).any(new) => Pick::Full,
-            None => Pick::Nobody,
+            None => self.without_room(loads, new),
         }
+    }
+
+    /// Why none of the servers that are left takes it.
+    fn without_room(&self, loads: &impl Loads, new: impl Fn(&Used) -> bool) -> Pick {
+        let mut left = self.groups().iter().flat_map(|group| &group.used).filter(|&used| new(used));
+        let Some(first) = left.next() else { return Pick::Nobody };
+        let may_wait = std::iter::once(first).chain(left).any(|it| loads.admits(it.member.into()));
+        if may_wait { Pick::Full } else { Pick::Refused }
     }
 
     /// From the group that has the request's share of the traffic, else from the others in turn. A
@@ -221,7 +235,7 @@ fn load(used: &Used, loads: &impl Loads) -> u64 {
 }
 
 fn has_room(member: usize, limit: u32, loads: &impl Loads) -> bool {
-    limit == Member::NO_LIMIT || loads.in_flight(member) < limit
+    (limit == Member::NO_LIMIT || loads.in_flight(member) < limit) && loads.admits(member)
 }
 
 /// The servers a request has been to already.

@@ -13,7 +13,6 @@ use evenkeel_core::message::response::{
     self, AnswerBody, Asked, MOST_INTERIM_ANSWERS, ResponseHead, Space,
 };
 use evenkeel_core::sticky::set_cookie;
-use evenkeel_sys::Peeked;
 use tokio::io::AsyncWrite;
 
 use crate::connect::Upstream;
@@ -50,8 +49,6 @@ struct Wait<'w, 'e> {
     interim: u16,
     /// Bytes of interim answers the client has taken.
     passed: usize,
-    /// The client has said something or gone half: nothing more to learn from its readiness.
-    client_spoke: bool,
     sent: bool,
 }
 
@@ -61,8 +58,7 @@ pub(crate) async fn await_answer(
     upstream: &mut Upstream,
 ) -> Result<Answer, Fault> {
     errand.patience(errand.pool.live.config.timeouts.idle);
-    let mut wait =
-        Wait { errand, upstream, interim: 0, passed: 0, client_spoke: false, sent: false };
+    let mut wait = Wait { errand, upstream, interim: 0, passed: 0, sent: false };
     let answer = poll_fn(|cx| wait.poll(cx)).await;
     // In the middle of an interim answer nothing else can be said to the client.
     let mute = |fault: Fault| match fault.verdict().status {
@@ -80,8 +76,8 @@ impl Wait<'_, '_> {
         if let Poll::Ready(answer) = self.poll_answer(cx) {
             return Poll::Ready(answer);
         }
-        if self.sent && !self.client_spoke {
-            self.watch_client(cx)?;
+        if self.sent {
+            self.errand.watch_client(cx, Phase::Answer)?;
         }
         if self.errand.client.watch.expired() {
             Poll::Ready(Err(self.late()))
@@ -220,22 +216,6 @@ impl Wait<'_, '_> {
         self.passed = 0;
         Poll::Ready(Ok(()))
     }
-
-    /// A client that resets the connection does not want its answer any more; one that only sends
-    /// its FIN does.
-    fn watch_client(&mut self, cx: &mut Context<'_>) -> Result<(), Fault> {
-        if !self.errand.desk.inbox.is_empty() {
-            return Ok(());
-        }
-        let client = &mut *self.errand.client;
-        let Poll::Ready(peeked) = client.poll_peek(cx) else { return Ok(()) };
-        self.client_spoke = true;
-        client.half_closed = match peeked {
-            Ok(peeked) => peeked == Peeked::End,
-            Err(_reset) => return Err(Fault::ClientGone(Phase::Answer)),
-        };
-        Ok(())
-    }
 }
 
 /// How the answer is passed on.
@@ -259,7 +239,7 @@ fn judge(
         keep_client: request.keep_alive
             && request_is_read
             && to_client != AnswerBody::UntilClose
-            && !client.half_closed
+            && !client.half_closed.get()
             && !client.worker().draining(),
     }
 }

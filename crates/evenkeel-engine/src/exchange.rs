@@ -1,14 +1,17 @@
 //! The spine: a client's connection, and on it one exchange after another:
 //! receive → route → pick → connect → forward → record.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
+use evenkeel_core::breaker::Permit;
 use evenkeel_core::config::{Balance, ClientTimeouts, PoolId};
-use evenkeel_core::fault::Fault;
+use evenkeel_core::fault::{Fault, Phase};
 use evenkeel_core::moment::Moment;
 use evenkeel_core::pick::{Choice, Pick, Tried};
 use evenkeel_core::retry;
@@ -50,7 +53,7 @@ pub(crate) struct Client {
     /// Requests received so far.
     pub(crate) requests: u32,
     /// The client has sent its FIN: it may still want its answer.
-    pub(crate) half_closed: bool,
+    pub(crate) half_closed: Cell<bool>,
 }
 
 /// The memory an exchange works with. A connection holds one only while an exchange is under way.
@@ -86,6 +89,12 @@ pub(crate) struct Errand<'a> {
     pub(crate) request: &'a Request,
     pub(crate) pool: &'a LocalPool,
     pub(crate) upload: Upload,
+    /// One request of its pool, over all its tries.
+    pub(crate) admitted: Permit,
+    /// One that is in a further try.
+    retry: Permit,
+    /// The client has said more or sent its FIN: nothing to learn from it until its answer is over.
+    client_spoke: Cell<bool>,
     tried: Tried,
     /// Place in the pool of the server that was tried last.
     pub(crate) serving: usize,
@@ -97,15 +106,15 @@ pub(crate) struct Errand<'a> {
 /// Why a try did not give an answer to pass on.
 enum Miss {
     Fault(Fault),
-    /// The answer has a status for which the operator wants another server.
-    Status,
+    /// The answer has a status for which the operator wants another server; that try is granted.
+    Status(Permit),
 }
 
 /// Serves a client's connection to its end.
 pub(crate) async fn serve(seat: Seat, stream: TcpStream) {
     let watch = poll_fn(|cx| Poll::Ready(seat.worker.timers.watch(cx.waker().clone()))).await;
     let address_text = seat.peer.ip().to_canonical().to_string().into();
-    let (requests, half_closed) = (0, false);
+    let (requests, half_closed) = (0, Cell::new(false));
     let mut client = Client { stream, watch, seat, address_text, requests, half_closed };
     while client.speaks().await {
         let mut desk = client.worker().desks.take().unwrap_or_default();
@@ -119,7 +128,7 @@ pub(crate) async fn serve(seat: Seat, stream: TcpStream) {
             return upgraded.run(client, desk).await;
         }
         client.worker().put_back(desk);
-        if matches!(next, Next::Close) || client.half_closed {
+        if matches!(next, Next::Close) || client.half_closed.get() {
             break;
         }
     }
@@ -131,7 +140,15 @@ async fn exchange(client: &mut Client, desk: &mut Desk) -> Next {
     let outcome = match receive(client, desk, &place).await {
         Ok(None) => return Next::Close,
         Ok(Some(request)) => match &request.goal {
-            Goal::Pool(pool) => Errand::new(client, desk, &place, &request, *pool).run().await,
+            Goal::Pool(pool) => {
+                let (live, began) = (&place.pool(*pool).live, desk.record.began());
+                match live.admit(began) {
+                    Ok(admitted) => {
+                        Errand::new(client, desk, (&place, *pool), &request, admitted).run().await
+                    }
+                    Err(fault) => Err(fault),
+                }
+            }
             Goal::Redirect { status, location } => {
                 own::redirect(client, desk, &request, (*status, location)).await
             }
@@ -152,17 +169,29 @@ impl<'a> Errand<'a> {
     fn new(
         client: &'a mut Client,
         desk: &'a mut Desk,
-        place: &'a Place,
+        (place, pool): (&'a Place, PoolId),
         request: &'a Request,
-        pool: PoolId,
+        admitted: Permit,
     ) -> Self {
         let pool = place.pool(pool);
         let upload = Upload::new(request, desk);
         let total = pool.live.config.timeouts.total;
         let end = total.map_or(Moment::NEVER, |total| desk.record.began() + total);
-        pool.live.budget.request(desk.record.began());
-        let (turn, tried) = (pool.live.take_turn(), Tried::new());
-        Self { client, desk, place, request, pool, upload, tried, serving: 0, turn, end }
+        Self {
+            client,
+            desk,
+            place,
+            request,
+            pool,
+            upload,
+            admitted,
+            retry: Permit::default(),
+            client_spoke: Cell::new(false),
+            tried: Tried::new(),
+            serving: 0,
+            turn: pool.live.take_turn(),
+            end,
+        }
     }
 
     /// Nothing may happen for at most this long from now.
@@ -189,15 +218,16 @@ impl<'a> Errand<'a> {
             let server = &self.pool.servers[index].server;
             let fault = match self.attempt(in_flight, last.is_none()).await {
                 Ok((upstream, answer)) => return self.hand_over(upstream, answer).await,
-                Err(Miss::Status) => None,
+                Err(Miss::Status(retry)) => {
+                    self.retry = retry;
+                    None
+                }
                 Err(Miss::Fault(fault)) => {
                     self.client.worker().report_fault(server, fault);
                     if self.is_over_time() {
                         return Err(Fault::TotalTimeout);
                     }
-                    if !self.may_try_again(fault) {
-                        return Err(fault);
-                    }
+                    self.retry = self.admit_again(fault).ok_or(fault)?;
                     Some(fault)
                 }
             };
@@ -212,9 +242,8 @@ impl<'a> Errand<'a> {
     /// A place on a server, waiting for one if all are full.
     async fn seize(&self, last: Option<(Fault, usize)>) -> Result<(usize, InFlight), Fault> {
         let (live, watch) = (&self.pool.live, &self.client.watch);
-        let seized =
-            waiting::seize(live, watch, self.end, last.is_none(), || self.pick(last)).await;
-        seized.map_err(|fault| match (fault, last) {
+        let seized = waiting::seize(live, watch, self.end, last.is_some(), || self.pick(last));
+        self.unless_gone(seized).await.map_err(|fault| match (fault, last) {
             (Fault::NoServer | Fault::BreakerOpen, Some((fault, _))) => fault,
             _ => fault,
         })
@@ -226,7 +255,8 @@ impl<'a> Errand<'a> {
         }
         let (turn, chance) = (self.turn, self.client.worker().chance());
         let choice = Choice { turn, chance, key: self.request.key, token: self.request.token };
-        let pick = self.pool.roster().pick(&choice, &*self.pool.live, &self.tried);
+        let loads = self.pool.live.loads(last.is_some());
+        let pick = self.pool.roster().pick(&choice, &loads, &self.tried);
         match (pick, last) {
             // A kept connection that had died says nothing against its server: a new one may serve.
             (Pick::Nobody, Some((Fault::ServerResetReused, at))) => Pick::Server(at),
@@ -234,18 +264,16 @@ impl<'a> Errand<'a> {
         }
     }
 
-    fn may_try_again(&self, fault: Fault) -> bool {
+    /// Whether there may be another try; if so, it has been paid for.
+    fn admit_again(&self, fault: Fault) -> Option<Permit> {
         let attempt = self.upload.attempt(self.request.idempotent, self.tried.len());
+        if !retry::again(&self.pool.live.config.retry, fault, attempt) {
+            return None;
+        }
         // A kept connection that had died is this node's affair, and one further try repairs it:
         // that is not what buries servers.
-        retry::again(&self.pool.live.config.retry, fault, attempt)
-            && (fault == Fault::ServerResetReused || self.can_afford())
-    }
-
-    /// Whether the pool's budget has another try left; if so, it has been paid for.
-    fn can_afford(&self) -> bool {
-        let live = &self.pool.live;
-        live.budget.grant(live.config.retry.budget, clock::now())
+        let free = fault == Fault::ServerResetReused;
+        if free { Some(Permit::default()) } else { self.pool.live.admit_retry() }
     }
 
     /// Waits before another try; `fault` is `None` after a status.
@@ -258,8 +286,38 @@ impl<'a> Errand<'a> {
         }
         self.patience(wait);
         // The watch wakes this task.
-        poll_fn(|_| if watch.expired() { Poll::Ready(()) } else { Poll::Pending }).await;
+        let over = poll_fn(|_| if watch.expired() { Poll::Ready(Ok(())) } else { Poll::Pending });
+        self.unless_gone(over).await?;
         if self.is_over_time() { Err(Fault::TotalTimeout) } else { Ok(()) }
+    }
+
+    /// What `stage` gives, unless the client leaves before.
+    async fn unless_gone<T>(
+        &self,
+        stage: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Fault> {
+        let mut stage = pin!(stage);
+        poll_fn(|cx| {
+            if let Poll::Ready(outcome) = stage.as_mut().poll(cx) {
+                return Poll::Ready(outcome);
+            }
+            self.watch_client(cx, Phase::Connect)?;
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// A client that resets the connection does not want its answer any more; one that only sends
+    /// its FIN does. While its body is under way, the upload sees to it.
+    pub(crate) fn watch_client(&self, cx: &mut Context<'_>, phase: Phase) -> Result<(), Fault> {
+        if self.client_spoke.get() || !self.upload.is_read() || !self.desk.inbox.is_empty() {
+            return Ok(());
+        }
+        let Poll::Ready(peeked) = self.client.poll_peek(cx) else { return Ok(()) };
+        self.client_spoke.set(true);
+        let peeked = peeked.map_err(|_reset| Fault::ClientGone(phase))?;
+        self.client.half_closed.set(peeked == Peeked::End);
+        Ok(())
     }
 
     /// One server: connects, sends, waits for the head of its answer.
@@ -268,8 +326,8 @@ impl<'a> Errand<'a> {
         in_flight: InFlight,
         reuse: bool,
     ) -> Result<(Upstream, Answer), Miss> {
-        let server = &self.pool.servers[self.serving];
-        let config = &self.pool.live.config;
+        let pool = self.pool;
+        let (server, config) = (&pool.servers[self.serving], &pool.live.config);
         let worker = Rc::clone(self.client.worker());
         self.desk.record.tries(server, &worker);
         let deadline = (clock::now() + config.timeouts.connect).min(self.end);
@@ -281,9 +339,9 @@ impl<'a> Errand<'a> {
             None if reuse => Wanted::Any,
             None => Wanted::New,
         };
-        let connected =
-            connect(&worker, (server, in_flight), &self.client.watch, deadline, wanted).await;
-        let mut upstream = connected.map_err(Miss::Fault)?;
+        let connecting =
+            connect(&worker, (server, in_flight), &self.client.watch, deadline, wanted);
+        let mut upstream = self.unless_gone(connecting).await.map_err(Miss::Fault)?;
         self.desk.record.connected();
         let answer = await_answer(self, &mut upstream).await.map_err(Miss::Fault)?;
         let waited = self.desk.record.answered(answer.status);
@@ -296,10 +354,10 @@ impl<'a> Errand<'a> {
         let attempt = self.upload.attempt(self.request.idempotent, self.tried.len());
         // Where no other server is left, this one's own words beat ours.
         let wanted = retry::again_on_status(&config.retry, answer.status, attempt);
-        if wanted && matches!(self.pick(None), Pick::Server(_)) && self.can_afford() {
-            Err(Miss::Status)
-        } else {
-            Ok((upstream, answer))
+        let elsewhere = wanted && matches!(self.pick(None), Pick::Server(_));
+        match elsewhere.then(|| pool.live.admit_retry()).flatten() {
+            Some(retry) => Err(Miss::Status(retry)),
+            None => Ok((upstream, answer)),
         }
     }
 
@@ -307,7 +365,7 @@ impl<'a> Errand<'a> {
     async fn hand_over(mut self, mut upstream: Upstream, answer: Answer) -> Result<Next, Fault> {
         if answer.status == 101 {
             own::flush(self.client, self.desk).await?;
-            return Ok(Next::Upgraded(Box::new(Upgraded::new(&self, upstream))));
+            return Ok(Next::Upgraded(Box::new(Upgraded::new(self, upstream))));
         }
         let delivered = deliver(&mut self, &mut upstream, &answer).await;
         let worker = self.client.worker();

@@ -23,8 +23,8 @@ use evenkeel_core::verdict::Component;
 use crate::clock;
 use crate::count::{Counter, Padded, one_each};
 use crate::status::{
-    Admin, AdminChange, AdminState, Degraded, Evidence, Health, LastCheck, PoolMode, PoolStatus,
-    ServerStatus, TimeLineEntry, Verdict,
+    Admin, AdminChange, AdminState, BreakerStatus, Degraded, Evidence, Health, LastCheck, PoolMode,
+    PoolStatus, ServerStatus, TimeLineEntry, Verdict,
 };
 use crate::waiting::Waiting;
 
@@ -123,10 +123,12 @@ impl Server {
         self.in_flight.0.load(Ordering::Relaxed)
     }
 
-    /// One more under way until the result is dropped.
-    pub(crate) fn enter(self: &Arc<Self>) -> InFlight {
+    /// One more under way until the result is dropped, by what its breaker has `admitted`.
+    fn enter(self: &Arc<Self>, admitted: Admitted) -> InFlight {
         self.in_flight.0.fetch_add(1, Ordering::Relaxed);
-        InFlight { server: Arc::clone(self), waiting: None, admitted: None }
+        let pending = [admitted.pending, Permit::default()];
+        let server = Arc::clone(self);
+        InFlight { server, waiting: None, _admitted: admitted.lasting, pending }
     }
 
     pub(crate) fn admin_state(&self) -> AdminState {
@@ -190,7 +192,7 @@ impl Server {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn status(&self, configured: &ServerConfig, in_use: bool) -> ServerStatus {
+    fn status(&self, configured: &ServerConfig, limits: Limits, in_use: bool) -> ServerStatus {
         let sum = |of: fn(&Tally) -> &Counter| {
             self.tallies.iter().map(|tally| of(&tally.0).get()).sum::<u64>()
         };
@@ -213,6 +215,7 @@ impl Server {
             time_line: Arc::clone(&state.time_line),
             in_use,
             in_flight: self.in_flight(),
+            breaker: breaker_status(&self.breaker, limits),
             idle_connections: self.tallies.iter().map(|t| t.0.idle.load(Ordering::Relaxed)).sum(),
             connections_total: sum(|tally| &tally.connections),
             connect_failures_total: sum(|tally| &tally.connect_failures),
@@ -234,45 +237,29 @@ pub(crate) struct InFlight {
     server: Arc<Server>,
     /// Who may wait for it to end.
     waiting: Option<Arc<Waiting>>,
-    /// What it takes of the limits of its pool and of its server.
-    admitted: Option<[Admitted; 2]>,
+    /// What it takes of its server's limits.
+    _admitted: [Permit; 2],
+    /// What it takes of its server's and its pool's limits until it has a connection.
+    pending: [Permit; 2],
 }
 
-/// What a try takes of the limits on what may be under way.
+/// What a server's breaker has let in.
 #[derive(Debug)]
-pub(crate) struct Admitted {
-    pending: Option<Permit>,
-    _request: Permit,
-    _retry: Option<Permit>,
-}
-
-impl Admitted {
-    /// `further`: it is not the first try.
-    pub(crate) fn new(
-        breaker: &Arc<Breaker>,
-        limits: Limits,
-        further: bool,
-    ) -> Result<Self, Fault> {
-        let permit = |load| breaker.enter(load, limits).ok_or(Fault::BreakerOpen);
-        Ok(Self {
-            pending: Some(permit(Load::Pending)?),
-            _request: permit(Load::Request)?,
-            _retry: further.then(|| permit(Load::Retry)).transpose()?,
-        })
-    }
+struct Admitted {
+    /// As a request, and as a further try.
+    lasting: [Permit; 2],
+    pending: Permit,
 }
 
 impl InFlight {
-    pub(crate) fn admitted(mut self, admitted: [Admitted; 2]) -> Self {
-        self.admitted = Some(admitted);
-        self
+    /// It waits for a connection, as one of its pool's.
+    pub(crate) fn waits_as(&mut self, pending: Permit) {
+        self.pending[1] = pending;
     }
 
     /// It has its connection: it no longer waits for it.
     pub(crate) fn connected(&mut self) {
-        for admitted in self.admitted.iter_mut().flatten() {
-            admitted.pending = None;
-        }
+        self.pending = Default::default();
     }
 }
 
@@ -282,6 +269,43 @@ impl Drop for InFlight {
         if let Some(waiting) = &self.waiting {
             waiting.call_next();
         }
+    }
+}
+
+/// What is counted of a pool beside its servers. All of it is rare, so workers share it.
+#[derive(Debug, Default)]
+pub(crate) struct PoolTally {
+    pub(crate) refused_by_pool: AtomicU64,
+    pub(crate) refused_by_servers: AtomicU64,
+    pub(crate) queue_full: AtomicU64,
+    pub(crate) queue_timeouts: AtomicU64,
+    pub(crate) retries: AtomicU64,
+    pub(crate) retries_over_budget: AtomicU64,
+    pub(crate) retries_over_breaker: AtomicU64,
+}
+
+impl PoolTally {
+    pub(crate) fn count(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn refusals(&self) -> [(&'static str, u64); 4] {
+        [
+            ("pool-breaker", &self.refused_by_pool),
+            ("server-breakers", &self.refused_by_servers),
+            ("queue-full", &self.queue_full),
+            ("queue-timeout", &self.queue_timeouts),
+        ]
+        .map(|(reason, count)| (reason, count.load(Ordering::Relaxed)))
+    }
+
+    fn further_tries(&self) -> [(&'static str, u64); 3] {
+        [
+            ("granted", &self.retries),
+            ("over-budget", &self.retries_over_budget),
+            ("over-breaker", &self.retries_over_breaker),
+        ]
+        .map(|(result, count)| (result, count.load(Ordering::Relaxed)))
     }
 }
 
@@ -298,8 +322,9 @@ pub(crate) struct LivePool {
     /// Requests that wait for room on any server.
     pub(crate) waiting: Arc<Waiting>,
     /// What all its requests may spend on further tries.
-    pub(crate) budget: Arc<Budget>,
-    pub(crate) breaker: Arc<Breaker>,
+    budget: Arc<Budget>,
+    breaker: Arc<Breaker>,
+    pub(crate) tally: Arc<PoolTally>,
     /// What all its servers lack.
     degraded: Arc<Mutex<Vec<Degraded>>>,
     roster: Mutex<Arc<Roster>>,
@@ -325,6 +350,7 @@ impl LivePool {
             budget: before.map_or_else(Arc::default, |before| Arc::clone(&before.budget)),
             breaker: before.map_or_else(Breaker::new, |before| Arc::clone(&before.breaker)),
             degraded: before.map_or_else(Arc::default, |before| Arc::clone(&before.degraded)),
+            tally: before.map_or_else(Arc::default, |before| Arc::clone(&before.tally)),
             roster: Mutex::new(Arc::new(Roster::build(config, &[]))),
             edition: AtomicU64::new(0),
         };
@@ -333,17 +359,57 @@ impl LivePool {
         pool
     }
 
-    /// One more on this server until the result is dropped. `None`: it is full by now.
-    pub(crate) fn enter(&self, member: usize) -> Option<InFlight> {
+    /// A request has come: one more of the pool until the result is dropped.
+    pub(crate) fn admit(&self, now: Moment) -> Result<Permit, Fault> {
+        self.budget.request(now);
+        self.permit(Load::Request)
+    }
+
+    /// One more that waits for a server or its connection.
+    pub(crate) fn admit_pending(&self) -> Result<Permit, Fault> {
+        self.permit(Load::Pending)
+    }
+
+    fn permit(&self, load: Load) -> Result<Permit, Fault> {
+        self.breaker.enter(load, self.config.breaker.pool).ok_or_else(|| {
+            PoolTally::count(&self.tally.refused_by_pool);
+            Fault::BreakerOpen
+        })
+    }
+
+    /// A further try, if breaker and budget have one left; then it has been paid for.
+    pub(crate) fn admit_retry(&self) -> Option<Permit> {
+        let permit = self.breaker.enter(Load::Retry, self.config.breaker.pool);
+        let paid = permit.is_some() && self.budget.grant(self.config.retry.budget, clock::now());
+        PoolTally::count(match (&permit, paid) {
+            (None, _) => &self.tally.retries_over_breaker,
+            (Some(_), false) => &self.tally.retries_over_budget,
+            (Some(_), true) => &self.tally.retries,
+        });
+        permit.filter(|_| paid)
+    }
+
+    /// One more on this server until the result is dropped. `None`: it is full by now. `further`:
+    /// it is not the request's first try.
+    pub(crate) fn enter(&self, member: usize, further: bool) -> Option<InFlight> {
+        let server = &self.servers[member];
+        let permit = |load| server.breaker.enter(load, self.config.breaker.server);
+        let retry = if further { permit(Load::Retry)? } else { Permit::default() };
+        let lasting = [permit(Load::Request)?, retry];
+        let mut in_flight = server.enter(Admitted { lasting, pending: permit(Load::Pending)? });
         let limit = self.members[member].limit;
-        let mut in_flight = self.servers[member].enter();
         if limit == Member::NO_LIMIT {
             return Some(in_flight);
         }
         // Counted in before looking: two workers cannot both take the last place.
-        let full = self.servers[member].in_flight() > limit;
+        let full = server.in_flight() > limit;
         in_flight.waiting = (!full).then(|| Arc::clone(&self.waiting));
         (!full).then_some(in_flight)
+    }
+
+    /// How busy its servers are, for a request's first or a `further` try.
+    pub(crate) fn loads(&self, further: bool) -> PoolLoads<'_> {
+        PoolLoads { pool: self, further }
     }
 
     /// Builds the roster anew from the servers' state. Returns the mode before and after.
@@ -405,28 +471,48 @@ impl LivePool {
             mode: mode(roster.mode()),
             degraded: self.degraded.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             waiting: self.waiting.length(),
+            breaker: breaker_status(&self.breaker, self.config.breaker.pool),
+            refusals_total: self.tally.refusals(),
+            further_tries_total: self.tally.further_tries(),
             servers: servers
-                .map(|(index, (server, configured))| server.status(configured, roster.uses(index)))
+                .map(|(index, (server, configured))| {
+                    server.status(configured, self.config.breaker.server, roster.uses(index))
+                })
                 .collect(),
         }
     }
 }
 
-impl Loads for LivePool {
+/// How busy the servers of a pool are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PoolLoads<'a> {
+    pool: &'a LivePool,
+    further: bool,
+}
+
+impl Loads for PoolLoads<'_> {
     fn in_flight(&self, member: usize) -> u32 {
-        self.servers[member].in_flight()
+        self.pool.servers[member].in_flight()
     }
 
     fn failures(&self, member: usize) -> u32 {
-        self.servers[member].failing.count(clock::now())
+        self.pool.servers[member].failing.count(clock::now())
     }
 
     fn total(&self) -> u64 {
-        self.servers.iter().map(|server| u64::from(server.in_flight())).sum()
+        self.pool.servers.iter().map(|server| u64::from(server.in_flight())).sum()
+    }
+
+    fn admits(&self, member: usize) -> bool {
+        let (breaker, limits) =
+            (&self.pool.servers[member].breaker, self.pool.config.breaker.server);
+        breaker.has_room(Load::Request, limits)
+            && breaker.has_room(Load::Pending, limits)
+            && (!self.further || breaker.has_room(Load::Retry, limits))
     }
 
     fn latency(&self, member: usize) -> f64 {
-        self.servers[member].latency.latency(clock::now())
+        self.pool.servers[member].latency.latency(clock::now())
     }
 }
 
@@ -452,6 +538,15 @@ fn advised(member: Member, advice: &Advice) -> Member {
     let weight = advice.weight.map_or(member.weight, |weight| weight.of(member.weight));
     let limit = advice.max_connections.unwrap_or(member.limit);
     Member { admin, weight, limit, ..member }
+}
+
+/// How full it is, where there are limits.
+fn breaker_status(breaker: &Breaker, limits: Limits) -> Vec<BreakerStatus> {
+    let full = |(load, word)| {
+        let limit = limits.of(load)?;
+        Some(BreakerStatus { load: word, under_way: breaker.under_way(load).min(limit), limit })
+    };
+    Load::ALL.into_iter().filter_map(full).collect()
 }
 
 /// The word for it outside.

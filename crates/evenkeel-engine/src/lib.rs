@@ -32,7 +32,7 @@ mod worker;
 
 pub use engine::{ApplyError, Drained, Engine, Options, StartError};
 pub use status::{
-    Admin, AdminChange, AdminState, CodeClass, Degraded, EngineStatus, Event, Evidence, Health,
-    LastCheck, ListenerStatus, PoolMode, PoolStatus, RateStatus, ServerStatus, TimeLineEntry,
-    Verdict,
+    Admin, AdminChange, AdminState, BreakerStatus, CodeClass, Degraded, EngineStatus, Event,
+    Evidence, Health, LastCheck, ListenerStatus, PoolMode, PoolStatus, RateStatus, ServerStatus,
+    TimeLineEntry, Verdict,
 };

@@ -65,7 +65,7 @@ pub(crate) async fn answer_fault(
     let request = desk.record.request();
     // After a request that was understood and read to its end the connection can go on.
     let keep = request.is_some_and(|request| request.keep_alive)
-        && !client.half_closed
+        && !client.half_closed.get()
         && !client.worker().draining();
     let head_only = request.is_some_and(|request| request.head_only);
     write_own(&mut desk.reply, status, page, keep, head_only, &extra);

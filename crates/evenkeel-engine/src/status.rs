@@ -143,6 +143,8 @@ pub struct ServerStatus {
     pub in_use: bool,
     /// Requests (http) or connections (tcp, tls) under way.
     pub in_flight: u32,
+    /// What its breaker limits.
+    pub breaker: Vec<BreakerStatus>,
     pub idle_connections: u32,
     pub connections_total: u64,
     pub connect_failures_total: u64,
@@ -157,6 +159,15 @@ pub struct ServerStatus {
     pub check_failures_total: u64,
 }
 
+/// How full a breaker is in one respect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BreakerStatus {
+    /// `pending`, `requests` or `retries`.
+    pub load: &'static str,
+    pub under_way: u32,
+    pub limit: u32,
+}
+
 /// A pool now.
 #[derive(Clone, Debug)]
 pub struct PoolStatus {
@@ -167,6 +178,13 @@ pub struct PoolStatus {
     pub degraded: Vec<Degraded>,
     /// Requests that wait for a server with room.
     pub waiting: u32,
+    /// What its own breaker limits.
+    pub breaker: Vec<BreakerStatus>,
+    /// Requests refused because too much was under way: by the pool's breaker, by those of all
+    /// servers that could have taken it, by a full queue, by the time in it.
+    pub refusals_total: [(&'static str, u64); 4],
+    /// Further tries that a request was allowed: granted, or refused by budget or breaker.
+    pub further_tries_total: [(&'static str, u64); 3],
     pub servers: Vec<ServerStatus>,
 }
 

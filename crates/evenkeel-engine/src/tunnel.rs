@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use std::{io, mem};
 
+use evenkeel_core::breaker::Permit;
 use evenkeel_core::config::{ClientTimeouts, HashOn, PoolId, Protocol, ServerTimeouts};
 use evenkeel_core::fault::{Fault, Phase};
 use evenkeel_core::hash;
@@ -89,6 +90,8 @@ pub(crate) struct Coming {
 pub(crate) struct Upgraded {
     upstream: Upstream,
     patience: Patience,
+    /// One request of its pool, to the end.
+    _admitted: Permit,
 }
 
 /// Serves a client of a tcp listener.
@@ -118,11 +121,15 @@ pub(crate) async fn relay(
         HashOn::Sni => name_key,
         HashOn::Uri | HashOn::Header(_) | HashOn::Cookie(_) => None,
     };
+    let admitted = pool.live.admit(trying);
     let introduction = pool.live.config.proxy_protocol.map(|version| {
         introduction::write(version, seat, &client, first.as_ref().map_or(&[], Buffer::unread))
     });
     let wanted = introduction.as_deref().map_or(Wanted::New, Wanted::Introduced);
-    let reached = reach((worker, watch), pool, key, wanted, &mut tried).await;
+    let reached = match &admitted {
+        Ok(_) => reach((worker, watch), pool, key, wanted, &mut tried).await,
+        Err(fault) => Err(*fault),
+    };
     drop(place); // streams outlive reloads
     let stream = Stream {
         began,
@@ -153,9 +160,10 @@ pub(crate) async fn relay(
 
 impl Upgraded {
     /// `errand` has passed the 101 on.
-    pub(crate) fn new(errand: &Errand<'_>, upstream: Upstream) -> Self {
+    pub(crate) fn new(errand: Errand<'_>, upstream: Upstream) -> Self {
         let timeouts = &errand.pool.live.config.timeouts;
-        Self { upstream, patience: Patience::new(errand.client_timeouts(), timeouts) }
+        let patience = Patience::new(errand.client_timeouts(), timeouts);
+        Self { upstream, patience, _admitted: errand.admitted }
     }
 
     /// Passes bytes until both sides are done. Streams outlive reloads and hold no desk.
@@ -183,16 +191,17 @@ async fn reach(
 ) -> Result<Upstream, Fault> {
     let config = &pool.live.config;
     let turn = pool.live.take_turn();
-    let mut last = Fault::NoServer;
+    // What its further try takes of the pool's limits: the try is over once a server is reached.
+    let mut last: Option<(Fault, Permit)> = None;
     loop {
         let choice = Choice { turn, chance: worker.chance(), key, token: None };
-        let pick = || pool.roster().pick(&choice, &*pool.live, tried);
-        let seized = waiting::seize(&pool.live, watch, Moment::NEVER, tried.is_empty(), pick).await;
-        let (index, in_flight) = match seized {
-            Ok(seized) => seized,
-            Err(Fault::NoServer) => return Err(last),
-            Err(fault) => return Err(fault),
-        };
+        let further = !tried.is_empty();
+        let pick = || pool.roster().pick(&choice, &pool.live.loads(further), tried);
+        let seized = waiting::seize(&pool.live, watch, Moment::NEVER, further, pick).await;
+        let (index, in_flight) = seized.map_err(|fault| match fault {
+            Fault::NoServer | Fault::BreakerOpen => last.as_ref().map_or(fault, |(last, _)| *last),
+            _ => fault,
+        })?;
         tried.insert(index);
         let local = &pool.servers[index];
         let deadline = clock::now() + config.timeouts.connect;
@@ -215,7 +224,7 @@ async fn reach(
         if tried.len() == Tried::MOST || !retry::again(&config.retry, fault, attempt) {
             return Err(fault);
         }
-        last = fault;
+        last = Some((fault, pool.live.admit_retry().ok_or(fault)?));
     }
 }
 

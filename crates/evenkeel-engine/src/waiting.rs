@@ -15,7 +15,7 @@ use evenkeel_core::queue::{Admission, Queue, Ticket};
 use tokio::sync::oneshot;
 
 use crate::clock;
-use crate::fleet::{Admitted, InFlight, LivePool};
+use crate::fleet::{InFlight, LivePool, PoolTally};
 use crate::timers::Watch;
 
 /// The queue of a pool, shared by all workers.
@@ -42,39 +42,46 @@ struct Waiter<'w> {
     was_called: bool,
 }
 
-/// A place on a server that `pick` finds, waiting for one if all are full. On its `first` try a
-/// request goes behind those who wait already; a further try has waited before.
+/// A place on a server that `pick` finds, waiting for one if all are full. On its first try a
+/// request goes behind those who wait already; a `further` one has waited before.
 pub(crate) async fn seize(
     live: &LivePool,
     watch: &Watch,
     end: Moment,
-    first: bool,
+    further: bool,
     pick: impl Fn() -> Pick,
 ) -> Result<(usize, InFlight), Fault> {
-    let limits = live.config.breaker;
-    let in_pool = Admitted::new(&live.breaker, limits.pool, !first)?;
+    let pending = live.admit_pending()?;
     let mut waiter: Option<Waiter<'_>> = None;
-    let mut behind = first && live.waiting.is_used();
+    let mut behind = !further && live.waiting.is_used();
     loop {
         match if behind { Pick::Full } else { pick() } {
             Pick::Server(index) => {
-                if let Some(in_flight) = live.enter(index) {
-                    let breaker = &live.servers[index].breaker;
-                    let at_server = Admitted::new(breaker, limits.server, !first)?;
-                    return Ok((index, in_flight.admitted([in_pool, at_server])));
+                if let Some(mut in_flight) = live.enter(index, further) {
+                    in_flight.waits_as(pending);
+                    return Ok((index, in_flight));
                 }
                 continue; // another worker was faster
             }
             Pick::Nobody => return Err(Fault::NoServer),
+            Pick::Refused => {
+                PoolTally::count(&live.tally.refused_by_servers);
+                return Err(Fault::BreakerOpen);
+            }
             Pick::Full => {}
         }
         behind = false;
         match &mut waiter {
             // Room that came free before the line was joined was announced to nobody: once in the
             // line, look again.
-            None => waiter = Some(live.waiting.join().ok_or(Fault::QueueFull)?),
+            None => {
+                let last = live.waiting.join().ok_or(Fault::QueueFull);
+                waiter = Some(last.inspect_err(|_| PoolTally::count(&live.tally.queue_full))?);
+            }
             Some(waiter) if waiter.was_called => waiter.go_back(),
-            Some(waiter) => waiter.called(watch, end).await?,
+            Some(waiter) => waiter.called(watch, end).await.inspect_err(|_| {
+                PoolTally::count(&live.tally.queue_timeouts);
+            })?,
         }
     }
 }

@@ -38,7 +38,7 @@ pub(crate) fn pick(roster: &Roster, turn: u64, loads: &impl Loads) -> usize {
     let choice = Choice { turn, chance: own, key: Some(own), token: None };
     match roster.pick(&choice, loads, &Tried::new()) {
         Pick::Server(member) => member,
-        Pick::Full | Pick::Nobody => panic!("the pools here have no limits"),
+        Pick::Full | Pick::Refused | Pick::Nobody => panic!("the pools here have no limits"),
     }
 }
 

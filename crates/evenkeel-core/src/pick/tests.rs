@@ -71,7 +71,7 @@ impl Pick {
     fn server(self) -> Option<usize> {
         match self {
             Self::Server(member) => Some(member),
-            Self::Full | Self::Nobody => None,
+            Self::Full | Self::Refused | Self::Nobody => None,
         }
     }
 }

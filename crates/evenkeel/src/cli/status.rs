@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
 use evenkeel_api::{
-    AdminState, Client, Degraded, Health, NameState, NodeState, Pool, PoolMode, RemovedServer,
-    Said, Server, ServerName, Status,
+    AdminState, BreakerLoad, Client, Degraded, Health, NameState, NodeState, Pool, PoolMode,
+    RemovedServer, Said, Server, ServerName, Status,
 };
 use serde::Serialize;
 
@@ -209,15 +209,38 @@ fn notes(status: &Status) -> Option<String> {
             )
         })
     });
+    let waiting = status.pools.iter().filter(|pool| pool.waiting > 0);
+    let waiting = waiting.map(|pool| {
+        format!("pool {}: {} requests wait for a server with room", pool.name, pool.waiting)
+    });
+    let full = status.pools.iter().flat_map(full_breakers);
     let later = status.config.needs_restart.iter();
     let later = later.map(|key| format!("`{key}` is changed, but only from the next start on"));
     let refusal = status.config.last_refusal.iter();
     let refusal =
         refusal.map(|why| format!("the last change of the configuration was refused: {why}"));
     let problems = status.problems.iter().cloned();
-    let notes: Vec<String> =
-        modes.chain(degraded).chain(later).chain(refusal).chain(problems).collect();
+    let notes = modes
+        .chain(degraded)
+        .chain(waiting)
+        .chain(full)
+        .chain(later)
+        .chain(refusal)
+        .chain(problems);
+    let notes: Vec<String> = notes.collect();
     (!notes.is_empty()).then(|| notes.join("\n"))
+}
+
+/// Breakers of a pool and its servers that let nobody in.
+fn full_breakers(pool: &Pool) -> impl Iterator<Item = String> {
+    let of_pool = pool.breaker.iter().map(|it| (format!("pool {}", pool.name), it));
+    let of_servers = pool.servers.iter().flat_map(|server| {
+        server.breaker.iter().map(|it| (format!("server {}/{}", pool.name, server.name), it))
+    });
+    let full = |(_, it): &(String, &BreakerLoad)| it.under_way >= it.limit;
+    of_pool.chain(of_servers).filter(full).map(|(whose, it)| {
+        format!("{whose}: its breaker is full, {} {} are under way", it.under_way, it.load)
+    })
 }
 
 /// A duration in its largest unit.

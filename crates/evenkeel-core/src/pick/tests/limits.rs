@@ -116,3 +116,52 @@ fn a_panicking_pool_keeps_its_clients() {
     assert_eq!(roster.mode(), Mode::Panic);
     assert_eq!(roster.pick(&choice, &IDLE, &Tried::new()), Pick::Server(1));
 }
+
+/// Servers without a limit, some of whose breakers are full.
+struct Broken<'a>(&'a [usize]);
+
+impl Loads for Broken<'_> {
+    fn in_flight(&self, _: usize) -> u32 {
+        1
+    }
+
+    fn failures(&self, _: usize) -> u32 {
+        0
+    }
+
+    fn total(&self) -> u64 {
+        0
+    }
+
+    fn latency(&self, _: usize) -> f64 {
+        0.0
+    }
+
+    fn admits(&self, member: usize) -> bool {
+        !self.0.contains(&member)
+    }
+}
+
+#[test]
+fn a_full_breaker_leaves_its_server_out_and_only_all_of_them_refuse() {
+    let none = Tried::new();
+    for balance in BALANCES {
+        let roster = build(balance, &weighted(&[1; 3]));
+        for turn in 0..30 {
+            assert_eq!(first_with(&roster, turn, &Broken(&[0, 2])), 1, "{balance:?}");
+        }
+        let choice = Choice::default();
+        assert_eq!(roster.pick(&choice, &Broken(&[0, 1, 2]), &none), Pick::Refused, "{balance:?}");
+        // One that only has its limit under way may have room soon.
+        let roster = build(balance, &limited(&[0, 1, Member::NO_LIMIT]));
+        assert_eq!(roster.pick(&choice, &Broken(&[0, 2]), &none), Pick::Full, "{balance:?}");
+    }
+}
+
+#[test]
+fn a_full_breaker_sends_even_those_who_stick_elsewhere() {
+    let members = weighted(&[1; 3]);
+    let choice = Choice { token: Some(token(&members, 2)), ..Choice::default() };
+    let picked = sticky(&members).pick(&choice, &Broken(&[0, 2]), &Tried::new());
+    assert_eq!(picked, Pick::Server(1));
+}

@@ -42,6 +42,12 @@ pub fn again_on_status(policy: &Retry, status: u16, attempt: Attempt) -> bool {
         && attempt.tries <= policy.attempts
 }
 
+/// Whether a further try after this fault takes from the pool's budget, which holds back what buries
+/// servers. A kept connection that had died and a want of this node have cost no server anything.
+pub const fn is_charged(fault: Fault) -> bool {
+    !matches!(fault, Fault::ServerResetReused | Fault::Exhausted)
+}
+
 /// How long to wait before the next try, when [`again`] or [`again_on_status`] allows it. `fault`
 /// is `None` after a status; `chance` is any number.
 ///

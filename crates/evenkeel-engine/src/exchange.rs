@@ -270,10 +270,8 @@ impl<'a> Errand<'a> {
         if !retry::again(&self.pool.live.config.retry, fault, attempt) {
             return None;
         }
-        // A kept connection that had died is this node's affair, and one further try repairs it:
-        // that is not what buries servers.
-        let free = fault == Fault::ServerResetReused;
-        if free { Some(Permit::default()) } else { self.pool.live.admit_retry() }
+        let charged = retry::is_charged(fault);
+        if charged { self.pool.live.admit_retry() } else { Some(Permit::default()) }
     }
 
     /// Waits before another try; `fault` is `None` after a status.

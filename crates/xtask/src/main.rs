@@ -30,6 +30,12 @@ enum Task {
     Setup,
     /// Setup, tidy, every test, the short fault matrix; ends with the count
     Test,
+    /// The fault matrix: what goes wrong under load, and what was promised
+    Faults {
+        /// Passed on: --short, --only NAME, --against nginx|haproxy, --list
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// The rules of the house: arrows, unsafe, lengths, fmt, clippy, licences, the API description
     Tidy,
     /// CPU time per request of this build, of nginx and of haproxy, side by side
@@ -53,6 +59,7 @@ fn perform(task: Task) -> Result<bool> {
     match task {
         Task::Setup => setup::run().map(|()| true),
         Task::Test => Ok(suite::run(root)),
+        Task::Faults { arguments } => suite::faults(root, &arguments),
         Task::Tidy => {
             let tally = tidy::run(root)?;
             out::say(&tally.summary());

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Attempt, again, again_on_status, wait};
+use super::{Attempt, again, again_on_status, is_charged, wait};
 use crate::config::{Backoff, Retry, RetryOn};
 use crate::fault::Fault;
 
@@ -124,6 +124,14 @@ fn unsafe_methods_are_a_word_of_the_operators() {
     assert!(!again(&policy, Fault::ServerReset, STREAMED));
     assert!(!again(&policy, Fault::BadAnswer, POST));
     assert!(!again(&policy, Fault::ServerReset, Attempt { answer_started: true, ..POST }));
+}
+
+#[test]
+fn what_cost_no_server_anything_takes_nothing_from_the_budget() {
+    let free = [Fault::ServerResetReused, Fault::Exhausted];
+    let charged = [Fault::ConnectRefused, Fault::ConnectTimeout, Fault::ServerReset];
+    assert!(!free.into_iter().any(is_charged));
+    assert!(charged.into_iter().all(is_charged));
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! A network and mounts of its own, so that faults of the network and the disk meet nobody else.
 
 use std::env;
+use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
@@ -46,19 +48,26 @@ pub(crate) struct Loss;
 impl Loss {
     const TABLE: &str = "evenkeel_faults";
 
-    /// `share` of a hundred packets from and to `address` are dropped.
-    pub(crate) fn of(address: std::net::SocketAddr, share: u32) -> Result<Self, String> {
+    /// `share` of a hundred packets from and to each of `addresses` are dropped.
+    pub(crate) fn of(addresses: &[SocketAddr], share: u32) -> Result<Self, String> {
         let table = Self::TABLE;
-        let (host, port) = (address.ip(), address.port());
         let chance = match share {
             100 => String::new(),
             _ => format!("numgen random mod 100 < {share} "),
         };
+        let rules = addresses.iter().map(|address| {
+            let (host, port) = (address.ip(), address.port());
+            format!(
+                "add rule inet {table} out ip daddr {host} tcp dport {port} {chance}drop
+                 add rule inet {table} out ip saddr {host} tcp sport {port} {chance}drop
+                "
+            )
+        });
         nft(&format!(
             "add table inet {table}
              add chain inet {table} out {{ type filter hook output priority 0; }}
-             add rule inet {table} out ip daddr {host} tcp dport {port} {chance}drop
-             add rule inet {table} out ip saddr {host} tcp sport {port} {chance}drop"
+             {}",
+            rules.collect::<String>()
         ))?;
         Ok(Self)
     }
@@ -67,6 +76,30 @@ impl Loss {
 impl Drop for Loss {
     fn drop(&mut self) {
         nft(&format!("delete table inet {}", Self::TABLE)).expect("added before");
+    }
+}
+
+/// Few local ports to connect from, while this value lives.
+#[derive(Debug)]
+pub(crate) struct FewPorts {
+    before: String,
+}
+
+impl FewPorts {
+    const SETTING: &str = "/proc/sys/net/ipv4/ip_local_port_range";
+
+    /// Ports that nothing here listens on.
+    pub(crate) fn take() -> Result<Self, String> {
+        let told = |error: std::io::Error| format!("{}: {error}", Self::SETTING);
+        let before = fs::read_to_string(Self::SETTING).map_err(told)?;
+        fs::write(Self::SETTING, "40000 40255").map_err(told)?;
+        Ok(Self { before })
+    }
+}
+
+impl Drop for FewPorts {
+    fn drop(&mut self) {
+        fs::write(Self::SETTING, &self.before).expect("written before");
     }
 }
 

@@ -1,7 +1,7 @@
 //! The faults, what happens in each, and what is promised.
 
 use std::io::Write as _;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
@@ -10,11 +10,12 @@ use evenkeel_sim::clock;
 use evenkeel_sim::http1::Broken;
 use evenkeel_sim::load::{Pace, Plan};
 use evenkeel_sim::loris::Loris;
+use evenkeel_sim::name_server::LIES;
 use evenkeel_sim::origin::RemoteOrigin;
 use evenkeel_sim::process::{Process, Signal};
 
 use crate::ground::Ground;
-use crate::isolation::Loss;
+use crate::isolation::{FewPorts, Loss};
 use crate::subject::{PANIC_PATH, Setup};
 
 /// A fault.
@@ -60,6 +61,8 @@ const CUT: Allowed =
     Allowed::Some { kinds: &["cut off", "closed without an answer"], per_second: 20.0 };
 /// Answers that cannot be understood, as few.
 const BAD_ANSWERS: Allowed = Allowed::Some { kinds: &["502"], per_second: 20.0 };
+/// Requests whose connections were lost several times in a row: one in a hundred.
+const HARDLY_ANY: Allowed = Allowed::Some { kinds: &["502", "503", "504"], per_second: 1.5 };
 /// Nobody is there to answer.
 const ALL_DOWN: Allowed = Allowed::Some { kinds: &["502", "503"], per_second: f64::INFINITY };
 
@@ -93,10 +96,17 @@ pub(crate) const ROWS: &[Row] = &[
     Row { name: "hang", fault: "a server is stopped",
         promise: "0 failed GET, POST 504", posts: POSTS_UNDER_WAY, inject: hang, ..NOTHING },
     Row { name: "blackhole", fault: "packets to and from a server vanish",
-        promise: "0 failed GET, POST 504", posts: POSTS_UNDER_WAY, inject: |ground| lose(ground, 100),
+        promise: "0 failed GET, POST 504", posts: POSTS_UNDER_WAY, inject: |ground| lose(ground, 1, 100),
         needs_isolation: true, ..NOTHING },
     Row { name: "loss", fault: "5 % of the packets to and from a server are lost",
-        inject: |ground| lose(ground, 5), needs_isolation: true, ..NOTHING },
+        inject: |ground| lose(ground, 1, 5), needs_isolation: true, ..NOTHING },
+    Row { name: "loss-everywhere", fault: "the same for all servers",
+        promise: "hardly any failed, the pool stays in use", gets: HARDLY_ANY, posts: HARDLY_ANY,
+        inject: |ground| lose(ground, 3, 5), needs_isolation: true, ..NOTHING },
+    Row { name: "ports", fault: "no local port is left towards a server", setup: Setup::NothingKept,
+        inject: no_ports, needs_isolation: true, ..NOTHING },
+    Row { name: "names", fault: "the DNS server is silent, lies, and is gone", setup: Setup::Names,
+        inject: names, ..NOTHING },
     Row { name: "refuse", fault: "a server refuses connections",
         promise: "0 failed", inject: misbehave!("refuse"), ..NOTHING },
     Row { name: "reset-on-accept", fault: "a server resets new connections",
@@ -163,11 +173,53 @@ fn hang(ground: &mut Ground) {
     ground.servers[0].thaw();
 }
 
-fn lose(ground: &mut Ground, share: u32) {
-    match Loss::of(ground.servers[0].address(), share) {
+/// So many servers, so many of a hundred packets.
+fn lose(ground: &mut Ground, servers: usize, share: u32) {
+    let addresses: Vec<SocketAddr> =
+        ground.servers.iter().take(servers).map(RemoteOrigin::address).collect();
+    match Loss::of(&addresses, share) {
         Ok(_loss) => ground.lasts(1.0),
         Err(why) => ground.untried = Some(why),
     }
+    let mode = ground.subject.pool_mode();
+    if mode.as_deref().is_some_and(|mode| mode != "normal") {
+        ground.broken.push(format!("the pool is in mode {mode:?}"));
+    }
+}
+
+/// Every port towards a server is taken, as by somebody else on this machine.
+fn no_ports(ground: &mut Ground) {
+    let server = ground.servers[0].address();
+    let before = ground.subject.retries();
+    let few = match FewPorts::take() {
+        Ok(few) => few,
+        Err(why) => {
+            ground.untried = Some(why);
+            return;
+        }
+    };
+    let end = clock::now() + ground.period;
+    let mut held = Vec::new();
+    while clock::now() < end {
+        // Those that become free again are taken, too.
+        held.extend(std::iter::from_fn(|| TcpStream::connect(server).ok()));
+        clock::pause_until(clock::now() + Duration::from_millis(10));
+    }
+    drop((held, few));
+    if ground.subject.retries() == before {
+        ground.broken.push("no request met the want of ports".to_owned());
+    }
+}
+
+/// The names of the servers are lied about in every way, each for longer than an answer is good
+/// for; then nobody is left to ask.
+fn names(ground: &mut Ground) {
+    for lies in LIES.chunks(3) {
+        ground.subject.lie(lies);
+        clock::pause_until(clock::now() + Duration::from_millis(1500));
+    }
+    ground.subject.silence_names();
+    ground.lasts(0.5);
 }
 
 fn all_down(ground: &mut Ground) {

@@ -10,6 +10,7 @@ use evenkeel_sim::address::free_address;
 use evenkeel_sim::balancer::{Balancer, Start};
 use evenkeel_sim::client::Client;
 use evenkeel_sim::clock::{self, PATIENCE};
+use evenkeel_sim::name_server::{NameServer, Say, name_server};
 use evenkeel_sim::process::{self, Process, Signal};
 use evenkeel_sim::scratch::Scratch;
 use rustix::process::{Pid, kill_process};
@@ -53,6 +54,10 @@ pub(crate) enum Setup {
     PanicPath,
     /// A wall clock that can be set.
     FakeClock,
+    /// A connection to a server serves one request.
+    NothingKept,
+    /// Servers known by names, of a DNS server that can lie.
+    Names,
 }
 
 /// The path of [`Setup::PanicPath`].
@@ -70,7 +75,7 @@ pub(crate) struct Subject {
 
 #[derive(Debug)]
 enum Running {
-    Evenkeel { balancer: Box<Balancer>, clock: Scratch },
+    Evenkeel { balancer: Box<Balancer>, clock: Scratch, names: Option<NameServer> },
     Peer { process: Process, scratch: Scratch },
 }
 
@@ -81,7 +86,14 @@ impl Subject {
         let wrapper = wrapper(setup);
         let running = match kind {
             Kind::Evenkeel => {
-                let config = evenkeel(address, servers, 0) + access_log(setup);
+                let names = (setup == Setup::Names).then(|| names_of(servers));
+                let mut config = evenkeel(address, servers, 0) + access_log(setup);
+                if let Some(names) = &names {
+                    config = by_name(&config, servers, names);
+                }
+                if setup == Setup::NothingKept {
+                    config = config.replace("[pool.app]\n", "[pool.app]\nidle_connections = 0\n");
+                }
                 let faketime = (setup == Setup::FakeClock).then(faketime).transpose()?;
                 let mut start = Start::with(&config).under(&words(&wrapper));
                 if setup == Setup::StuckLog {
@@ -98,11 +110,16 @@ impl Subject {
                     start = start.variable("FAKETIME_NO_CACHE", "1");
                     start = start.variable("FAKETIME_DONT_FAKE_MONOTONIC", "1");
                 }
-                Running::Evenkeel { balancer: Box::new(start.start()), clock }
+                Running::Evenkeel { balancer: Box::new(start.start()), clock, names }
             }
             _ if matches!(
                 setup,
-                Setup::FullDisk | Setup::StuckLog | Setup::PanicPath | Setup::FakeClock
+                Setup::FullDisk
+                    | Setup::StuckLog
+                    | Setup::PanicPath
+                    | Setup::FakeClock
+                    | Setup::NothingKept
+                    | Setup::Names
             ) =>
             {
                 return Err("tried with evenkeel only".to_owned());
@@ -170,6 +187,36 @@ impl Subject {
         if let Running::Evenkeel { clock, .. } = &self.running {
             clock.write(CLOCK_FILE, offset);
         }
+    }
+
+    /// How the servers' names are lied about from now on, each in a way of its own.
+    pub(crate) fn lie(&mut self, lies: &[Say]) {
+        if let Running::Evenkeel { names: Some(names), .. } = &self.running {
+            for server in 0..self.servers.len() {
+                names.say(&name_of(server), lies[server % lies.len()]);
+            }
+        }
+    }
+
+    /// Nobody answers for the servers' names any more.
+    pub(crate) fn silence_names(&mut self) {
+        if let Running::Evenkeel { names, .. } = &mut self.running {
+            *names = None;
+        }
+    }
+
+    /// Which servers of the pool it uses, in its own word.
+    pub(crate) fn pool_mode(&self) -> Option<String> {
+        let Running::Evenkeel { balancer, .. } = &self.running else { return None };
+        balancer.status()["pools"][0]["mode"].as_str().map(str::to_owned)
+    }
+
+    /// Requests it has given to another server so far.
+    pub(crate) fn retries(&self) -> Option<u64> {
+        let Running::Evenkeel { balancer, .. } = &self.running else { return None };
+        let status = balancer.status();
+        let servers = status["pools"][0]["servers"].as_array()?.iter();
+        servers.map(|server| server["retries_total"].as_u64()).sum()
     }
 
     fn config(&self) -> String {
@@ -286,6 +333,30 @@ down = "500ms"
 timeout = "500ms"
 "#
     )
+}
+
+/// The name of a server, by its place.
+fn name_of(server: usize) -> String {
+    format!("s{server}.internal")
+}
+
+/// A DNS server that knows them, each second anew.
+fn names_of(servers: &[SocketAddr]) -> NameServer {
+    let names = name_server();
+    for (place, server) in servers.iter().enumerate() {
+        names.know(&name_of(place), &[server.ip()], 1);
+    }
+    names
+}
+
+/// The configuration with its servers by their names.
+fn by_name(config: &str, servers: &[SocketAddr], names: &NameServer) -> String {
+    let mut config = config.to_owned();
+    for (place, server) in servers.iter().enumerate() {
+        config =
+            config.replace(&server.to_string(), &format!("{}:{}", name_of(place), server.port()));
+    }
+    config + &format!("[resolver]\nservers = [\"{}\"]\ntimeout = \"200ms\"\n", names.address())
 }
 
 fn nginx(address: SocketAddr, servers: &[SocketAddr], reloads: u32) -> String {

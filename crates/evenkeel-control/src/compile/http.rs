@@ -1,6 +1,6 @@
 //! What an HTTP listener adds: routes, limits, forwarding.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use evenkeel_core::config::{
@@ -69,6 +69,8 @@ fn action(reader: &mut Reader<'_>, pools: &Directory) -> Option<Action> {
 fn all_routes(reader: &mut Reader<'_>, bench: Bench<'_>, pools: &Directory) -> Vec<Route> {
     let mut names: BTreeSet<Arc<str>> = BTreeSet::new();
     let mut placed: Vec<(Place, Route)> = Vec::new();
+    // Where the routes of each host and path are: looking at all of them for each takes seconds.
+    let mut alike: BTreeMap<Arc<str>, Vec<usize>> = BTreeMap::new();
     for mut one in routes(reader) {
         let place = one.place;
         if placed.len() == MOST_ROUTES {
@@ -82,9 +84,11 @@ fn all_routes(reader: &mut Reader<'_>, bench: Bench<'_>, pools: &Directory) -> V
         if given && names.contains(&route.name) {
             one.fault(place, wrong(format!("two routes named `{}`", route.name)));
         }
-        route.name = unique(&route.name, &names);
+        let alike = alike.entry(made_name(route.host.as_ref(), &route.path)).or_default();
+        route.name = unique(&route.name, alike.len(), &names);
         names.insert(Arc::clone(&route.name));
-        let twin = placed.iter().find(|(_, other)| same_match(other, &route));
+        let twin = alike.iter().map(|at| &placed[*at]).find(|(_, it)| same_match(it, &route));
+        alike.push(placed.len());
         if let Some((first, _)) = twin
             && as_written
         {
@@ -104,8 +108,9 @@ fn same_match(one: &Route, other: &Route) -> bool {
         && one.headers == other.headers
 }
 
-fn unique(name: &Arc<str>, names: &BTreeSet<Arc<str>>) -> Arc<str> {
-    let numbered = (2..).map(|number| Arc::from(format!("{name}#{number}")));
+/// `name`, or with a number when it is taken; `alike` routes before it may have it.
+fn unique(name: &Arc<str>, alike: usize, names: &BTreeSet<Arc<str>>) -> Arc<str> {
+    let numbered = (alike.max(1) + 1..).map(|number| Arc::from(format!("{name}#{number}")));
     std::iter::once(Arc::clone(name))
         .chain(numbered)
         .find(|candidate| !names.contains(candidate))

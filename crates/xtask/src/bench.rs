@@ -8,6 +8,7 @@ mod cpu;
 mod http;
 mod latency;
 mod load;
+mod many;
 mod memory;
 mod proxy;
 mod scenario;
@@ -21,7 +22,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use config::Setting;
+use config::{Scale, Setting};
 use proxy::{Kind, Programs, Proxy};
 use scenario::{SCENARIOS, Scenario};
 use scratch::Scratch;
@@ -60,6 +61,9 @@ pub(crate) struct Options {
     /// Which proxies to start
     #[arg(long, value_enum, value_delimiter = ',', default_value = "evenkeel,nginx,haproxy")]
     proxies: Vec<Kind>,
+    /// Another build of evenkeel than a release made now
+    #[arg(long, value_name = "PATH")]
+    evenkeel: Option<PathBuf>,
     /// Other builds than Debian's
     #[arg(long, value_name = "NGINX,HAPROXY", value_delimiter = ',', num_args = 1)]
     against: Vec<PathBuf>,
@@ -71,12 +75,13 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     raise_descriptor_limit()?;
     pin_to_load_core()?;
     let bench = Bench { options, scratch: Scratch::create()?, programs };
-    let upstreams = Upstreams::start(&bench.scratch)?;
+    let upstreams = Upstreams::start(&bench.scratch, &[])?;
     bench.introduce()?;
     bench.scenarios(&upstreams)?;
     bench.when("two-workers", || bench.two_workers(&upstreams))?;
     bench.when("memory", || bench.memory(&upstreams))?;
-    bench.when("latency", || bench.latency(&upstreams))
+    bench.when("latency", || bench.latency(&upstreams))?;
+    bench.when("many", || many::measure(&bench))
 }
 
 struct Bench<'a> {
@@ -126,7 +131,7 @@ impl Bench<'_> {
 
     fn setting(&self, workers: usize, log: bool) -> Setting {
         let Options { log: always, deferred, tuned, .. } = *self.options;
-        Setting { workers, log: log || always, deferred, tuned }
+        Setting { workers, log: log || always, deferred, tuned, scale: Scale::Usual, changes: 0 }
     }
 
     /// Each with proxies just started: what one scenario leaves behind, such as upstream connections
@@ -249,15 +254,19 @@ fn programs(root: &Path, options: &Options) -> Result<Programs> {
     for tool in ["wrk", "taskset"] {
         debian(tool)?;
     }
-    if options.proxies.contains(&Kind::Evenkeel) {
+    if options.proxies.contains(&Kind::Evenkeel) && options.evenkeel.is_none() {
         let mut cargo = command::cargo(root);
         cargo.args(["build", "--quiet", "--release", "--package", "evenkeel"]);
         if !command::succeeds(&mut cargo)? {
             bail!("evenkeel does not build; the compiler's words are above");
         }
     }
+    let evenkeel = match &options.evenkeel {
+        Some(path) => path.clone(),
+        None => suite::target_directory(root)?.join("release").join("evenkeel"),
+    };
     Ok(Programs {
-        evenkeel: suite::target_directory(root)?.join("release").join("evenkeel"),
+        evenkeel,
         nginx: nginx.map_or_else(|| debian("nginx"), Ok)?,
         haproxy: haproxy.map_or_else(|| debian("haproxy"), Ok)?,
     })

@@ -2,10 +2,10 @@
 //! words. Forwarded headers, request ids, timeouts, one worker a core, upstream connections kept
 //! for all of the load; active checks for the two that have them.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use super::load;
+use super::{load, many};
 
 /// What differs between starts of the same proxy.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +17,21 @@ pub(super) struct Setting {
     pub(super) deferred: bool,
     /// What the others offer for bulk beyond their defaults.
     pub(super) tuned: bool,
+    /// Of evenkeel only.
+    pub(super) scale: Scale,
+    /// Configurations before this one, from which it differs in a time-out.
+    pub(super) changes: u32,
+}
+
+/// How large a configuration is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scale {
+    /// Two servers and no route.
+    Usual,
+    /// Two servers and one route.
+    Few,
+    /// A thousand servers and ten thousand routes.
+    Many,
 }
 
 /// Where a proxy listens and what it forwards to.
@@ -56,7 +71,12 @@ const ENDLESS: u64 = 1_000_000_000;
 /// Checks are on by default, and so is everything else the others are told to do.
 pub(super) fn evenkeel(wiring: &Wiring) -> String {
     let Wiring { http, tcp, admin, servers: [one, two], setting, .. } = wiring;
-    let Setting { workers, log, .. } = setting;
+    let Setting { workers, log, scale, changes, .. } = setting;
+    let servers = match scale {
+        Scale::Usual | Scale::Few => format!("\"{one}\", \"{two}\""),
+        Scale::Many => many::servers([*one, *two]),
+    };
+    let (routes, tunnel) = (many::routes(*scale), 3600 + changes);
     let log =
         if *log { "[access_log]\nformat = \"combined\"\npath = \"access.log\"\n" } else { "" };
     format!(
@@ -75,14 +95,16 @@ protocol = "http"
 pool = "http"
 limits = {{ requests = {ENDLESS} }}
 
+{routes}
 [listener.tcp]
 bind = ["{tcp}"]
 protocol = "tcp"
 pool = "tcp"
 
 [pool.http]
-servers = ["{one}", "{two}"]
+servers = [{servers}]
 idle_connections = {KEPT}
+timeouts = {{ tunnel = "{tunnel}s" }}
 
 [pool.tcp]
 servers = ["{one}", "{two}"]
@@ -94,7 +116,7 @@ servers = ["{one}", "{two}"]
 /// big ones cheaper than nginx's defaults do.
 pub(super) fn nginx(wiring: &Wiring, stream: &Stream) -> String {
     let Wiring { http, servers: [one, two], folder, setting, .. } = wiring;
-    let Setting { workers, log, deferred, tuned } = setting;
+    let Setting { workers, log, deferred, tuned, .. } = setting;
     let log = if *log { "access.log combined buffer=64k flush=1s" } else { "off" };
     let option = if *deferred { " deferred" } else { "" };
     let reuseport = if *workers > 1 { " reuseport" } else { "" };
@@ -152,7 +174,7 @@ http {{
 /// Its log goes line by line to what its stdout is, which is a file here.
 pub(super) fn haproxy(wiring: &Wiring) -> String {
     let Wiring { http, tcp, servers: [one, two], setting, .. } = wiring;
-    let Setting { workers, log, deferred, tuned } = setting;
+    let Setting { workers, log, deferred, tuned, .. } = setting;
     let log = if *log { "    log global\n    option httplog\n" } else { "" };
     let option = if *deferred { " defer-accept" } else { "" };
     let bulk = if *tuned { "    option splice-request\n    option splice-response\n" } else { "" };
@@ -209,7 +231,10 @@ backend tcp
 }
 
 /// A server with a small and a big answer.
-pub(super) fn upstream(address: SocketAddr, folder: &Path) -> String {
+pub(super) fn upstream(address: SocketAddr, aliases: &[Ipv4Addr], folder: &Path) -> String {
+    let port = address.port();
+    let listen = |alias: &Ipv4Addr| format!("listen {alias}:{port} backlog=4096;");
+    let aliases = aliases.iter().map(listen).collect::<Vec<_>>().join(" ");
     let header = nginx_header(folder, 1);
     let folder = folder.display();
     let small = "x".repeat(100);
@@ -226,6 +251,7 @@ http {{
     keepalive_timeout 1h;
     server {{
         listen {address} backlog=4096;
+        {aliases}
         location = /small {{ return 200 {small}; }}
         location = /big {{ root {folder}; }}
     }}
@@ -283,7 +309,14 @@ mod tests {
             admin: at(1003),
             servers: [at(1), at(2)],
             folder: PathBuf::from("/scratch"),
-            setting: Setting { workers: 1, log: false, deferred, tuned: false },
+            setting: Setting {
+                workers: 1,
+                log: false,
+                deferred,
+                tuned: false,
+                scale: Scale::Usual,
+                changes: 0,
+            },
         }
     }
 

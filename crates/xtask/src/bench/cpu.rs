@@ -19,6 +19,22 @@ pub(super) fn spent(pid: u32) -> Result<Duration> {
     Ok(Duration::from_nanos(total))
 }
 
+/// The same of those threads of `pid` whose names begin so.
+pub(super) fn spent_by(pid: u32, name: &str) -> Result<Duration> {
+    let mut total = 0;
+    for task in tasks(pid)? {
+        let read = |file| fs::read_to_string(format!("/proc/{pid}/task/{task}/{file}"));
+        let Ok((comm, schedstat)) = read("comm").and_then(|comm| Ok((comm, read("schedstat")?)))
+        else {
+            continue; // it has ended
+        };
+        if comm.starts_with(name) {
+            total += on_cpu(&schedstat).with_context(|| format!("{schedstat:?}"))?;
+        }
+    }
+    Ok(Duration::from_nanos(total))
+}
+
 /// `pid` and its descendants.
 pub(super) fn family(pid: u32) -> Result<Vec<u32>> {
     let mut family = vec![pid];

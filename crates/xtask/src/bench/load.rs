@@ -25,6 +25,9 @@ pub(super) fn run(address: SocketAddr, scenario: &Scenario, seconds: u32) -> Res
     if scenario.close {
         wrk.args(["-H", "Connection: close"]);
     }
+    if let Some(host) = scenario.host {
+        wrk.args(["-H", &format!("Host: {host}")]);
+    }
     wrk.arg(format!("http://{address}{}", scenario.path));
     let (status, report) = command::stdout_of(&mut wrk)?;
     if !status.success() {

@@ -40,7 +40,7 @@ pub(super) fn measure(proxy: &Proxy) -> Result<Held> {
 }
 
 /// KiB of memory of a process and its descendants, what they share counted once.
-fn proportional(pid: u32) -> Result<u32> {
+pub(super) fn proportional(pid: u32) -> Result<u32> {
     let mut total = 0;
     for process in cpu::family(pid)? {
         let path = format!("/proc/{process}/smaps_rollup");

@@ -91,6 +91,13 @@ impl Proxy {
         }
     }
 
+    /// Writes a configuration that differs from the one in force; where to say so.
+    pub(super) fn change(&mut self) -> Result<SocketAddr> {
+        self.wiring.setting.changes += 1;
+        scratch::write(&self.wiring.folder, CONFIG, config::evenkeel(&self.wiring))?;
+        Ok(self.wiring.admin)
+    }
+
     /// What it wrote to stderr.
     fn words(&self) -> String {
         let text = fs::read_to_string(self.wiring.folder.join(STDERR)).unwrap_or_default();
@@ -140,6 +147,7 @@ impl fmt::Display for Kind {
 }
 
 const STDERR: &str = "stderr";
+const CONFIG: &str = "config";
 
 fn spawn(kind: Kind, program: &Path, wiring: &Wiring, stream: &Stream) -> Result<Child> {
     let folder = &wiring.folder;
@@ -148,7 +156,7 @@ fn spawn(kind: Kind, program: &Path, wiring: &Wiring, stream: &Stream) -> Result
         Kind::Nginx => config::nginx(wiring, stream),
         Kind::Haproxy => config::haproxy(wiring),
     };
-    let config = scratch::write(folder, "config", text)?;
+    let config = scratch::write(folder, CONFIG, text)?;
     let cores = match wiring.setting.workers {
         1 => PROXY_CORE.to_string(),
         _ => format!("{PROXY_CORE},{LOAD_CORE}"),

@@ -12,6 +12,8 @@ pub(super) struct Scenario {
     pub(super) listener: Listener,
     /// What is asked for.
     pub(super) path: &'static str,
+    /// Of which host, where it is not the address.
+    pub(super) host: Option<&'static str>,
     /// `Connection: close`, so that each request comes on a connection of its own.
     pub(super) close: bool,
     /// The access log is on.
@@ -35,16 +37,16 @@ pub(super) const BIG: &str = "/big";
 
 #[rustfmt::skip]
 pub(super) const SCENARIOS: &[Scenario] = &[
-    Scenario { name: "keep-alive", title: "http, keep-alive, 100 B", listener: Listener::Http, path: SMALL, close: false, log: false, targets: Some((0.88, 0.75)) },
-    Scenario { name: "new-connection", title: "http, a connection per request, 100 B", listener: Listener::Http, path: SMALL, close: true, log: false, targets: Some((0.90, 0.80)) },
-    Scenario { name: "tcp", title: "tcp, the keep-alive requests", listener: Listener::Tcp, path: SMALL, close: false, log: false, targets: Some((0.92, 0.82)) },
-    Scenario { name: "tcp-bulk", title: "tcp, 1 MiB answers", listener: Listener::Tcp, path: BIG, close: false, log: false, targets: Some((0.50, 1.00)) },
-    Scenario { name: "http-bulk", title: "http, 1 MiB answers", listener: Listener::Http, path: BIG, close: false, log: false, targets: Some((0.50, 0.70)) },
-    Scenario { name: "access-log", title: "http, keep-alive, 100 B, access log on", listener: Listener::Http, path: SMALL, close: false, log: true, targets: None },
+    Scenario { name: "keep-alive", title: "http, keep-alive, 100 B", listener: Listener::Http, path: SMALL, host: None, close: false, log: false, targets: Some((0.88, 0.75)) },
+    Scenario { name: "new-connection", title: "http, a connection per request, 100 B", listener: Listener::Http, path: SMALL, host: None, close: true, log: false, targets: Some((0.90, 0.80)) },
+    Scenario { name: "tcp", title: "tcp, the keep-alive requests", listener: Listener::Tcp, path: SMALL, host: None, close: false, log: false, targets: Some((0.92, 0.82)) },
+    Scenario { name: "tcp-bulk", title: "tcp, 1 MiB answers", listener: Listener::Tcp, path: BIG, host: None, close: false, log: false, targets: Some((0.50, 1.00)) },
+    Scenario { name: "http-bulk", title: "http, 1 MiB answers", listener: Listener::Http, path: BIG, host: None, close: false, log: false, targets: Some((0.50, 0.70)) },
+    Scenario { name: "access-log", title: "http, keep-alive, 100 B, access log on", listener: Listener::Http, path: SMALL, host: None, close: false, log: true, targets: None },
 ];
 
 /// What `--only` knows: the rows, and the parts that are no rows.
 pub(super) fn names() -> PossibleValuesParser {
     let rows = SCENARIOS.iter().map(|scenario| scenario.name);
-    PossibleValuesParser::new(rows.chain(["two-workers", "memory", "latency"]))
+    PossibleValuesParser::new(rows.chain(["two-workers", "memory", "latency", "many"]))
 }

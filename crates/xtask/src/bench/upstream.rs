@@ -1,6 +1,6 @@
 //! Two servers behind the proxies: nginx from the path, with a small and a big answer.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -24,10 +24,12 @@ pub(super) struct Upstreams {
 const START_LIMIT: Duration = Duration::from_secs(10);
 
 impl Upstreams {
-    pub(super) fn start(scratch: &Scratch) -> Result<Self> {
+    /// `aliases`: what each listens on besides its own address, on the same port.
+    pub(super) fn start(scratch: &Scratch, aliases: &[Ipv4Addr]) -> Result<Self> {
         let addresses = free_addresses()?;
         let [one, two] = addresses;
-        let mut servers = [server("one", one, scratch)?, server("two", two, scratch)?];
+        let mut servers =
+            [server("one", one, aliases, scratch)?, server("two", two, aliases, scratch)?];
         for (address, server) in addresses.into_iter().zip(&mut servers) {
             await_answer(address, server).context("an upstream server")?;
         }
@@ -68,10 +70,16 @@ pub(super) fn await_answer(address: SocketAddr, program: &mut Child) -> Result<(
     Ok(())
 }
 
-fn server(name: &str, address: SocketAddr, scratch: &Scratch) -> Result<Child> {
+fn server(
+    name: &str,
+    address: SocketAddr,
+    aliases: &[Ipv4Addr],
+    scratch: &Scratch,
+) -> Result<Child> {
     let folder = scratch.folder(&format!("upstream-{name}"))?;
     scratch::write(&folder, "big", vec![b'x'; 1 << 20])?;
-    let config = scratch::write(&folder, "nginx.conf", config::upstream(address, &folder))?;
+    let config =
+        scratch::write(&folder, "nginx.conf", config::upstream(address, aliases, &folder))?;
     let nginx = command::find("nginx").context("nginx is missing: `cargo xtask setup`")?;
     let mut command = Command::new(nginx);
     command.arg("-p").arg(&folder).arg("-c").arg(config).stdin(Stdio::null());

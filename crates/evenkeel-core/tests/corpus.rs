@@ -27,12 +27,14 @@ type Property = fn(&[u8]);
 
 #[test]
 fn fuzz_seeds() {
-    let targets: [(&str, Property); 5] = [
+    let targets: [(&str, Property); 7] = [
         ("request_head", properties::request_head),
         ("response_head", properties::response_head),
         ("chunked_body", properties::chunked_body),
         ("client_hello", properties::client_hello),
         ("proxy_protocol", properties::proxy_protocol),
+        ("advert", properties::advert),
+        ("neighbour", properties::neighbour),
     ];
     for (target, check) in targets {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);

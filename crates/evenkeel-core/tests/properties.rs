@@ -104,6 +104,39 @@ proptest! {
         properties::chunked_body(&bytes);
         properties::client_hello(&bytes);
         properties::proxy_protocol(&bytes);
+        properties::advert(&bytes);
+        properties::neighbour(&bytes);
+    }
+
+    #[test]
+    fn broken_adverts(at in 0..512_usize, byte in any::<u8>()) {
+        for seed in [
+            &include_bytes!("../../../fuzz/corpus/advert/keepalived-v3")[..],
+            include_bytes!("../../../fuzz/corpus/advert/keepalived-v2-password"),
+            include_bytes!("../../../fuzz/corpus/advert/keepalived-v3-ipv6"),
+            include_bytes!("../../../fuzz/corpus/advert/signed"),
+        ] {
+            let mut bytes = seed.to_vec();
+            properties::advert(&bytes);
+            let at = at % bytes.len();
+            bytes[at] = byte;
+            properties::advert(&bytes);
+        }
+    }
+
+    #[test]
+    fn broken_neighbours(at in 0..512_usize, byte in any::<u8>()) {
+        for seed in [
+            &include_bytes!("../../../fuzz/corpus/neighbour/arp-announcement")[..],
+            include_bytes!("../../../fuzz/corpus/neighbour/ndp-announcement"),
+            include_bytes!("../../../fuzz/corpus/neighbour/ndp-probe"),
+        ] {
+            let mut bytes = seed.to_vec();
+            properties::neighbour(&bytes);
+            let at = at % bytes.len();
+            bytes[at] = byte;
+            properties::neighbour(&bytes);
+        }
     }
 
     #[test]

@@ -3,13 +3,19 @@
 //!
 //! - [`packet`] reads and writes the advert, the only packet there is.
 //! - [`signature`] tells adverts of our own nodes from those of anybody else.
+//! - [`policy`] is what was configured, with the times that follow, and who is listened to.
+//! - [`track`] says what a node's claim is worth.
+//! - [`machine`] decides who owns the address.
 //!
 //! What is not met: the virtual MAC address of RFC 9568 §7.3. An owner answers with the MAC of its
 //! interface, as keepalived does by default, and tells the link so when it takes an address.
 
+pub mod machine;
 pub mod packet;
+pub mod policy;
 pub mod reason;
 pub mod signature;
+pub mod track;
 
 pub use reason::Reason;
 

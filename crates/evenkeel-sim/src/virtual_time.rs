@@ -7,6 +7,7 @@
 
 mod agenda;
 mod nature;
+pub mod pair;
 mod request;
 mod rules;
 mod world;

@@ -1,0 +1,132 @@
+//! What must hold after every event.
+
+use std::time::Duration;
+
+use evenkeel_core::moment::Moment;
+
+use super::Bounds;
+use super::node::Node;
+use super::trouble::Trouble;
+
+#[derive(Debug)]
+pub(super) struct Rules {
+    pub(super) bounds: Bounds,
+    pub(super) longest_overlap: Duration,
+    pub(super) longest_gap: Duration,
+    /// For each two nodes: since when both own the address and hear each other.
+    both: Vec<Option<Moment>>,
+    /// Since when nothing is wrong, and nobody has come, gone or changed its mind.
+    calm_since: Moment,
+    before: Vec<(bool, bool)>,
+    /// Since when nobody serves.
+    unserved_since: Option<Moment>,
+    /// From here on there must be an owner in each moment.
+    no_miss: bool,
+    /// The owner was killed then, in the calm.
+    killed: Option<Moment>,
+}
+
+impl Rules {
+    pub(super) fn new(bounds: Bounds, count: usize, now: Moment) -> Self {
+        Self {
+            bounds,
+            longest_overlap: Duration::ZERO,
+            longest_gap: Duration::ZERO,
+            both: vec![None; count * count],
+            calm_since: now,
+            before: Vec::new(),
+            unserved_since: Some(now),
+            no_miss: false,
+            killed: None,
+        }
+    }
+
+    /// Something has just gone wrong, or well.
+    pub(super) fn are_disturbed(&mut self, now: Moment) {
+        self.calm_since = now;
+    }
+
+    /// A planned move begins.
+    pub(super) fn must_not_be_missed(&mut self) {
+        self.no_miss = true;
+    }
+
+    pub(super) fn is_killed(&mut self, now: Moment) {
+        self.no_miss = false;
+        self.killed = Some(now);
+    }
+
+    pub(super) fn look(
+        &mut self,
+        nodes: &[Node],
+        trouble: &Trouble,
+        is_calm: bool,
+        client: Option<usize>,
+        now: Moment,
+    ) -> Result<(), String> {
+        self.two_owners(nodes, trouble, now)?;
+        self.missing(nodes, now)?;
+        let state: Vec<_> = nodes.iter().map(|node| (node.runs(), node.is_able())).collect();
+        if !is_calm || state != self.before {
+            self.calm_since = now;
+            self.before = state;
+        }
+        if now.since(self.calm_since) > self.bounds.settle {
+            settled(nodes, client)?;
+        }
+        Ok(())
+    }
+
+    fn two_owners(&mut self, nodes: &[Node], trouble: &Trouble, now: Moment) -> Result<(), String> {
+        for one in 0..nodes.len() {
+            for two in one + 1..nodes.len() {
+                let hear = trouble.is_heard(one, two) && trouble.is_heard(two, one);
+                let since = &mut self.both[one * nodes.len() + two];
+                if !(hear && nodes[one].owns() && nodes[two].owns()) {
+                    *since = None;
+                    continue;
+                }
+                let overlap = now.since(*since.get_or_insert(now));
+                self.longest_overlap = self.longest_overlap.max(overlap);
+                if overlap > self.bounds.overlap {
+                    return Err(format!("{one} and {two} own it together for {overlap:?}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn missing(&mut self, nodes: &[Node], now: Moment) -> Result<(), String> {
+        if nodes.iter().any(Node::serves) {
+            if let Some(killed) = self.killed.take() {
+                let gap = now.since(killed);
+                self.longest_gap = self.longest_gap.max(gap);
+                if gap > self.bounds.gap {
+                    return Err(format!("a killed owner was missed for {gap:?}"));
+                }
+            }
+            self.unserved_since = None;
+            return Ok(());
+        }
+        let since = *self.unserved_since.get_or_insert(now);
+        if self.no_miss {
+            return Err(format!("missed since {since} in a planned move"));
+        }
+        Ok(())
+    }
+}
+
+fn settled(nodes: &[Node], client: Option<usize>) -> Result<(), String> {
+    if !nodes.iter().any(Node::is_able) {
+        return Ok(());
+    }
+    let owners: Vec<usize> = (0..nodes.len()).filter(|&at| nodes[at].serves()).collect();
+    let holders = nodes.iter().filter(|node| node.holds).count();
+    match *owners {
+        [owner] if holders == 1 && client.is_none_or(|known| known == owner) => Ok(()),
+        [_] if holders > 1 => Err("somebody answers who does not own it".to_owned()),
+        [owner] => Err(format!("{owner} owns it, the client knows {client:?}")),
+        [] => Err("nobody owns it".to_owned()),
+        _ => Err(format!("{owners:?} own it")),
+    }
+}

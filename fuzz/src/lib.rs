@@ -68,6 +68,7 @@ pub fn response_head(bytes: &[u8]) {
             cookie: None,
             via: None,
             edits: &HeaderEdits::default(),
+            hsts: None,
         };
         forward::write_answer(&mut written, &head, &answer);
         let mut space = response::Space::new();
@@ -200,6 +201,8 @@ fn rewritten(head: &RequestHead<'_, '_>) -> Vec<u8> {
             trusted_proxies: &[],
             request_id: "1",
             edits: &HeaderEdits::default(),
+            reserved: &[],
+            subject: None,
         },
     );
     out

@@ -73,7 +73,7 @@ pub(crate) async fn serve(node: &Arc<Node>, listener: TcpListener) {
 
 /// Every path of the admin address.
 pub(crate) fn router(node: Arc<Node>) -> Router {
-    let guarded = Router::new()
+    let reserved = Router::new()
         .route("/api/v1/status", get(status))
         .route("/api/v1/pools", get(pools))
         .route("/api/v1/pools/{pool}/servers", post(servers::add))
@@ -93,7 +93,7 @@ pub(crate) fn router(node: Arc<Node>) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "alive\n" }))
         .route("/readyz", get(readyz))
-        .merge(guarded)
+        .merge(reserved)
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_this_way)
         .layer(DefaultBodyLimit::max(MOST_BODY_BYTES))

@@ -6,6 +6,7 @@ mod balance;
 mod breaker;
 mod check;
 mod edit;
+mod front;
 mod guard;
 mod http;
 mod listener;
@@ -15,6 +16,8 @@ mod retry;
 mod servers;
 mod settings;
 mod table;
+mod to_servers;
+mod trust;
 mod value;
 mod word;
 mod zone;
@@ -22,6 +25,7 @@ mod zone;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use evenkeel_core::config::Config;
 
@@ -44,6 +48,8 @@ pub struct Surroundings {
     pub overrides: Vec<Override>,
     /// Reads at most this many bytes of a file the configuration names.
     pub read: fn(&Path, usize) -> io::Result<Vec<u8>>,
+    /// Tells the time, by which certificates are valid or not.
+    pub now: fn() -> SystemTime,
     /// Default of `node.workers`; at least 1.
     pub cores: usize,
     /// Default of `node.name`.

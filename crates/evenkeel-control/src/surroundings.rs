@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use crate::clock;
 use crate::compile::{Override, Surroundings};
 
 impl Surroundings {
@@ -20,6 +21,7 @@ impl Surroundings {
             base,
             overrides,
             read,
+            now: clock::now,
             cores: std::thread::available_parallelism().map_or(1, Into::into),
             host_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             state_directory: state_directory(),

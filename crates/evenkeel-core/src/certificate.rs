@@ -1,118 +1,181 @@
-//! Until when a certificate is valid: as much of X.509 (RFC 5280 §4.1) as that takes.
+//! What a certificate says of itself: as much of X.509 (RFC 5280 §4.1) as choosing and watching
+//! certificates takes. Whether it is to be trusted is not asked here.
 
-/// A DER element: its tag, its content, and what follows it.
-type Element<'a> = (u8, &'a [u8], &'a [u8]);
+mod der;
+mod distinguished_name;
+pub mod expiry;
+pub mod ocsp;
 
-const SEQUENCE: u8 = 0x30;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use self::der::{BIT_STRING, BOOLEAN, INTEGER, OBJECT, OCTET_STRING, SEQUENCE};
+use self::der::{each, element, expect, seconds};
+
+/// Names of one certificate that are looked at: public authorities stop at a hundred.
+pub const MOST_NAMES: usize = 1_000;
+
 const VERSION: u8 = 0xa0;
-const UTC_TIME: u8 = 0x17;
-const GENERALIZED_TIME: u8 = 0x18;
+const EXTENSIONS: u8 = 0xa3;
+/// Kinds of alternative names (RFC 5280 §4.2.1.6).
+const DNS_NAME: u8 = 0x82;
+const IP_ADDRESS: u8 = 0x87;
+
+const SUBJECT_ALTERNATIVE_NAME: &[u8] = &[0x55, 0x1d, 0x11];
+const EC_PUBLIC_KEY: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
+const RSA_ENCRYPTION: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
+const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
+
+/// What signs with the key of a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum KeyKind {
+    /// On whichever curve.
+    Ecdsa,
+    Ed25519,
+    Rsa,
+    /// No server of TLS can use it.
+    Other,
+}
+
+impl KeyKind {
+    /// Its word in answers and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ecdsa => "ecdsa",
+            Self::Ed25519 => "ed25519",
+            Self::Rsa => "rsa",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// A certificate, as far as it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Host names it is for, in lower case; `*.example` stands for one label. At most
+    /// [`MOST_NAMES`].
+    pub names: Vec<Arc<str>>,
+    /// Addresses it is for.
+    pub addresses: Vec<IpAddr>,
+    /// Seconds since 1970.
+    pub not_before: i64,
+    /// Seconds since 1970.
+    pub not_after: i64,
+    pub key: KeyKind,
+    /// The distinguished name of whom it is about, in DER.
+    pub subject: Box<[u8]>,
+    /// The distinguished name of who signed it, in DER.
+    pub issuer: Box<[u8]>,
+    /// As DER holds it, the sign included.
+    pub serial: Box<[u8]>,
+}
+
+impl Facts {
+    /// Reads the certificate `der`. `None`: it is malformed.
+    pub fn read(der: &[u8]) -> Option<Self> {
+        let (content, _) = expect(SEQUENCE, der)?;
+        let (mut signed, _) = expect(SEQUENCE, content)?;
+        if let Some((VERSION, _, rest)) = element(signed) {
+            signed = rest;
+        }
+        let (serial, rest) = expect(INTEGER, signed)?;
+        let (_, rest) = expect(SEQUENCE, rest)?; // signature algorithm
+        let (issuer, rest) = expect(SEQUENCE, rest)?;
+        let (validity, rest) = expect(SEQUENCE, rest)?;
+        let (subject, rest) = expect(SEQUENCE, rest)?;
+        let (key, rest) = expect(SEQUENCE, rest)?;
+        let (before, begin, rest_of_validity) = element(validity)?;
+        let (after, end, _) = element(rest_of_validity)?;
+        let mut facts = Self {
+            names: Vec::new(),
+            addresses: Vec::new(),
+            not_before: seconds(before, begin)?,
+            not_after: seconds(after, end)?,
+            key: key_kind(key),
+            subject: subject.into(),
+            issuer: issuer.into(),
+            serial: serial.into(),
+        };
+        let extensions = each(rest).find(|(tag, _)| *tag == EXTENSIONS);
+        if let Some((_, wrapped)) = extensions {
+            let (list, _) = expect(SEQUENCE, wrapped)?;
+            for (_, extension) in each(list) {
+                facts.read_extension(extension);
+            }
+        }
+        Some(facts)
+    }
+
+    fn read_extension(&mut self, extension: &[u8]) -> Option<()> {
+        let (object, mut rest) = expect(OBJECT, extension)?;
+        if object != SUBJECT_ALTERNATIVE_NAME {
+            return None;
+        }
+        if let Some((BOOLEAN, _, after)) = element(rest) {
+            rest = after;
+        }
+        let (wrapped, _) = expect(OCTET_STRING, rest)?;
+        let (names, _) = expect(SEQUENCE, wrapped)?;
+        for (tag, name) in each(names).take(MOST_NAMES) {
+            match tag {
+                DNS_NAME => {
+                    let name = std::str::from_utf8(name).ok();
+                    self.names.extend(name.map(|name| Arc::from(name.to_ascii_lowercase())));
+                }
+                IP_ADDRESS => self.addresses.extend(ip_address(name)),
+                _ => {}
+            }
+        }
+        Some(())
+    }
+
+    /// Whether `other` has signed it, going by the names alone.
+    pub fn is_issued_by(&self, other: &Self) -> bool {
+        self.issuer == other.subject
+    }
+
+    /// The certificate of an authority at the top: clients have it already.
+    pub fn is_self_issued(&self) -> bool {
+        self.issuer == self.subject
+    }
+
+    /// Whom it is about, as RFC 4514 writes it, in visible ASCII. `None`: it is malformed or longer
+    /// than [`MOST_SUBJECT_BYTES`].
+    pub fn subject_text(&self) -> Option<String> {
+        distinguished_name::text(&self.subject)
+    }
+
+    /// Whether it is for the host `name`, given in lower case without a trailing dot. A star stands
+    /// for one label (RFC 6125 §6.4.3).
+    pub fn covers(&self, name: &str) -> bool {
+        let wildcard = name.split_once('.').map(|(_, rest)| rest);
+        self.names.iter().any(|own| {
+            **own == *name || own.strip_prefix("*.").is_some_and(|rest| Some(rest) == wildcard)
+        })
+    }
+}
+
+pub use self::distinguished_name::MOST_SUBJECT_BYTES;
 
 /// When the certificate `der` ends to be valid, in seconds since 1970. `None`: it is malformed.
 pub fn not_after(der: &[u8]) -> Option<i64> {
-    let (content, _) = expect(SEQUENCE, der)?;
-    let (mut signed, _) = expect(SEQUENCE, content)?;
-    if let Some((VERSION, _, rest)) = element(signed) {
-        signed = rest;
+    Facts::read(der).map(|facts| facts.not_after)
+}
+
+fn key_kind(key: &[u8]) -> KeyKind {
+    let algorithm = expect(SEQUENCE, key).filter(|(_, rest)| expect(BIT_STRING, rest).is_some());
+    match algorithm.and_then(|(algorithm, _)| expect(OBJECT, algorithm)) {
+        Some((EC_PUBLIC_KEY, _)) => KeyKind::Ecdsa,
+        Some((RSA_ENCRYPTION, _)) => KeyKind::Rsa,
+        Some((ED25519, _)) => KeyKind::Ed25519,
+        _ => KeyKind::Other,
     }
-    // Serial number, signature algorithm, issuer.
-    for _ in 0..3 {
-        (_, _, signed) = element(signed)?;
-    }
-    let (validity, _) = expect(SEQUENCE, signed)?;
-    let (_, _, rest) = element(validity)?;
-    let (tag, time, _) = element(rest)?;
-    seconds(tag, time)
 }
 
-fn expect(tag: u8, der: &[u8]) -> Option<(&[u8], &[u8])> {
-    element(der).filter(|found| found.0 == tag).map(|(_, content, rest)| (content, rest))
-}
-
-fn element(der: &[u8]) -> Option<Element<'_>> {
-    let (&tag, rest) = der.split_first()?;
-    let (&first, rest) = rest.split_first()?;
-    let (length, rest) = if first < 0x80 {
-        (usize::from(first), rest)
-    } else {
-        let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-        // Four bytes of length are more than any certificate has.
-        if digits.len() > 4 {
-            return None;
-        }
-        (digits.iter().fold(0, |length, &digit| length << 8 | usize::from(digit)), rest)
-    };
-    let (content, rest) = rest.split_at_checked(length)?;
-    Some((tag, content, rest))
-}
-
-/// `YYMMDDHHMMSSZ` or `YYYYMMDDHHMMSSZ` (RFC 5280 §4.1.2.5).
-fn seconds(tag: u8, time: &[u8]) -> Option<i64> {
-    let digits = time.strip_suffix(b"Z")?;
-    let years = match (tag, digits.len()) {
-        (UTC_TIME, 12) => 2,
-        (GENERALIZED_TIME, 14) => 4,
-        _ => return None,
-    };
-    if !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let number = |digits: &[u8]| digits.iter().fold(0, |n, d| n * 10 + i64::from(d - b'0'));
-    let (year, rest) = digits.split_at(years);
-    let year = match number(year) {
-        short @ 0..50 if years == 2 => 2000 + short,
-        short if years == 2 => 1900 + short,
-        year => year,
-    };
-    let mut parts = rest.chunks(2).map(number);
-    let mut part = || parts.next().unwrap_or_default();
-    let (month, day, hour, minute, second) = (part(), part(), part(), part(), part());
-    let sane = (1..=12).contains(&month)
-        && (1..=31).contains(&day)
-        && hour < 24
-        && minute < 60
-        && second <= 60;
-    sane.then(|| days(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second)
-}
-
-/// Days from 1970-01-01 in the Gregorian calendar: years begin in March, so that the leap day is
-/// their last.
-fn days(year: i64, month: i64, day: i64) -> i64 {
-    let year = year - i64::from(month <= 2);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + day_of_year
-        - 719_468
+fn ip_address(bytes: &[u8]) -> Option<IpAddr> {
+    let four = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    four.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn times() {
-        let cases = [
-            (UTC_TIME, "700101000000Z", Some(0)),
-            (UTC_TIME, "491231235959Z", Some(2_524_607_999)),
-            (UTC_TIME, "500101000000Z", Some(-631_152_000)),
-            (GENERALIZED_TIME, "20500101000000Z", Some(2_524_608_000)),
-            (GENERALIZED_TIME, "20000229120000Z", Some(951_825_600)),
-            (GENERALIZED_TIME, "99991231235959Z", Some(253_402_300_799)),
-            (GENERALIZED_TIME, "700101000000Z", None),
-            (UTC_TIME, "701301000000Z", None),
-            (UTC_TIME, "7001010000-1Z", None),
-            (UTC_TIME, "700101000000+0100", None),
-        ];
-        for (tag, time, expected) in cases {
-            assert_eq!(seconds(tag, time.as_bytes()), expected, "{time}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_are_too_strange(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = not_after(&bytes);
-        }
-    }
-}
+mod tests;

@@ -5,6 +5,7 @@
 
 mod balance;
 mod check;
+mod front;
 mod guard;
 mod http;
 mod judge;
@@ -16,6 +17,10 @@ pub use balance::{
     Balance, Hash, HashOn, HashTable, QueueLimits, SameSite, Sticky, ZoneId, Zoning,
 };
 pub use check::{AgentCheck, Check, CheckKind, ExecCheck, HttpCheck, InitialState, Talk, TlsCheck};
+pub use front::{
+    CertificateFiles, CertificateSource, CipherSuite, ClientAuth, Front, Https, TlsVersion,
+    UpstreamTls,
+};
 pub use guard::{Guard, RateId, RateKey, RateLimit};
 pub use http::{
     Action, ErrorPage, Forwarding, HeaderEdits, HeaderMatch, Http, HttpLimits, Methods, Network,

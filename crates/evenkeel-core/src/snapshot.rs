@@ -16,13 +16,13 @@ pub struct Snapshot {
 impl Snapshot {
     /// Builds the routers of every listener.
     pub fn compile(config: Config) -> Self {
-        let http = config.listeners.iter().map(|listener| match &listener.protocol {
-            Protocol::Http(http) => HttpRouter::build(&http.routes),
-            Protocol::Tcp { .. } | Protocol::Tls(_) => HttpRouter::default(),
+        let http = config.listeners.iter().map(|listener| {
+            let http = listener.protocol.http();
+            http.map_or_else(HttpRouter::default, |http| HttpRouter::build(&http.routes))
         });
         let tls = config.listeners.iter().map(|listener| match &listener.protocol {
             Protocol::Tls(tls) => TlsRouter::build(tls),
-            Protocol::Tcp { .. } | Protocol::Http(_) => TlsRouter::default(),
+            Protocol::Tcp { .. } | Protocol::Http(_) | Protocol::Https(_) => TlsRouter::default(),
         });
         Self { http: http.collect(), tls: tls.collect(), config }
     }

@@ -150,6 +150,8 @@ fn written(head: &RequestHead<'_, '_>) -> Vec<u8> {
             trusted_proxies: &[],
             request_id: "1",
             edits: &HeaderEdits::default(),
+            reserved: &[],
+            subject: None,
         },
     );
     out

@@ -15,10 +15,10 @@ use crate::clock;
 use crate::exchange;
 use crate::guard::{self, Share};
 use crate::introduction;
+use crate::pass_through;
 use crate::plan::Bound;
 use crate::record::Stream;
 use crate::status::Event;
-use crate::tls;
 use crate::tunnel;
 use crate::worker::{Shared, Slot, Worker};
 
@@ -184,7 +184,8 @@ fn serve(mut seat: Seat, stream: TcpStream) {
     match &seat.slot.place(&seat.worker).listener().protocol {
         Protocol::Http(_) => drop(spawn_local(exchange::serve(seat, stream))),
         Protocol::Tcp { .. } => drop(spawn_local(tunnel::serve(seat, stream))),
-        Protocol::Tls(_) => drop(spawn_local(tls::serve(seat, stream))),
+        Protocol::Tls(_) => drop(spawn_local(pass_through::serve(seat, stream))),
+        Protocol::Https(_) => drop((seat, stream)),
     }
 }
 

@@ -181,6 +181,7 @@ impl Wait<'_, '_> {
                 client: request.version,
                 via: http.forwarding.via.as_deref(),
                 edits: route.map_or(&NO_EDITS, |route| &route.response_headers),
+                hsts: if interim { None } else { http.hsts.as_deref() },
             };
             write_answer(&mut desk.reply, &head, &out);
         }

@@ -57,3 +57,9 @@ pub(crate) fn wall_at(moment: Moment) -> SystemTime {
 pub(crate) fn wall() -> SystemTime {
     SystemTime::now()
 }
+
+/// The wall clock in seconds since 1970, for what certificates say of time.
+pub(crate) fn epoch_seconds() -> i64 {
+    let since = wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}

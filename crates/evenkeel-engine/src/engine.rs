@@ -9,6 +9,7 @@ use std::time::Duration;
 use std::{env, io};
 
 use evenkeel_core::config::Config;
+use evenkeel_core::ticket_key::TicketKey;
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 
 use crate::accept;
@@ -16,6 +17,7 @@ use crate::count::one_each;
 use crate::plan::Plan;
 use crate::probe;
 use crate::status::{AdminChange, EngineStatus, Event};
+use crate::tls::News;
 use crate::worker::{self, Order, Phase, Shared};
 
 /// Failures and successes on their way to the judge. More at once are dropped: those that got
@@ -48,6 +50,10 @@ pub enum StartError {
 pub enum ApplyError {
     #[error("listener {listener}: cannot listen on {address}")]
     Bind { listener: Arc<str>, address: SocketAddr, source: io::Error },
+    #[error("listener {listener}: cannot show itself in TLS")]
+    Front { listener: Arc<str>, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("pool {pool}: cannot speak TLS to its servers")]
+    ToServers { pool: Arc<str>, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("access log: cannot open {path}")]
     AccessLog { path: PathBuf, source: io::Error },
     #[error("the node is draining: no configuration is applied any more")]
@@ -88,6 +94,7 @@ impl Engine {
             sockets: AtomicU32::new(0),
             most_sockets: AtomicU32::new(u32::MAX),
             paused_at: AtomicU64::new(0),
+            ticket_keys: Arc::default(),
             panic_path: env::var("EVENKEEL_FAULT_PANIC_PATH").ok(),
         });
         accept::measure_room(&shared);
@@ -118,7 +125,7 @@ impl Engine {
         if order.phase != Phase::Serving {
             return Err(ApplyError::Draining);
         }
-        let plan = Arc::new(Plan::build(config, &order.plan, self.shared.workers)?);
+        let plan = Arc::new(Plan::build(config, &order.plan, &self.shared)?);
         self.order(Order { plan: Arc::clone(&plan), ..order }).await;
         order.plan.close_listeners(Some(&plan));
         Ok(())
@@ -157,6 +164,30 @@ impl Engine {
         probe::publish(&self.shared, pool);
         self.shared.tell("server-admin", subject, message);
         true
+    }
+
+    /// Seals session tickets with these keys, the newest first. Until the first call, and without
+    /// any, sessions are not resumed.
+    pub fn set_ticket_keys(&self, keys: &[TicketKey]) {
+        self.shared.ticket_keys.replace(keys);
+    }
+
+    /// Looks at the files of every certificate: what has changed is shown from now on, what is of
+    /// no use is told. Reads files: not for a thread that must not wait.
+    pub fn look_at_certificates(&self) {
+        let plan = Arc::clone(&self.orders.borrow().plan);
+        for listener in &plan.listeners {
+            let news = listener.front.as_ref().map(|front| front.look());
+            for News { kind, message } in news.into_iter().flatten() {
+                self.shared.tell(kind, listener.name.to_string(), message);
+            }
+        }
+        for pool in &plan.pools {
+            let news = pool.tls.as_ref().map(|tls| tls.look());
+            for News { kind, message } in news.into_iter().flatten() {
+                self.shared.tell(kind, pool.name.to_string(), message);
+            }
+        }
     }
 
     /// Events from now on; a reader that lags loses the oldest.

@@ -150,7 +150,7 @@ async fn exchange(client: &mut Client, desk: &mut Desk) -> Next {
                 }
             }
             Goal::Redirect { status, location } => {
-                own::redirect(client, desk, &request, (*status, location)).await
+                own::redirect(client, desk, &place, &request, (*status, location)).await
             }
             Goal::Refuse(fault) => Err(*fault),
         },

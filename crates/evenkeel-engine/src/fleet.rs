@@ -26,6 +26,7 @@ use crate::status::{
     Admin, AdminChange, AdminState, BreakerStatus, Degraded, Evidence, Health, LastCheck, PoolMode,
     PoolStatus, ServerStatus, TimeLineEntry, Verdict,
 };
+use crate::tls::ToServers;
 use crate::waiting::Waiting;
 
 /// A server, for as long as some snapshot, request or stream knows it.
@@ -327,6 +328,8 @@ pub(crate) struct LivePool {
     pub(crate) tally: Arc<PoolTally>,
     /// What all its servers lack.
     degraded: Arc<Mutex<Vec<Degraded>>>,
+    /// How its servers are spoken to in TLS.
+    pub(crate) tls: Option<Arc<ToServers>>,
     roster: Mutex<Arc<Roster>>,
     /// Changes with the roster, so that workers need not lock to see that it has not.
     edition: AtomicU64,
@@ -335,7 +338,12 @@ pub(crate) struct LivePool {
 impl LivePool {
     /// `before` is the pool of the same name in the snapshot being replaced: its turn goes on, and
     /// what was spent stays spent.
-    pub(crate) fn new(config: &Pool, servers: Vec<Arc<Server>>, before: Option<&Self>) -> Self {
+    pub(crate) fn new(
+        config: &Pool,
+        servers: Vec<Arc<Server>>,
+        tls: Option<Arc<ToServers>>,
+        before: Option<&Self>,
+    ) -> Self {
         let members = config.servers.iter().map(configured).collect();
         let pool = Self {
             name: Arc::clone(&config.name),
@@ -351,6 +359,7 @@ impl LivePool {
             breaker: before.map_or_else(Breaker::new, |before| Arc::clone(&before.breaker)),
             degraded: before.map_or_else(Arc::default, |before| Arc::clone(&before.degraded)),
             tally: before.map_or_else(Arc::default, |before| Arc::clone(&before.tally)),
+            tls,
             roster: Mutex::new(Arc::new(Roster::build(config, &[]))),
             edition: AtomicU64::new(0),
         };

@@ -6,6 +6,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use evenkeel_core::fault::{Fault, Phase};
+use evenkeel_core::message::forward::HSTS;
 use evenkeel_core::message::own::write_own;
 use evenkeel_core::message::request::Body;
 use tokio::io::AsyncWrite;
@@ -25,6 +26,7 @@ const RETRY_AFTER_SECONDS: &str = "1";
 pub(crate) async fn redirect(
     client: &mut Client,
     desk: &mut Desk,
+    place: &Place,
     request: &Request,
     (status, location): (u16, &str),
 ) -> Result<Next, Fault> {
@@ -32,7 +34,8 @@ pub(crate) async fn redirect(
     let keep = request.keep_alive && matches!(request.body, Body::None | Body::Length(0));
     desk.reply.clear();
     let date = client.worker().date();
-    let extra = [("Date", &*date), ("Location", location)];
+    let extra = [Some(("Date", &*date)), Some(("Location", location)), hsts(place)];
+    let extra: Vec<(&str, &str)> = extra.into_iter().flatten().collect();
     write_own(&mut desk.reply, status, None, keep, request.head_only, &extra);
     desk.record.answered(status);
     flush(client, desk).await?;
@@ -62,6 +65,7 @@ pub(crate) async fn answer_fault(
     }
     let fields = std::mem::take(&mut desk.fields);
     extra.extend(fields.iter().map(|(name, value)| (*name, value.as_str())));
+    extra.extend(hsts(place));
     let request = desk.record.request();
     // After a request that was understood and read to its end the connection can go on.
     let keep = request.is_some_and(|request| request.keep_alive)
@@ -79,6 +83,11 @@ pub(crate) async fn answer_fault(
     }
     linger(client, &mut desk.inbox).await;
     Next::Close
+}
+
+fn hsts(place: &Place) -> Option<(&str, &str)> {
+    let http = place.listener().protocol.http()?;
+    http.hsts.as_deref().map(|value| (HSTS, value))
 }
 
 /// Writes `reply` out; the watch's deadline holds.

@@ -21,6 +21,8 @@ use crate::fleet::{LivePool, Server};
 use crate::guard::{LiveRate, Sources};
 use crate::log::LogFile;
 use crate::status::{EngineStatus, Health, ListenerStatus, Verdict};
+use crate::tls::{Front, ToServers};
+use crate::worker::Shared;
 
 /// Longest time the kernel holds back a connection whose client says nothing.
 const DEFER_ACCEPT: Duration = Duration::from_secs(5);
@@ -40,6 +42,8 @@ pub(crate) struct Plan {
 pub(crate) struct LiveListener {
     pub(crate) name: Arc<str>,
     protocol: &'static str,
+    /// Where TLS ends here.
+    pub(crate) front: Option<Arc<Front>>,
     pub(crate) bound: Vec<Arc<Bound>>,
     pub(crate) counts: Arc<ListenerCounts>,
 }
@@ -92,14 +96,20 @@ impl Plan {
     }
 
     /// Makes `config` live, keeping of `before` what stays. An error has changed nothing.
-    pub(crate) fn build(config: Config, before: &Self, workers: usize) -> Result<Self, ApplyError> {
+    pub(crate) fn build(
+        config: Config,
+        before: &Self,
+        shared: &Shared,
+    ) -> Result<Self, ApplyError> {
         let log = config.access_log.clone().map(open_log).transpose()?;
         let mut listeners = Vec::with_capacity(config.listeners.len());
         for listener in &config.listeners {
-            listeners.push(Arc::new(LiveListener::build(listener, before, workers)?));
+            listeners.push(Arc::new(LiveListener::build(listener, before, shared)?));
         }
-        let pools =
-            config.pools.iter().map(|pool| Arc::new(live_pool(pool, before, workers))).collect();
+        let mut pools = Vec::with_capacity(config.pools.len());
+        for pool in &config.pools {
+            pools.push(Arc::new(live_pool(pool, before, shared.workers)?));
+        }
         let rates = config.rates.iter();
         let rates = rates.map(|limit| Arc::new(LiveRate::new(limit.clone(), &before.rates)));
         let rates = rates.collect();
@@ -134,8 +144,13 @@ fn open_log(log: AccessLog) -> Result<(AccessLog, Arc<LogFile>), ApplyError> {
     }
 }
 
-fn live_pool(pool: &Pool, before: &Plan, workers: usize) -> LivePool {
+fn live_pool(pool: &Pool, before: &Plan, workers: usize) -> Result<LivePool, ApplyError> {
     let old = before.pool(&pool.name);
+    let tls = ToServers::of(pool, old.and_then(|old| old.tls.as_ref()));
+    let tls = tls.map_err(|source| ApplyError::ToServers {
+        pool: Arc::clone(&pool.name),
+        source: source.into(),
+    })?;
     let servers = pool.servers.iter().map(|server| {
         let known = old.and_then(|old| old.servers.iter().find(|known| known.is(pool, server)));
         known.map_or_else(
@@ -143,7 +158,7 @@ fn live_pool(pool: &Pool, before: &Plan, workers: usize) -> LivePool {
             Arc::clone,
         )
     });
-    LivePool::new(pool, servers.collect(), old.map(|old| &**old))
+    Ok(LivePool::new(pool, servers.collect(), tls, old.map(|old| &**old)))
 }
 
 fn initial(check: Option<&Check>) -> Verdict {
@@ -160,10 +175,10 @@ fn initial(check: Option<&Check>) -> Verdict {
 }
 
 impl LiveListener {
-    fn build(listener: &Listener, before: &Plan, workers: usize) -> Result<Self, ApplyError> {
+    fn build(listener: &Listener, before: &Plan, shared: &Shared) -> Result<Self, ApplyError> {
         let mut bound = Vec::with_capacity(listener.bind.len());
         for &address in &listener.bind {
-            let socket = Bound::take(address, &listener.protocol, before, workers);
+            let socket = Bound::take(address, &listener.protocol, before, shared.workers);
             bound.push(socket.map_err(|source| ApplyError::Bind {
                 listener: Arc::clone(&listener.name),
                 address,
@@ -171,12 +186,22 @@ impl LiveListener {
             })?);
         }
         let old = before.listeners.iter().find(|old| old.name == listener.name);
+        let front = listener.protocol.front().map(|config| {
+            let known = old.and_then(|old| old.front.as_ref()).filter(|front| front.is(config));
+            let new = || Front::open(&listener.name, config, &shared.ticket_keys).map(Arc::new);
+            known.map_or_else(new, |front| Ok(Arc::clone(front)))
+        });
+        let front = front.transpose().map_err(|source| ApplyError::Front {
+            listener: Arc::clone(&listener.name),
+            source: source.into(),
+        })?;
         Ok(Self {
             name: Arc::clone(&listener.name),
             protocol: listener.protocol.as_str(),
+            front,
             bound,
             counts: old.map_or_else(
-                || Arc::new(ListenerCounts::new(workers)),
+                || Arc::new(ListenerCounts::new(shared.workers)),
                 |old| Arc::clone(&old.counts),
             ),
         })
@@ -206,6 +231,8 @@ impl LiveListener {
             bytes_sent_total: tallies().map(|tally| tally.bytes_sent.get()).sum(),
             durations,
             duration_seconds_sum: Duration::from_micros(micros).as_secs_f64(),
+            certificates: self.front.as_ref().map_or_else(Vec::new, |front| front.certificates()),
+            handshakes: self.front.as_ref().map_or(0, |front| front.handshakes()),
         }
     }
 }

@@ -185,6 +185,8 @@ fn parse(
                 trusted_proxies: &http.trusted_proxies,
                 request_id,
                 edits: through.map_or(&NO_EDITS, |route| &route.request_headers),
+                reserved: &http.reserved,
+                subject: None,
             };
             outbox.clear();
             write_request(outbox, &head, &outgoing);

@@ -1,6 +1,7 @@
 //! What the engine tells of itself: plain values, copied out on request.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -208,6 +209,30 @@ pub struct ListenerStatus {
     /// from these counts per bucket of [`EngineStatus::DURATION_BOUNDS`], the last one open.
     pub durations: Vec<u64>,
     pub duration_seconds_sum: f64,
+    /// In the order of the file; none unless TLS ends here.
+    pub certificates: Vec<CertificateStatus>,
+    /// TLS handshakes under way.
+    pub handshakes: u32,
+}
+
+/// A certificate now. Times are in seconds since 1970.
+#[derive(Clone, Debug)]
+pub struct CertificateStatus {
+    /// The file it comes from.
+    pub source: PathBuf,
+    pub names: Vec<Arc<str>>,
+    /// What signs with its key: `ecdsa`, `ed25519`, `rsa`.
+    pub key: &'static str,
+    /// SHA-256, in lower-case hexadecimal.
+    pub fingerprint: String,
+    pub not_before: i64,
+    pub not_after: i64,
+    /// Until when the OCSP response that is shown with it holds.
+    pub ocsp_until: Option<i64>,
+    /// Why its files as they are now are not, or not all, in use.
+    pub failure: Option<String>,
+    pub replaced_total: u64,
+    pub refused_total: u64,
 }
 
 /// A limit now.

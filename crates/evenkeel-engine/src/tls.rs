@@ -1,65 +1,54 @@
-//! TLS passed through: the `ClientHello` is read for its names, then goes to the server as it came.
+//! TLS that ends at this node, and TLS towards servers. Together with the check of servers
+//! (`probe/attempt/tls.rs`) the only place that knows rustls.
 
-use std::future::poll_fn;
-use std::task::Poll;
+mod anybody;
+mod front;
+mod pair;
+mod shelf;
+mod tickets;
+mod to_servers;
+mod watched;
 
-use evenkeel_core::client_hello::{self, NotTls};
-use evenkeel_core::config::PoolId;
-use evenkeel_core::hash;
-use tokio::net::TcpStream;
+use std::sync::{Arc, OnceLock};
 
-use crate::accept::Seat;
-use crate::buffer::Buffer;
-use crate::clock;
-use crate::timers::Watch;
-use crate::tunnel::{self, Coming};
-use crate::worker::{Place, Worker};
+use rustls::RootCertStore;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
-/// Serves a client of a tls listener.
-pub(crate) async fn serve(seat: Seat, mut stream: TcpStream) {
-    let worker = &seat.worker;
-    let watch = poll_fn(|cx| Poll::Ready(worker.timers.watch(cx.waker().clone()))).await;
-    let began = clock::now();
-    let place = seat.slot.place(worker);
-    watch.set_after(place.listener().timeouts.header);
-    match hello(worker, &place, &watch, &mut stream).await {
-        Ok((pool, first, name_key)) => {
-            let coming = Coming { began, first: Some(first), name_key };
-            tunnel::relay(&seat, stream, &watch, (place, pool), coming).await;
-        }
-        Err(label) => seat.slot.counts.refuse(label),
+pub(crate) use self::anybody::Anybody;
+pub(crate) use self::front::Front;
+pub use self::pair::{PairError, examine};
+pub(crate) use self::tickets::TicketKeys;
+pub use self::tickets::fresh_ticket_key;
+pub(crate) use self::to_servers::ToServers;
+pub(crate) use self::watched::News;
+
+/// The cryptography of this program: AWS-LC, with X25519MLKEM768 before other key exchanges.
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
+    Arc::clone(PROVIDER.get_or_init(|| Arc::new(aws_lc_rs::default_provider())))
+}
+
+/// Whether this is a list of certificates (PEM) of who may have signed those of others; an error
+/// says what is wrong with it.
+pub fn examine_roots(pem: &[u8]) -> Result<(), String> {
+    match roots(pem) {
+        Ok(roots) if roots.is_empty() => Err("holds no certificate".to_owned()),
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("holds a certificate that cannot be used: {error}")),
     }
 }
 
-/// Reads until the whole `ClientHello` is there. The error is the label it is counted under.
-async fn hello(
-    worker: &Worker,
-    place: &Place,
-    watch: &Watch,
-    stream: &mut TcpStream,
-) -> Result<(PoolId, Buffer, Option<u64>), &'static str> {
-    let mut buffer = worker.buffers.take().unwrap_or_default();
-    loop {
-        match client_hello::parse(buffer.unread()) {
-            Ok(None) => {}
-            Ok(Some(hello)) => {
-                let offers = |protocol: &[u8]| hello.alpn().any(|offered| offered == protocol);
-                let pool = place.tls_router().route(hello.server_name(), offers);
-                let key =
-                    hello.server_name().map(|name| hash::key(name.to_ascii_lowercase().as_bytes()));
-                return pool.map(|pool| (pool, buffer, key)).ok_or("no-route");
-            }
-            Err(refused) => return Err(NotTls::label(refused)),
-        }
-        if !buffer.make_room(client_hello::MOST_BYTES) {
-            return Err(NotTls::TooLarge.label());
-        }
-        let read = poll_fn(|cx| match buffer.poll_fill(cx, stream) {
-            Poll::Pending if watch.expired() => Poll::Ready(Err("client-timeout")),
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err("client-gone")),
-            Poll::Ready(Ok(read)) => Poll::Ready(Ok(read)),
-        });
-        read.await?;
+/// Certificates (PEM) of who may have signed those of others.
+pub(crate) fn roots(pem: &[u8]) -> Result<RootCertStore, rustls::Error> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.map_err(|error| rustls::Error::General(error.to_string()))?;
+        roots.add(certificate)?;
     }
+    Ok(roots)
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,6 +29,7 @@ use crate::plan::{Bound, ListenerCounts, Plan};
 use crate::probe::{Report, Traffic};
 use crate::status::Event;
 use crate::timers::Timers;
+use crate::tls::TicketKeys;
 use crate::tunnel::Conduit;
 
 /// Spare buffers, desks and pipes a worker keeps: what a few hundred exchanges at once use.
@@ -55,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) most_sockets: AtomicU32,
     /// When accepting was last paused, in microseconds: for one event in a while.
     pub(crate) paused_at: AtomicU64,
+    /// What session tickets of all listeners are sealed with.
+    pub(crate) ticket_keys: Arc<TicketKeys>,
     /// A request for this path panics: the way the isolation of panics is tested.
     pub(crate) panic_path: Option<String>,
 }

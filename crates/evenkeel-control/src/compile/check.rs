@@ -1,6 +1,5 @@
 //! `[pool.NAME.check]`
 
-use std::path::Path;
 use std::sync::Arc;
 
 use evenkeel_core::config::{
@@ -9,17 +8,13 @@ use evenkeel_core::config::{
 
 use super::table::{Reader, Wrong, wrong};
 use super::value::{Choice, boolean, duration, integer, percent, text};
-use super::{Bench, word};
+use super::{Bench, trust, word};
 use crate::document::{Kind, Value};
 
 /// What is said or looked for: longer texts are files.
 const MOST_TEXT_BYTES: usize = 4096;
 /// Arguments of a program.
 const MOST_ARGUMENTS: usize = 64;
-/// Where systems keep the certificates of those they trust.
-const SYSTEM_CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
-/// Certificates of all who are trusted anywhere are about 200 KiB.
-const MOST_CERTIFICATE_BYTES: usize = 4 << 20;
 
 /// What a check does, without the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,33 +187,15 @@ fn tls(reader: &mut Reader<'_>, bench: Bench<'_>) -> TlsCheck {
         TlsCheck { server_name: reader.read("server_name", host), ..TlsCheck::default() };
     let trusted = reader.read("trusted", |value| {
         let path = bench.surroundings.base.join(text(value)?);
-        certificates(&path, bench)
+        trust::trusted(&path, "trusted", bench)
     });
-    let verify = reader.read("verify", |value| {
-        let system = Path::new(SYSTEM_CERTIFICATES);
-        boolean(value)?.then(|| certificates(system, bench)).transpose()
-    });
+    let verify =
+        reader.read("verify", |value| boolean(value)?.then(|| trust::system(bench)).transpose());
     check.trusted = trusted.or_else(|| verify.flatten());
     if let Some(warning) = reader.read("expiry_warning", duration) {
         check.expiry_warning = warning;
     }
     check
-}
-
-fn certificates(path: &Path, bench: Bench<'_>) -> Result<Arc<[u8]>, Wrong> {
-    let shown = path.display();
-    let read = (bench.surroundings.read)(path, MOST_CERTIFICATE_BYTES);
-    let bytes = read.map_err(|error| {
-        wrong(format!("cannot read {shown}: {error}"))
-            .help("`trusted` names a file with the certificates (PEM) of who signs the servers'")
-    })?;
-    let marker = b"-----BEGIN CERTIFICATE-----";
-    if bytes.windows(marker.len()).any(|window| window == marker) {
-        Ok(bytes.into())
-    } else {
-        Err(wrong(format!("{shown} holds no certificate"))
-            .help("it begins with -----BEGIN CERTIFICATE-----"))
-    }
 }
 
 fn exec(reader: &mut Reader<'_>, bench: Bench<'_>) -> Option<ExecCheck> {

@@ -37,6 +37,9 @@ pub(super) fn http(reader: &mut Reader<'_>, bench: Bench<'_>, pools: &Directory)
         forwarding: forwarding(reader),
         limits: limits(reader),
         error_pages: edit::error_pages(reader, bench.surroundings),
+        hsts: None,
+        client_subject: None,
+        reserved: Vec::new(),
     }
 }
 

@@ -5,13 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use evenkeel_core::config::{
-    ClientTimeouts, HostPattern, Listener, Network, PoolId, Protocol, Tls, TlsRule,
+    ClientTimeouts, HostPattern, Https, Listener, Network, PoolId, Protocol, Tls, TlsRule,
 };
 
 use super::pool::Directory;
 use super::table::{Reader, Wrong, note, wrong};
 use super::value::{Choice, duration, integer, text};
-use super::{Bench, guard, http, word};
+use super::{Bench, front, guard, http, word};
 use crate::document::{Kind, Value};
 use crate::finding::{Finding, Place};
 
@@ -28,26 +28,28 @@ const MOST_LISTENERS: usize = 1024;
 const MOST_RULES: usize = 1024;
 
 /// Keys that only an HTTP listener has.
-const HTTP_KEYS: [&str; 7] = [
-    "methods",
-    "trusted_proxies",
-    "redirect",
-    "error_pages",
-    "limits",
-    "forwarding",
-    "certificates",
-];
+const HTTP_KEYS: [&str; 6] =
+    ["methods", "trusted_proxies", "redirect", "error_pages", "limits", "forwarding"];
+
+const OF_TLS: &str = "belongs to a listener of `protocol = \"tls\"`";
+const OF_HTTPS: &str = "belongs to a listener of `protocol = \"https\"`";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Speaks {
     Tcp,
     Tls,
     Http,
+    Https,
 }
 
 const PROTOCOL: Choice<Speaks> = Choice {
-    words: &[("tcp", Speaks::Tcp), ("tls", Speaks::Tls), ("http", Speaks::Http)],
-    later: &["https", "udp"],
+    words: &[
+        ("tcp", Speaks::Tcp),
+        ("tls", Speaks::Tls),
+        ("http", Speaks::Http),
+        ("https", Speaks::Https),
+    ],
+    later: &["udp"],
 };
 
 /// Addresses in use, each with who uses it.
@@ -68,13 +70,18 @@ pub(super) fn listeners(
         }
         let name = note(bench.notes, entry.key_place, word::name(&entry.key));
         let name = name.unwrap_or_else(|| entry.key.as_str().into());
-        listeners.extend(listener(name, reader, bench, pools, &mut taken));
+        let Some((listener, redirecting)) = listener(name, reader, bench, pools, &mut taken) else {
+            continue;
+        };
+        listeners.push(listener);
+        listeners.extend(redirecting);
     }
     if root.entries().iter().all(|entry| entry.key != "listener") {
         let help = "add one: `[listener.web]` with `bind`, `protocol` and `pool`";
         let reason = "there is no listener: this node would serve nobody";
         bench.notes.add(Finding::warning(root.place, reason).help(help));
     }
+    reserve_headers(&mut listeners);
     listeners
 }
 
@@ -84,45 +91,94 @@ fn listener(
     bench: Bench<'_>,
     pools: &Directory,
     taken: &mut Taken,
-) -> Option<Listener> {
+) -> Option<(Listener, Option<Listener>)> {
     let bind = bind(&name, &mut reader, bench, taken);
-    let help = "one of: tcp, tls, http";
+    let help = "one of: tcp, tls, http, https";
     let speaks = reader.need("protocol", help, |value| PROTOCOL.read(value));
     let protocol = match speaks {
         Some(Speaks::Tcp) => tcp(&mut reader, pools),
         Some(Speaks::Tls) => Some(Protocol::Tls(tls(&mut reader, pools))),
         Some(Speaks::Http) => {
-            reader.misplaced(&["sni"], "belongs to a listener of `protocol = \"tls\"`");
+            reader.misplaced(&["sni"], OF_TLS);
+            reader.misplaced(&front::KEYS, OF_HTTPS);
             Some(Protocol::Http(Box::new(http::http(&mut reader, bench, pools))))
+        }
+        Some(Speaks::Https) => {
+            reader.misplaced(&["sni"], OF_TLS);
+            https(&mut reader, bench, pools).map(|https| Protocol::Https(Box::new(https)))
         }
         None => {
             // Whatever it was to be: the keys are known, and the pool is used.
             reader.read("pool", |value| pools.find(value));
-            for key in HTTP_KEYS.into_iter().chain(["sni", "route"]) {
+            for key in HTTP_KEYS.into_iter().chain(front::KEYS).chain(["sni", "route"]) {
                 let _known = reader.entry(key);
             }
             None
         }
     };
     let max_connections = reader.read("max_connections", integer(1..=MOST_CONNECTIONS));
-    let timeouts = timeouts(&mut reader);
+    let timeouts = timeouts(&mut reader, speaks);
     let proxy_protocol = proxies(&mut reader);
     let guard = guard::guard(&mut reader, bench.rates);
     let connections_per_source =
         reader.read("connections_per_source", integer(1..=MOST_CONNECTIONS));
-    reader.later(&["certificates", "redirect_http"]);
+    let redirect = redirect_http(&name, &mut reader, speaks, bench, taken);
     reader.finish();
     let max_connections = max_connections.unwrap_or(MAX_CONNECTIONS);
-    Some(Listener {
+    let protocol = protocol?;
+    let listener = Listener {
         name,
         bind,
-        protocol: protocol?,
+        protocol,
         max_connections,
         timeouts,
         proxy_protocol,
         guard,
         connections_per_source,
-    })
+    };
+    let redirecting = redirect.map(|at| front::redirecting(&listener, at));
+    Some((listener, redirecting))
+}
+
+/// What all of HTTP has, and TLS in front of it.
+fn https(reader: &mut Reader<'_>, bench: Bench<'_>, pools: &Directory) -> Option<Https> {
+    let mut http = http::http(reader, bench, pools);
+    http.hsts = front::hsts(reader);
+    let (front, subject) = front::front(reader, bench)?;
+    http.client_subject = subject;
+    Some(Https { http, front })
+}
+
+/// Where those who come in the clear are sent on to TLS.
+fn redirect_http(
+    name: &Arc<str>,
+    reader: &mut Reader<'_>,
+    speaks: Option<Speaks>,
+    bench: Bench<'_>,
+    taken: &mut Taken,
+) -> Option<SocketAddr> {
+    if speaks != Some(Speaks::Https) {
+        return None; // refused above
+    }
+    let place = reader.entry("redirect_http")?.value.place;
+    let address = reader.read("redirect_http", word::bind)?;
+    claim(name, (place, address), bench, taken);
+    Some(address)
+}
+
+/// No client may say on one listener what another one tells servers of its clients.
+fn reserve_headers(listeners: &mut [Listener]) {
+    let told = listeners.iter().filter_map(|listener| listener.protocol.http());
+    let mut reserved: Vec<Arc<str>> = told.filter_map(|http| http.client_subject.clone()).collect();
+    reserved.sort();
+    reserved.dedup();
+    for listener in listeners {
+        match &mut listener.protocol {
+            Protocol::Http(http) => http.reserved.clone_from(&reserved),
+            Protocol::Https(https) => https.http.reserved.clone_from(&reserved),
+            Protocol::Tcp { .. } | Protocol::Tls(_) => {}
+        }
+    }
 }
 
 /// `proxy_protocol = { from = ["10.0.0.0/8"] }`
@@ -144,28 +200,42 @@ fn bind(
     let help = "such as `bind = [\"0.0.0.0:80\"]`";
     reader.need("bind", help, |_| Ok(()));
     let Some(listed) = reader.filled("bind", help, word::bind) else { return Vec::new() };
-    for (place, address) in &listed {
-        // Port 0 is another free port each time.
-        if address.port() == 0 {
-            continue;
-        }
-        let me = (format!("listener `{name}`").into(), Some(*place));
-        if let Some((owner, first)) = taken.insert(*address, me) {
-            let finding = Finding::fault(*place, format!("{address} is taken by {owner}"));
-            let finding = finding.help("every listener needs an address of its own");
-            bench.notes.add(match first {
-                Some(first) => finding.also(first, "first here"),
-                None => finding,
-            });
-        }
+    for one in &listed {
+        claim(name, *one, bench, taken);
     }
     listed.into_iter().map(|(_, address)| address).collect()
 }
 
-fn timeouts(listener: &mut Reader<'_>) -> ClientTimeouts {
+/// Takes an address for the listener `name`, which must be the only one to have it.
+fn claim(
+    name: &Arc<str>,
+    (place, address): (Place, SocketAddr),
+    bench: Bench<'_>,
+    taken: &mut Taken,
+) {
+    // Port 0 is another free port each time.
+    if address.port() == 0 {
+        return;
+    }
+    let me = (format!("listener `{name}`").into(), Some(place));
+    if let Some((owner, first)) = taken.insert(address, me) {
+        let finding = Finding::fault(place, format!("{address} is taken by {owner}"));
+        let finding = finding.help("every listener needs an address of its own");
+        bench.notes.add(match first {
+            Some(first) => finding.also(first, "first here"),
+            None => finding,
+        });
+    }
+}
+
+fn timeouts(listener: &mut Reader<'_>, speaks: Option<Speaks>) -> ClientTimeouts {
     let mut timeouts = ClientTimeouts::default();
     let Some(mut reader) = listener.table("timeouts") else { return timeouts };
+    if !matches!(speaks, Some(Speaks::Https) | None) {
+        reader.misplaced(&["handshake"], OF_HTTPS);
+    }
     for (key, target) in [
+        ("handshake", &mut timeouts.handshake),
         ("header", &mut timeouts.header),
         ("keep_alive", &mut timeouts.keep_alive),
         ("idle", &mut timeouts.idle),
@@ -182,8 +252,9 @@ fn timeouts(listener: &mut Reader<'_>) -> ClientTimeouts {
 }
 
 fn tcp(reader: &mut Reader<'_>, pools: &Directory) -> Option<Protocol> {
-    reader.misplaced(&["sni"], "belongs to a listener of `protocol = \"tls\"`");
+    reader.misplaced(&["sni"], OF_TLS);
     reader.misplaced(&HTTP_KEYS, "belongs to a listener of `protocol = \"http\"`");
+    reader.misplaced(&front::KEYS, OF_HTTPS);
     reader.misplaced(&["route"], "means nothing to tcp: bytes have no host and no path");
     let help = "such as `pool = \"app\"`";
     let pool = reader.need("pool", help, |value| pools.find(value))?;
@@ -195,6 +266,8 @@ fn tls(reader: &mut Reader<'_>, pools: &Directory) -> Tls {
         &HTTP_KEYS,
         "belongs to a listener of `protocol = \"http\"`; here TLS is passed through unopened",
     );
+    reader
+        .misplaced(&front::KEYS, "belongs to a listener of `protocol = \"https\"`, where TLS ends");
     let default = reader.read("pool", |value| pools.find(value));
     let mut rules = Rules::default();
     if let Some(sni) = reader.table("sni") {

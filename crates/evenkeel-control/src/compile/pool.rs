@@ -9,7 +9,7 @@ use evenkeel_core::config::{Outlier, Pool, PoolId, ProxyVersion, ServerTimeouts}
 use super::balance::{self, Choosing};
 use super::table::{Reader, Wrong, note, wrong};
 use super::value::{Choice, duration, integer, text};
-use super::{Bench, breaker, check, retry, servers, word, zone};
+use super::{Bench, breaker, check, retry, servers, to_servers, word, zone};
 use crate::document::{Kind, Value};
 use crate::finding::{Finding, Notes, Place};
 use crate::membership::Listed;
@@ -114,12 +114,10 @@ fn pool(name: Arc<str>, mut reader: Reader<'_>, bench: Bench<'_>) -> (Pool, Vec<
         idle_connections: reader
             .read("idle_connections", integer(0..=65_536_u32))
             .unwrap_or(IDLE_CONNECTIONS),
+        tls: to_servers::tls(&mut reader, bench),
         proxy_protocol: reader.read("proxy_protocol", |value| PROXY_VERSION.read(value)),
         ..Pool::new(name)
     };
-    // Named so that nobody has to find out that it changes nothing.
-    let upstream = Choice { words: &[("http", ())], later: &["https", "h2", "h2c"] };
-    reader.read("upstream", |value| upstream.read(value));
     reader.later(&["hedge"]);
     reader.finish();
     (pool, listed)

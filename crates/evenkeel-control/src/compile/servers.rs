@@ -61,8 +61,10 @@ pub(super) fn listed(written: &str) -> Result<Listed, Wrong> {
     let name: Arc<str> = written.into();
     let named = |records, host: &str, port| {
         let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        // A service record names its servers itself.
+        let own = (records == Records::Address).then(|| host.as_str().into());
         let question = Question { host, records };
-        let template = Server::new(Arc::clone(&name), UNRESOLVED);
+        let template = Server { host: own, ..Server::new(Arc::clone(&name), UNRESOLVED) };
         Listed::Named(Named { question, port, expand: records == Records::Service, template })
     };
     if word::is_service(written) {

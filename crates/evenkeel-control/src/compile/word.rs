@@ -152,6 +152,14 @@ pub(super) fn host_pattern_of(written: &str) -> Result<HostPattern, Wrong> {
     }
 }
 
+/// A host's name, or an address, that a certificate is to be for.
+pub(super) fn tls_name(value: &Value) -> Result<Arc<str>, Wrong> {
+    match host_pattern(value)? {
+        HostPattern::Exact(name) => Ok(name),
+        HostPattern::Suffix(_) => Err(wrong("a server has one name, not all under a star")),
+    }
+}
+
 /// `/api/` or `=/exact`.
 pub(super) fn path_pattern(value: &Value) -> Result<PathPattern, Wrong> {
     let written = text(value)?;

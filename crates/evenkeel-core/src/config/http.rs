@@ -20,6 +20,13 @@ pub struct Http {
     pub limits: HttpLimits,
     /// Body of answers this node makes itself, by status.
     pub error_pages: Vec<ErrorPage>,
+    /// Value of `Strict-Transport-Security` (RFC 6797) on every answer. Only where TLS ends here.
+    pub hsts: Option<Arc<str>>,
+    /// How servers are told whom a client's certificate is about: the name of a header.
+    pub client_subject: Option<Arc<str>>,
+    /// Headers in which some listener of this node tells servers who the client is: no client may
+    /// send one, on whichever listener. Lower-case names.
+    pub reserved: Vec<Arc<str>>,
 }
 
 /// Which forwarding headers a request carries to the server.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Guard, Http, Network, PoolId};
+use super::{Front, Guard, Http, Https, Network, PoolId};
 
 /// One address set with one protocol.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,11 +34,15 @@ pub enum Protocol {
     Tls(Tls),
     /// HTTP/1.0 and HTTP/1.1.
     Http(Box<Http>),
+    /// The same inside TLS, which ends here.
+    Https(Box<Https>),
 }
 
 /// Waiting for the client. All are totals from the moment the phase begins, not per byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientTimeouts {
+    /// The whole TLS handshake, where TLS ends here. Default 5 s.
+    pub handshake: Duration,
     /// The whole request head (HTTP) or the whole `ClientHello` (TLS). Default 10 s.
     pub header: Duration,
     /// A keep-alive connection between requests. Default 75 s.
@@ -52,6 +56,7 @@ pub struct ClientTimeouts {
 impl Default for ClientTimeouts {
     fn default() -> Self {
         Self {
+            handshake: Duration::from_secs(5),
             header: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),
             idle: Duration::from_mins(1),
@@ -65,7 +70,16 @@ impl Protocol {
     pub fn http(&self) -> Option<&Http> {
         match self {
             Self::Http(http) => Some(http),
+            Self::Https(https) => Some(&https.http),
             Self::Tcp { .. } | Self::Tls(_) => None,
+        }
+    }
+
+    /// How a listener shows itself where TLS ends here.
+    pub fn front(&self) -> Option<&Front> {
+        match self {
+            Self::Https(https) => Some(&https.front),
+            Self::Tcp { .. } | Self::Tls(_) | Self::Http(_) => None,
         }
     }
 
@@ -75,6 +89,7 @@ impl Protocol {
             Self::Tcp { .. } => "tcp",
             Self::Tls(_) => "tls",
             Self::Http(_) => "http",
+            Self::Https(_) => "https",
         }
     }
 }

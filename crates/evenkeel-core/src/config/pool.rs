@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Balance, BreakerLimits, Check, HashOn, Outlier, QueueLimits, Retry, Sticky, Zoning};
+use super::{
+    Balance, BreakerLimits, Check, HashOn, Outlier, QueueLimits, Retry, Sticky, UpstreamTls, Zoning,
+};
 
 /// Servers that do the same job.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +37,8 @@ pub struct Pool {
     /// What each connection says first: who the client is. Such a connection is its client's
     /// alone and not kept for another one. Default: nothing.
     pub proxy_protocol: Option<ProxyVersion>,
+    /// How servers are spoken to in TLS. `None`, the default: in the clear.
+    pub tls: Option<Arc<UpstreamTls>>,
 }
 
 /// A version of PROXY protocol (see [`crate::proxy_protocol`]).
@@ -69,6 +73,7 @@ impl Pool {
             breaker: BreakerLimits::default(),
             idle_connections: 128,
             proxy_protocol: None,
+            tls: None,
         }
     }
 }
@@ -79,6 +84,8 @@ impl Pool {
 pub struct Server {
     /// Given by the operator, else the address as written.
     pub name: Arc<str>,
+    /// The host name it was written with; `None`: it was an address.
+    pub host: Option<Arc<str>>,
     pub address: SocketAddr,
     /// 0 to 256; 0 takes no new requests. Default 1.
     pub weight: u16,
@@ -97,6 +104,7 @@ impl Server {
     pub fn new(name: Arc<str>, address: SocketAddr) -> Self {
         Self {
             name,
+            host: None,
             address,
             weight: 1,
             backup: false,

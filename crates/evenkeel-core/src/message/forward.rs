@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use super::Version;
 use super::header::{Fields, Name};
@@ -17,6 +18,9 @@ const MOST_HOPS: usize = 64;
 
 /// Bytes of a request id taken over from a trusted proxy.
 const MOST_REQUEST_ID_BYTES: usize = 128;
+
+/// RFC 6797 §6.1: browsers come back in TLS only.
+pub const HSTS: &str = "Strict-Transport-Security";
 
 /// The peer that sent a request.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +50,10 @@ pub struct Outgoing<'a> {
     /// [`kept_request_id`], else a new one.
     pub request_id: &'a str,
     pub edits: &'a HeaderEdits,
+    /// Headers that this node alone may write: a client's are left out.
+    pub reserved: &'a [Arc<str>],
+    /// Whom the client's certificate is about, after the name of the header that says so.
+    pub subject: Option<(&'a str, &'a str)>,
 }
 
 /// What an answer to a client is made of besides the server's own head.
@@ -61,6 +69,8 @@ pub struct AnswerOut<'a> {
     /// The value of a `Set-Cookie` of ours.
     pub cookie: Option<&'a str>,
     pub edits: &'a HeaderEdits,
+    /// Value of `Strict-Transport-Security`, in place of the server's.
+    pub hsts: Option<&'a str>,
 }
 
 /// Appends the head of the request to a server: always HTTP/1.1, `Host` first, exactly one framing
@@ -76,7 +86,9 @@ pub fn write_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, outgoing: &O
     let edits = outgoing.edits;
     for (kind, name, value) in head.headers() {
         let passes = match kind {
-            Name::Other => !head.fields.is_named_by_connection(name),
+            Name::Other => {
+                !head.fields.is_named_by_connection(name) && !is_reserved(outgoing.reserved, name)
+            }
             Name::Trailer => head.body == Body::Chunked,
             Name::Authorization | Name::Cookie | Name::Referer | Name::UserAgent | Name::Via => {
                 true
@@ -89,6 +101,9 @@ pub fn write_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, outgoing: &O
     }
     write_framing(out, head);
     write_forwarding(out, head, outgoing);
+    if let Some((name, subject)) = outgoing.subject {
+        put_own(out, edits, name, subject);
+    }
     write_edits(out, edits);
     out.extend_from_slice(b"\r\n");
 }
@@ -101,6 +116,7 @@ pub fn write_answer(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, answer: &Ans
     put(out, &[" ", head.reason, "\r\n"]);
     for (kind, name, value) in head.fields.iter() {
         let passes = match kind {
+            Name::Other if answer.hsts.is_some() && name.eq_ignore_ascii_case(HSTS) => false,
             Name::Other => !head.fields.is_named_by_connection(name),
             Name::Trailer => answer.body == AnswerBody::Chunked,
             kind => !kind.is_ours(),
@@ -112,6 +128,9 @@ pub fn write_answer(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, answer: &Ans
     write_answer_framing(out, head, answer);
     if let Some(via) = answer.via {
         write_via(out, head.version, via);
+    }
+    if let Some(hsts) = answer.hsts {
+        put_own(out, answer.edits, HSTS, hsts);
     }
     if let Some(cookie) = answer.cookie {
         put(out, &["Set-Cookie: ", cookie, "\r\n"]);
@@ -297,6 +316,11 @@ fn write_answer_framing(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, answer: 
 fn write_via(out: &mut Vec<u8>, version: Version, pseudonym: &str) {
     let version = if version == Version::Http10 { "1.0" } else { "1.1" };
     put(out, &["Via: ", version, " ", pseudonym, "\r\n"]);
+}
+
+/// Whether only this node may say what `name` says.
+fn is_reserved(reserved: &[Arc<str>], name: &str) -> bool {
+    reserved.iter().any(|reserved| reserved.eq_ignore_ascii_case(name))
 }
 
 /// Whether a route removes or replaces `name`.

@@ -127,6 +127,9 @@ fn http() -> Protocol {
         forwarding: Forwarding::default(),
         limits: HttpLimits::default(),
         error_pages: Vec::new(),
+        hsts: None,
+        client_subject: None,
+        reserved: Vec::new(),
     }))
 }
 
@@ -154,12 +157,11 @@ fn an_http_server_hears_of_each_client_on_a_connection_of_its_own() {
 
 #[test]
 fn a_tls_server_hears_which_name_and_protocol_were_asked_for() {
-    use rustls::crypto::ring;
     use rustls::pki_types::ServerName;
     run(async {
         let tls = Protocol::Tls(Tls { default: Some(PoolId(0)), rules: Vec::new() });
         let (engine, origin) = start(tls, None, Some(ProxyVersion::V2)).await;
-        let config = rustls::ClientConfig::builder_with_provider(ring::default_provider().into());
+        let config = rustls::ClientConfig::builder_with_provider(crate::tls::provider());
         let config = config.with_safe_default_protocol_versions().unwrap();
         let config = config.with_root_certificates(rustls::RootCertStore::empty());
         let mut config = config.with_no_client_auth();

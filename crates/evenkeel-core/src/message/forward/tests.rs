@@ -10,12 +10,20 @@ struct Setting {
     peer: &'static str,
     forwarding: Forwarding,
     edits: HeaderEdits,
+    reserved: Vec<Arc<str>>,
+    subject: Option<(&'static str, &'static str)>,
 }
 
 impl Default for Setting {
     fn default() -> Self {
         let off = Forwarding { x_forwarded: false, forwarded: false, request_id: false, via: None };
-        Self { peer: "192.0.2.1", forwarding: off, edits: HeaderEdits::default() }
+        Self {
+            peer: "192.0.2.1",
+            forwarding: off,
+            edits: HeaderEdits::default(),
+            reserved: Vec::new(),
+            subject: None,
+        }
     }
 }
 
@@ -54,6 +62,8 @@ impl Setting {
             trusted_proxies: &trusted_proxies,
             request_id: kept_request_id(&head, client.trusted).unwrap_or("new"),
             edits: &self.edits,
+            reserved: &self.reserved,
+            subject: self.subject,
         };
         let mut out = Vec::new();
         write_request(&mut out, &head, &outgoing);
@@ -291,7 +301,7 @@ static NO_EDITS: HeaderEdits = HeaderEdits { remove: vec![], set: vec![], add: v
 const GET: Asked = Asked { head: false, upgrade: false };
 
 fn to(client: Version, keep_alive: bool, body: AnswerBody) -> AnswerOut<'static> {
-    AnswerOut { body, keep_alive, client, via: None, cookie: None, edits: &NO_EDITS }
+    AnswerOut { body, keep_alive, client, via: None, cookie: None, edits: &NO_EDITS, hsts: None }
 }
 
 #[test]
@@ -360,4 +370,36 @@ fn answers_carry_via_and_edits() {
     };
     let wanted = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nVia: 1.0 lb\r\nx-a: 1\r\n\r\n";
     assert_eq!(answered("0 200 OK\r\nServer: s\r\nContent-Length: 0\r\n", GET, &answer), wanted);
+}
+
+#[test]
+fn nobody_else_says_whom_a_certificate_is_about() {
+    let reserved = vec![Arc::from("x-client-subject")];
+    let sent = "X-Client-Subject: CN=admin\r\nx-CLIENT-subject: CN=root\r\nX_Client_Subject: CN=root\r\n\
+                X-Other: 1\r\n";
+    for (peer, subject, wanted) in [
+        ("192.0.2.1", None, &["X-Other: 1"][..]),
+        (PROXY, None, &["X-Other: 1"]),
+        (
+            "192.0.2.1",
+            Some(("x-client-subject", "CN=app")),
+            &["X-Other: 1", "x-client-subject: CN=app"],
+        ),
+    ] {
+        let reserved = reserved.clone();
+        let setting = Setting { peer, reserved, subject, ..Setting::default() };
+        assert_eq!(setting.fields(sent), wanted);
+    }
+}
+
+#[test]
+fn strict_transport_security_is_this_nodes_to_say() {
+    let sent = "1 200 OK\r\nstrict-transport-security: max-age=0\r\nContent-Length: 0\r\n";
+    for (hsts, wanted) in [
+        (None, "strict-transport-security: max-age=0\r\nContent-Length: 0\r\n"),
+        (Some("max-age=9"), "Content-Length: 0\r\nStrict-Transport-Security: max-age=9\r\n"),
+    ] {
+        let out = AnswerOut { hsts, ..to(Version::Http11, true, AnswerBody::Length(0)) };
+        assert_eq!(answered(sent, GET, &out), format!("HTTP/1.1 200 OK\r\n{wanted}\r\n"));
+    }
 }

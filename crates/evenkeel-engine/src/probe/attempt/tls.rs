@@ -8,17 +8,16 @@ use evenkeel_core::certificate;
 use evenkeel_core::config::TlsCheck;
 use evenkeel_core::health::{CheckFailure, Words};
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, Error};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::{Found, failure, in_words};
 use crate::clock;
+use crate::tls;
 
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 
@@ -36,14 +35,14 @@ impl Client {
     }
 
     fn build(check: &TlsCheck) -> Result<Self, Box<dyn std::error::Error>> {
-        let provider = Arc::new(ring::default_provider());
+        let provider = tls::provider();
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider));
         let builder = builder.with_safe_default_protocol_versions()?;
-        let mut config = match &check.trusted {
-            Some(pem) => builder.with_webpki_verifier(verifier(pem, provider)?),
-            None => {
-                builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)))
-            }
+        let mut config = if let Some(pem) = &check.trusted {
+            builder.with_webpki_verifier(verifier(pem, provider)?)
+        } else {
+            let anybody = Arc::new(tls::Anybody(provider));
+            builder.dangerous().with_custom_certificate_verifier(anybody)
         }
         .with_no_client_auth();
         let server_name =
@@ -90,8 +89,7 @@ impl Client {
         let Some(end) = certificate::not_after(certificate) else {
             return Err(CheckFailure::Handshake(Words::new("the certificate cannot be read")));
         };
-        let now = clock::wall().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        let left = end - i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        let left = end - clock::epoch_seconds();
         let days = u32::try_from(left.abs() / DAY_SECONDS).unwrap_or(u32::MAX);
         if left < 0 {
             Err(CheckFailure::Expired { days })
@@ -107,52 +105,8 @@ fn verifier(
     pem: &[u8],
     provider: Arc<CryptoProvider>,
 ) -> Result<Arc<WebPkiServerVerifier>, Box<dyn std::error::Error>> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        roots.add(certificate?)?;
-    }
-    Ok(WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build()?)
-}
-
-/// Takes every certificate for its server's: what is asked is whether TLS works.
-#[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _certificate: &CertificateDer<'_>,
-        _chain: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
+    let roots = Arc::new(tls::roots(pem)?);
+    Ok(WebPkiServerVerifier::builder_with_provider(roots, provider).build()?)
 }
 
 #[cfg(test)]

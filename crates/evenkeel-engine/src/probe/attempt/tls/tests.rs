@@ -25,7 +25,7 @@ fn certified(year: i32) -> CertifiedKey<KeyPair> {
 /// What a check makes of a server with this certificate.
 fn check(certified: &CertifiedKey<KeyPair>, check: &TlsCheck) -> Result<Found, CheckFailure> {
     let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let config = ServerConfig::builder_with_provider(tls::provider());
     let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
     let config = config.with_single_cert(vec![certified.cert.der().clone()], key).unwrap();
     let client = Client::new(check).unwrap();

@@ -350,6 +350,27 @@ pub struct Evidence {
     /// What the server needs, by its last answer to a deep check.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub components: Vec<Component>,
+    /// Absent when it has no agent, or it was not asked yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentWord>,
+}
+
+/// What a server's agent has last said, and whether it is heard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AgentWord {
+    /// Its line; absent when it has not spoken yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<String>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// Since when it does not answer; absent while it does. What it said before holds.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent_since: Option<Timestamp>,
+    /// Why it is not heard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent_because: Option<String>,
 }
 
 /// The last check of a server.

@@ -8,11 +8,12 @@ mod time;
 
 pub use client::{Client, ClientError, DEFAULT_URL};
 pub use documents::{
-    AddedServer, AdminState, Applied, BreakerLoad, CheckOutcome, Component, ComponentStatus,
-    ConfigStatus, ConfigVersion, Degraded, Event, Evidence, Found, Health, LastCheck, Listener,
-    NameState, NodeState, Pool, PoolMode, Problem, RemovedServer, Said, Server, ServerAddition,
-    ServerAdmin, ServerChange, ServerConfigured, ServerName, ServerOverride, ServerRemoval,
-    ServerVerdict, Severity, StateOverride, Status, TimeLineEntry, WeightOverride,
+    AddedServer, AdminState, AgentWord, Applied, BreakerLoad, CheckOutcome, Component,
+    ComponentStatus, ConfigStatus, ConfigVersion, Degraded, Event, Evidence, Found, Health,
+    LastCheck, Listener, NameState, NodeState, Pool, PoolMode, Problem, RemovedServer, Said,
+    Server, ServerAddition, ServerAdmin, ServerChange, ServerConfigured, ServerName,
+    ServerOverride, ServerRemoval, ServerVerdict, Severity, StateOverride, Status, TimeLineEntry,
+    WeightOverride,
 };
 pub use openapi::{Method, OPERATIONS, Operation, openapi};
 pub use time::Timestamp;

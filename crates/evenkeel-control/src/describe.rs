@@ -7,8 +7,8 @@ use evenkeel_api as api;
 use evenkeel_core::health::Outcome;
 use evenkeel_core::verdict::{Component, Status};
 use evenkeel_engine::{
-    AdminState, BreakerStatus, Degraded, EngineStatus, Event, Evidence, Health, LastCheck,
-    ListenerStatus, PoolMode, PoolStatus, ServerStatus, TimeLineEntry,
+    AdminState, AgentWord, BreakerStatus, Degraded, EngineStatus, Event, Evidence, Health,
+    LastCheck, ListenerStatus, PoolMode, PoolStatus, ServerStatus, TimeLineEntry,
 };
 
 use crate::finding::{Described, Findings, Severity};
@@ -134,10 +134,20 @@ fn degraded(Degraded { dependency, since }: &Degraded) -> api::Degraded {
 }
 
 fn evidence(evidence: &Evidence) -> api::Evidence {
-    let Evidence { last_check, components } = evidence;
+    let Evidence { last_check, components, agent } = evidence;
     api::Evidence {
         last_check: last_check.as_ref().map(self::last_check),
         components: components.iter().map(component).collect(),
+        agent: agent.as_ref().map(agent_word),
+    }
+}
+
+fn agent_word(&AgentWord { said, silent }: &AgentWord) -> api::AgentWord {
+    api::AgentWord {
+        said: said.map(|(_, words)| words.to_string()),
+        at: said.map(|(at, _)| api::Timestamp(at)),
+        silent_since: silent.map(|(since, _)| api::Timestamp(since)),
+        silent_because: silent.map(|(_, failure)| failure.to_string()),
     }
 }
 

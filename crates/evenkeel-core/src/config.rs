@@ -16,7 +16,9 @@ mod pool;
 pub use balance::{
     Balance, Hash, HashOn, HashTable, QueueLimits, SameSite, Sticky, ZoneId, Zoning,
 };
-pub use check::{AgentCheck, Check, CheckKind, ExecCheck, HttpCheck, InitialState, Talk, TlsCheck};
+pub use check::{
+    Agent, AgentCheck, Check, CheckKind, ExecCheck, HttpCheck, InitialState, Talk, TlsCheck,
+};
 pub use front::{
     CertificateFiles, CertificateSource, CipherSuite, ClientAuth, Front, Https, TlsVersion,
     UpstreamTls,

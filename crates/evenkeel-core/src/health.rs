@@ -16,6 +16,11 @@
 //! A check that fails while a server is held ends the hold: it sees the fault after all (a killed
 //! server resets what was under way before it refuses connections), so its passing will mean
 //! something.
+//!
+//! # Agents
+//! What an agent beside the check says (see [`crate::agent`]) is one more condition: a server is
+//! used if check and traffic allow it and its agent does not say that it is down. Checks go on
+//! meanwhile, so that it is known how the server is once the agent thinks better of it.
 
 mod reason;
 mod schedule;
@@ -27,6 +32,7 @@ use std::time::Duration;
 
 pub use self::reason::{Charge, CheckFailure, Reason};
 use self::schedule::Schedule;
+pub use self::schedule::{jittered, spread};
 pub use self::time_line::{Entry, TimeLine};
 pub use self::words::Words;
 use crate::config::{Check, CheckKind, InitialState, Outlier};
@@ -117,6 +123,8 @@ pub struct Health {
     ejections: u32,
     /// Until when passing checks do not count.
     held_until: Option<Moment>,
+    /// Why its agent calls it down, if it does.
+    agent_down: Option<Words>,
     schedule: Schedule,
     time_line: TimeLine,
 }
@@ -143,27 +151,28 @@ impl Health {
             failed_requests: 0,
             ejections: 0,
             held_until: None,
+            agent_down: None,
             schedule: Schedule::new(now),
             time_line: TimeLine::default(),
             policy,
         };
-        health.noted(None, now);
+        health.write_down(now);
         health
     }
 
     /// Whether it may be used.
     pub fn usable(&self) -> bool {
-        self.usable
+        self.usable && self.agent_down.is_none()
     }
 
     /// What it is thought to be.
     pub fn state(&self) -> State {
-        self.state
+        if self.agent_down.is_some() { State::Down } else { self.state }
     }
 
     /// Why.
-    pub fn reason(&self) -> &Reason {
-        &self.reason
+    pub fn reason(&self) -> Reason {
+        self.agent_down.map_or(self.reason, Reason::AgentDown)
     }
 
     /// Since when it has been used, or not been used.
@@ -211,6 +220,19 @@ impl Health {
             }
         };
         self.noted(change, now)
+    }
+
+    /// Its agent says that it is down and why, or does not say so.
+    pub fn agent_said(&mut self, down: Option<Words>, now: Moment) -> Option<Change> {
+        let before = self.usable();
+        self.agent_down = down;
+        let usable = self.usable();
+        let change = (usable != before).then(|| {
+            self.since = now;
+            Change { usable, reason: if usable { Reason::AgentUp } else { self.reason() } }
+        });
+        self.write_down(now);
+        change
     }
 
     /// Somebody wants to know how it is: the next check comes as soon as it may.
@@ -421,16 +443,22 @@ impl Health {
     fn turn(&mut self, usable: bool, reason: Reason, now: Moment) -> Change {
         self.settle(if usable { State::Up } else { State::Down }, reason);
         self.usable = usable;
-        self.since = now;
+        if self.agent_down.is_none() {
+            self.since = now;
+        }
         self.failed_requests = 0;
         Change { usable, reason }
     }
 
-    /// Writes down what is thought now.
+    /// What checks and traffic have changed, if that makes a difference; written down.
     fn noted(&mut self, change: Option<Change>, now: Moment) -> Option<Change> {
-        let Self { state, usable, reason, .. } = *self;
+        self.write_down(now);
+        change.filter(|_| self.agent_down.is_none())
+    }
+
+    fn write_down(&mut self, now: Moment) {
+        let (state, usable, reason) = (self.state(), self.usable(), self.reason());
         self.time_line.note(Entry { at: now, state, usable, reason });
-        change
     }
 
     /// Up or down for certain: nothing is being counted, except failed requests, of which checks

@@ -23,8 +23,8 @@ use evenkeel_core::verdict::Component;
 use crate::clock;
 use crate::count::{Counter, Padded, one_each};
 use crate::status::{
-    Admin, AdminChange, AdminState, BreakerStatus, Degraded, Evidence, Health, LastCheck, PoolMode,
-    PoolStatus, ServerStatus, TimeLineEntry, Verdict,
+    Admin, AdminChange, AdminState, AgentWord, BreakerStatus, Degraded, Evidence, Health,
+    LastCheck, PoolMode, PoolStatus, ServerStatus, TimeLineEntry, Verdict,
 };
 use crate::tls::ToServers;
 use crate::waiting::Waiting;
@@ -186,6 +186,11 @@ impl Server {
     /// Its agent has spoken; `None`: it has none any more.
     pub(crate) fn set_advice(&self, advice: Option<&Advice>) {
         self.state().advice = advice.cloned();
+    }
+
+    /// How its agent was asked; `None`: it has none any more.
+    pub(crate) fn note_agent(&self, word: Option<AgentWord>) {
+        self.state().evidence.agent = word;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

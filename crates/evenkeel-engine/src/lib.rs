@@ -38,8 +38,8 @@ mod worker;
 
 pub use engine::{ApplyError, Drained, Engine, Options, StartError};
 pub use status::{
-    Admin, AdminChange, AdminState, BreakerStatus, CertificateStatus, CodeClass, Degraded,
-    EngineStatus, Event, Evidence, Health, LastCheck, ListenerStatus, PoolMode, PoolStatus,
-    RateStatus, ServerStatus, TimeLineEntry, Verdict,
+    Admin, AdminChange, AdminState, AgentWord, BreakerStatus, CertificateStatus, CodeClass,
+    Degraded, EngineStatus, Event, Evidence, Health, LastCheck, ListenerStatus, PoolMode,
+    PoolStatus, RateStatus, ServerStatus, TimeLineEntry, Verdict,
 };
 pub use tls::{PairError, examine, examine_roots, fresh_ticket_key};

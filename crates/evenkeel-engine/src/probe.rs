@@ -14,7 +14,7 @@ use std::time::Duration;
 use std::{io, mem};
 
 use evenkeel_core::fault::Fault;
-use evenkeel_core::health::{Change, Policy};
+use evenkeel_core::health::{Change, CheckFailure, Policy};
 use evenkeel_core::moment::Moment;
 use evenkeel_core::pool::Mode;
 use evenkeel_core::verdict::{Ruling, Testimony, Turn};
@@ -22,7 +22,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 
-use self::attempt::{Found, Method};
+use self::attempt::{Found, Heard, Method};
 use self::case::{Case, Due, Rules};
 use self::hearings::Hearings;
 use crate::clock;
@@ -107,6 +107,13 @@ fn live(
 /// A server by its place in memory, which its case holds.
 type Key = *const Server;
 
+/// What was asked of a server and is over.
+#[derive(Debug)]
+enum Ended {
+    Check(Checked),
+    Agent(Arc<Server>, Result<Heard, CheckFailure>),
+}
+
 /// A check that is over. Holds the server, so that no other can take its place in memory meanwhile.
 #[derive(Debug)]
 struct Checked {
@@ -124,7 +131,8 @@ struct Judge {
     cases: HashMap<Key, Case>,
     /// What is to be done when; a case whose check is under way is not in it.
     agenda: BTreeSet<(Moment, Key)>,
-    checks: JoinSet<Checked>,
+    /// Checks, and questions to agents.
+    checks: JoinSet<Ended>,
     hearings: Hearings,
     /// Pools whose servers have changed in this turn.
     stale: Vec<Arc<LivePool>>,
@@ -137,7 +145,7 @@ struct Judge {
 enum Wake {
     Ordered,
     Reported,
-    Checked(Result<Checked, JoinError>),
+    Ended(Result<Ended, JoinError>),
     Due,
 }
 
@@ -175,7 +183,7 @@ impl Judge {
                 },
                 // Never closed: what is shared holds a sender.
                 _ = inbox.recv_many(&mut reports, MOST_REPORTS) => Wake::Reported,
-                Some(checked) = self.checks.join_next() => Wake::Checked(checked),
+                Some(ended) = self.checks.join_next() => Wake::Ended(ended),
                 () = until(due) => Wake::Due,
             };
             let now = clock::refresh();
@@ -192,7 +200,12 @@ impl Judge {
                         self.hear(&report, now);
                     }
                 }
-                Wake::Checked(checked) => self.conclude(checked, now),
+                Wake::Ended(Ok(Ended::Check(checked))) => self.conclude(checked, now),
+                Wake::Ended(Ok(Ended::Agent(server, heard))) => {
+                    self.hear_agent(&server, heard, now);
+                }
+                // None is ever aborted, so it has panicked: a defect, and the judge starts anew.
+                Wake::Ended(Err(error)) => resume_unwind(error.into_panic()),
                 Wake::Due => {}
             }
         }
@@ -210,6 +223,7 @@ impl Judge {
             let rules = Rules {
                 policy: Arc::new(policy),
                 method: Arc::new(Method::new(config.check.as_ref(), config.proxy_protocol)),
+                agent: config.agent.clone().map(Arc::new),
             };
             for server in &pool.servers {
                 let key = Arc::as_ptr(server);
@@ -289,7 +303,16 @@ impl Judge {
                 self.checks.spawn_local(async move {
                     let (found, took) = method.attempt(&server).await;
                     drop(held);
-                    Checked { server, asked: now, took, found }
+                    Ended::Check(Checked { server, asked: now, took, found })
+                });
+                None
+            }
+            Due::Ask(agent) => {
+                let (server, held) = (Arc::clone(&case.server), Held::new(&self.shared));
+                self.checks.spawn_local(async move {
+                    let heard = Method::ask(&agent, &server).await;
+                    drop(held);
+                    Ended::Agent(server, heard)
                 });
                 None
             }
@@ -298,12 +321,25 @@ impl Judge {
         self.settle(key, change);
     }
 
-    fn conclude(&mut self, checked: Result<Checked, JoinError>, now: Moment) {
-        let Checked { server, asked, took, found } = match checked {
-            Ok(checked) => checked,
-            // No check is ever aborted, so it has panicked: a defect, and the judge starts anew.
-            Err(error) => resume_unwind(error.into_panic()),
-        };
+    fn hear_agent(
+        &mut self,
+        server: &Arc<Server>,
+        heard: Result<Heard, CheckFailure>,
+        now: Moment,
+    ) {
+        let key = Arc::as_ptr(server);
+        let chance = self.chance.draw();
+        let Some(case) = self.cases.get_mut(&key) else { return };
+        let (change, news) = case.hear(heard, chance, now);
+        if let Some((kind, message)) = news {
+            self.news.push((kind, case.subject(), message));
+            add(&mut self.stale, &case.pool);
+        }
+        self.settle(key, change);
+    }
+
+    fn conclude(&mut self, checked: Checked, now: Moment) {
+        let Checked { server, asked, took, found } = checked;
         let key = Arc::as_ptr(&server);
         let chance = self.chance.draw();
         let Some(case) = self.cases.get_mut(&key) else { return };
@@ -318,7 +354,7 @@ impl Judge {
             }
         };
         let Some(case) = self.cases.get_mut(&key) else { return };
-        let (outcome, news) = case.note(&found, ruling);
+        let (outcome, news) = case.note(&found, ruling, now);
         server.note_check(LastCheck { at: clock::wall_at(now), took, outcome }, found.components());
         if let Some((kind, message)) = news {
             self.news.push((kind, case.subject(), message));

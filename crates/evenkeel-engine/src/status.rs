@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use evenkeel_core::health::{Outcome, Reason};
+use evenkeel_core::health::{CheckFailure, Outcome, Reason, Words};
 use evenkeel_core::verdict::{Component, Name};
 
 /// What an operator wants of a server.
@@ -84,6 +84,17 @@ pub struct Evidence {
     pub last_check: Option<LastCheck>,
     /// What the server needs, by its last answer to a deep check.
     pub components: Arc<[Component]>,
+    /// `None`: it has no agent, or was not asked yet.
+    pub agent: Option<AgentWord>,
+}
+
+/// What a server's agent has last said, and how it came to be heard or not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AgentWord {
+    /// `None`: it has not spoken yet.
+    pub said: Option<(SystemTime, Words)>,
+    /// Since when it does not answer, and why. What it said before holds.
+    pub silent: Option<(SystemTime, CheckFailure)>,
 }
 
 /// The last check of a server.

@@ -61,7 +61,7 @@ fn a_tcp_check_says_something_and_listens() {
         "kind = \"tcp\"\nsend = \"PING\\r\\n\"\nexpect = \"+PONG\"\n",
     );
     await_verdict(&lb, well.address(), "up", "checks passed");
-    await_verdict(&lb, loading.address(), "down", "the expected text is not in what it says");
+    await_verdict(&lb, loading.address(), "down", "the expected text is missing");
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn an_http_check_asks_as_it_is_told_and_looks_at_status_and_body() {
         (answers("218 Fine", "all ready"), "up", "checks passed"),
         (answers("503 No", "ready"), "down", "answered with status 503"),
         (answers("219 No", "ready"), "down", "answered with status 219"),
-        (answers("200 OK", "waking"), "down", "the expected text is not in what it says"),
+        (answers("200 OK", "waking"), "down", "the expected text is missing"),
         (says(""), "down", "connection closed before an answer"),
     ];
     let servers = cases.each_ref().map(|(peer, ..)| peer.address());

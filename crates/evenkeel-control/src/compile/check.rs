@@ -1,9 +1,9 @@
-//! `[pool.NAME.check]`
+//! `[pool.NAME.check]` and `[pool.NAME.agent]`
 
 use std::sync::Arc;
 
 use evenkeel_core::config::{
-    AgentCheck, Check, CheckKind, ExecCheck, HttpCheck, InitialState, Talk, TlsCheck,
+    Agent, AgentCheck, Check, CheckKind, ExecCheck, HttpCheck, InitialState, Talk, TlsCheck,
 };
 
 use super::table::{Reader, Wrong, wrong};
@@ -63,6 +63,25 @@ pub(super) fn check(pool: &mut Reader<'_>, bench: Bench<'_>) -> Option<Check> {
         Kind::Boolean(true) => Some(Check::default()),
         _ => pool.inner(entry).map(|reader| check_of(reader, bench)),
     }
+}
+
+/// `[pool.NAME.agent]`: beside `check`, which must be of another kind.
+pub(super) fn agent(pool: &mut Reader<'_>, check: Option<&Check>) -> Option<Agent> {
+    let mut reader = pool.table("agent")?;
+    if check.is_some_and(|check| matches!(check.kind, CheckKind::Agent(_))) {
+        let help = "remove `agent`, or give `check` another kind, or `check = false`";
+        reader.fault(reader.place, wrong("the check asks the agent already").help(help));
+    }
+    let help = "agents listen on a port of their own: `port = 8081`";
+    let mut agent = Agent::new(reader.need("port", help, integer(1..=u16::MAX)).unwrap_or(1));
+    agent.send = reader.read("send", words);
+    for (key, target) in [("interval", &mut agent.interval), ("timeout", &mut agent.timeout)] {
+        if let Some(given) = reader.read(key, duration) {
+            *target = given;
+        }
+    }
+    reader.finish();
+    Some(agent)
 }
 
 fn check_of(mut reader: Reader<'_>, bench: Bench<'_>) -> Check {

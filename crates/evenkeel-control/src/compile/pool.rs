@@ -98,6 +98,7 @@ fn pool(name: Arc<str>, mut reader: Reader<'_>, bench: Bench<'_>) -> (Pool, Vec<
     });
     let Choosing { balance, hash_on, sticky, slow_start, queue } =
         balance::choosing(&mut reader, &name);
+    let check = check::check(&mut reader, bench);
     let pool = Pool {
         balance,
         hash_on,
@@ -109,7 +110,8 @@ fn pool(name: Arc<str>, mut reader: Reader<'_>, bench: Bench<'_>) -> (Pool, Vec<
         timeouts: timeouts(&mut reader),
         retry: retry::retry(&mut reader),
         breaker: breaker::breaker(&mut reader),
-        check: check::check(&mut reader, bench),
+        agent: check::agent(&mut reader, check.as_ref()),
+        check,
         outlier: outlier(&mut reader),
         idle_connections: reader
             .read("idle_connections", integer(0..=65_536_u32))

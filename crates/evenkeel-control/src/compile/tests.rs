@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use evenkeel_core::config::{
-    Action, AgentCheck, Balance, Check, CheckKind, ClientTimeouts, Config, HostPattern, Http,
-    InitialState, LogFormat, LogTarget, Outlier, PathPattern, PoolId, Protocol, ProxyVersion,
+    Action, Agent, AgentCheck, Balance, Check, CheckKind, ClientTimeouts, Config, HostPattern,
+    Http, InitialState, LogFormat, LogTarget, Outlier, PathPattern, PoolId, Protocol, ProxyVersion,
     RedirectPart, Retry, ServerTimeouts, ZoneId, Zoning,
 };
 
@@ -282,7 +282,15 @@ fn each_kind_of_check_has_its_own_keys() {
     };
     assert_eq!((http.body.as_deref(), &*http.headers[0].0), (Some("ok"), "x-token"));
 
+    let beside = format!("{SMALLEST}[pool.app.agent]\nport = 8081\nsend = \"app\\n\"\n");
+    let pool = good(&beside).config.pools.remove(0);
+    let expected = Agent { send: Some("app\n".into()), ..Agent::new(8081) };
+    assert_eq!((pool.agent, pool.check), (Some(expected), Some(Check::default())));
+    let twice = "kind = \"agent\"\nport = 8081\n[pool.app.agent]\nport = 8082";
+
     for (keys, why) in [
+        (twice, "the check asks the agent already"),
+        ("[pool.app.agent]", "`port` is missing"),
         ("kind = \"tls\"\npath = \"/\"", "`path` belongs to a check of kind `http` or `deep`"),
         ("kind = \"agent\"", "`port` is missing"),
         ("kind = \"exec\"", "`command` is missing"),

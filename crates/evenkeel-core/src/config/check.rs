@@ -146,6 +146,28 @@ pub struct AgentCheck {
     pub send: Option<Arc<str>>,
 }
 
+/// An agent beside the check, asked on its own: what it says counts, and that it says nothing does
+/// not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agent {
+    /// Where it listens, on each server's address.
+    pub port: u16,
+    /// As [`AgentCheck::send`].
+    pub send: Option<Arc<str>>,
+    /// Between two questions. Default 2 s.
+    pub interval: Duration,
+    /// The whole conversation. Default 1 s.
+    pub timeout: Duration,
+}
+
+impl Agent {
+    /// One that speaks unasked, with every default.
+    pub fn new(port: u16) -> Self {
+        let Check { interval, timeout, .. } = Check::default();
+        Self { port, send: None, interval, timeout }
+    }
+}
+
 /// What a server is before its first check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InitialState {

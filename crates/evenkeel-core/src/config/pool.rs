@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Balance, BreakerLimits, Check, HashOn, Outlier, QueueLimits, Retry, Sticky, UpstreamTls, Zoning,
+    Agent, Balance, BreakerLimits, Check, HashOn, Outlier, QueueLimits, Retry, Sticky, UpstreamTls,
+    Zoning,
 };
 
 /// Servers that do the same job.
@@ -29,6 +30,8 @@ pub struct Pool {
     pub retry: Retry,
     /// `None`: servers are judged by their traffic alone.
     pub check: Option<Check>,
+    /// Beside the check. Default: none.
+    pub agent: Option<Agent>,
     pub outlier: Outlier,
     /// What may be under way at once. Default: no limits.
     pub breaker: BreakerLimits,
@@ -69,6 +72,7 @@ impl Pool {
             timeouts: ServerTimeouts::default(),
             retry: Retry::default(),
             check: None,
+            agent: None,
             outlier: Outlier::default(),
             breaker: BreakerLimits::default(),
             idle_connections: 128,

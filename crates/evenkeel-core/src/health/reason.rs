@@ -71,6 +71,10 @@ pub enum Reason {
     Spared(Charge),
     /// It was spared, and has answered since.
     Answers,
+    /// Its agent says that it is down, whatever checks say. In the agent's words.
+    AgentDown(Words),
+    /// Its agent has said so and does no longer.
+    AgentUp,
     /// It was ejected, has no check, and gets another chance.
     HoldOver { held: Duration },
 }
@@ -150,6 +154,11 @@ impl fmt::Display for Reason {
             }
             Self::Spared(charge) => write!(f, "{charge}; kept: enough of the pool are out"),
             Self::Answers => f.write_str("answers again"),
+            Self::AgentDown(words) if words.as_str().is_empty() => {
+                f.write_str("its agent says that it is down")
+            }
+            Self::AgentDown(words) => write!(f, "its agent says that it is down: \"{words}\""),
+            Self::AgentUp => f.write_str("its agent says no longer that it is down"),
             Self::HoldOver { held } => write!(f, "another chance after {held:.0?} out"),
         }
     }

@@ -53,7 +53,7 @@ impl Schedule {
                 Duration::ZERO
             }
             // Servers of one file start together: their first checks must not.
-            _ if !self.begun => Duration::from_micros(chance % micros(check.interval).max(1)),
+            _ if !self.begun => spread(check.interval, chance),
             State::Up => jittered(check.interval),
             State::Down => jittered(check.down),
             State::Unchecked | State::GoingDown | State::GoingUp => jittered(check.fast),
@@ -61,8 +61,13 @@ impl Schedule {
     }
 }
 
-/// `wait`, up to so many percent shorter or longer.
-fn jittered(wait: Duration, percent: u8, chance: u64) -> Duration {
+/// Some time within `wait`, by chance: what begins together does not stay together.
+pub fn spread(wait: Duration, chance: u64) -> Duration {
+    Duration::from_micros(chance % micros(wait).max(1))
+}
+
+/// `wait`, up to so many percent shorter or longer, by chance.
+pub fn jittered(wait: Duration, percent: u8, chance: u64) -> Duration {
     let most = micros(wait) / 100 * u64::from(percent.min(100));
     let shortest = micros(wait) - most.min(micros(wait));
     Duration::from_micros(shortest + chance % (2 * most + 1))

@@ -3,7 +3,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{CheckFailure, Health, LONGEST_HOLD, Outcome, Policy, State, TimeLine};
+use super::{
+    Change, CheckFailure, Health, LONGEST_HOLD, Outcome, Policy, Reason, State, TimeLine, Words,
+};
 use crate::config::{Check, CheckKind, HttpCheck, InitialState, Outlier};
 use crate::fault::{Fault, Phase};
 use crate::moment::Moment;
@@ -478,6 +480,35 @@ fn an_undecided_check_changes_nothing_and_is_soon_repeated() {
     server.now = server.now + SECOND;
     server.health.look_again(server.now);
     assert_eq!(waits(&server), (Duration::ZERO, Duration::ZERO));
+}
+
+#[test]
+fn an_agent_is_one_more_condition() {
+    let mut server = Server::after(tcp(), &[Pass]);
+    let now = server.now;
+    let words = Words::new("no disk");
+    let health = &mut server.health;
+    assert_eq!(health.agent_said(None, now), None, "it says nothing new");
+    let down = Change { usable: false, reason: Reason::AgentDown(words) };
+    assert_eq!(health.agent_said(Some(words), now), Some(down));
+    assert_eq!(
+        (health.state(), health.usable(), health.reason()),
+        (State::Down, false, down.reason)
+    );
+    assert_eq!(health.agent_said(Some(words), now), None, "once is enough");
+    // Meanwhile checks find out what nobody is told.
+    let failed = Outcome::Failed(CheckFailure::Refused);
+    let passed = Outcome::Passed;
+    for (outcome, back) in [(failed, false), (passed, true)] {
+        for _ in 0..3 {
+            assert_eq!(health.checked(outcome, now), None);
+        }
+        let change = health.agent_said(None, now);
+        let up = Change { usable: true, reason: Reason::AgentUp };
+        assert_eq!(change, back.then_some(up), "{outcome:?}");
+        assert_eq!(health.usable(), back);
+        health.agent_said(Some(words), now);
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_core::agent::Advice;
-use evenkeel_core::config::{Check, CheckKind, ProxyVersion};
+use evenkeel_core::config::{Agent, AgentCheck, Check, CheckKind, ProxyVersion};
 use evenkeel_core::health::{CheckFailure, Outcome, Words};
 use evenkeel_core::proxy_protocol::{self, Header};
 use evenkeel_core::verdict::{Component, Testimony};
@@ -54,7 +54,14 @@ pub(super) enum Found {
     /// What the server says of itself and of what it needs.
     Testimony(Testimony),
     /// What the server's agent says.
-    Advice(Advice),
+    Advice(Heard),
+}
+
+/// What an agent has said.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Heard {
+    pub(super) advice: Advice,
+    pub(super) words: Words,
 }
 
 impl Method {
@@ -89,6 +96,20 @@ impl Method {
         (found.unwrap_or_else(Found::Fault), took())
     }
 
+    /// Hears what the agent beside the check of a server says.
+    pub(super) async fn ask(agent: &Agent, server: &Server) -> Result<Heard, CheckFailure> {
+        let address = SocketAddr::new(server.address.ip(), agent.port);
+        let conversation = async {
+            let mut stream = connect(address).await.map_err(|error| failure(&error))?;
+            let heard = talk::advice(&mut stream, agent.send.as_deref()).await?;
+            Ok((stream, heard))
+        };
+        let (stream, heard) =
+            timeout(agent.timeout, conversation).await.unwrap_or(Err(CheckFailure::Timeout))?;
+        part(stream).await;
+        Ok(heard)
+    }
+
     /// All of a check but the farewell, for which the connection is returned.
     async fn exchange(
         &self,
@@ -103,7 +124,9 @@ impl Method {
                 Found::Fine
             }
             CheckKind::Talk(talk) => talk::talk(&mut stream, talk).await?,
-            CheckKind::Agent(agent) => talk::advice(&mut stream, agent).await?,
+            CheckKind::Agent(AgentCheck { send }) => {
+                Found::Advice(talk::advice(&mut stream, send.as_deref()).await?)
+            }
             CheckKind::Http(asked) => http::check(&mut stream, address, asked).await?,
             CheckKind::Deep(asked) => http::deep(&mut stream, address, asked).await?,
             CheckKind::Tls(_) => {

@@ -6,21 +6,27 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use evenkeel_core::agent::{Advice, AgentHealth, Weight};
-use evenkeel_core::config::CheckKind;
+use evenkeel_core::config::{Agent, CheckKind};
 use evenkeel_core::health::{
-    Change, CheckFailure, Entry, Health, Outcome, Policy, Reason, State, Words,
+    Change, CheckFailure, Entry, Health, Outcome, Policy, Reason, State, Words, jittered, spread,
 };
 use evenkeel_core::moment::Moment;
 use evenkeel_core::pool::Admin;
 use evenkeel_core::verdict::Ruling;
 
-use super::attempt::{Found, Method};
+use super::attempt::{Found, Heard, Method};
 use crate::clock;
 use crate::fleet::{LivePool, Server};
-use crate::status::{self, AdminState, TimeLineEntry, Verdict};
+use crate::status::{self, AdminState, AgentWord, TimeLineEntry, Verdict};
 
 /// How long a server may have left maintenance before it is noticed.
 const MAINTENANCE_WAIT: Duration = Duration::from_secs(1);
+
+/// Share of the interval by which each wait for an agent is varied, as for checks.
+const AGENT_JITTER_PERCENT: u8 = 10;
+
+/// What there is to tell: kind of event, message.
+pub(super) type News = (&'static str, String);
 
 /// A server with its health and what has been made known of it.
 #[derive(Debug)]
@@ -38,11 +44,20 @@ pub(super) struct Case {
     checking: bool,
     /// It was in maintenance when last visited; until when not to ask again.
     resting: Option<Moment>,
+    /// When its agent is asked next; `None`: it has none, or is being asked.
+    agent_due: Option<Moment>,
     /// What its agent has said so far.
     advice: Advice,
-    /// What is to be shown beside the reason.
-    remark: Option<Box<str>>,
-    shown: Option<(State, Reason, Option<Box<str>>)>,
+    agent_word: AgentWord,
+    remarks: Remarks,
+    shown: Option<(State, Reason, Remarks)>,
+}
+
+/// What is to be shown beside the reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Remarks {
+    check: Option<Box<str>>,
+    agent: Option<Box<str>>,
 }
 
 /// How the servers of a pool are judged and checked.
@@ -50,12 +65,14 @@ pub(super) struct Case {
 pub(super) struct Rules {
     pub(super) policy: Arc<Policy>,
     pub(super) method: Arc<Method>,
+    /// Beside the check.
+    pub(super) agent: Option<Arc<Agent>>,
 }
 
 impl Rules {
     fn asks_an_agent(&self) -> bool {
         let check = self.policy.check.as_ref();
-        check.is_some_and(|check| matches!(check.kind, CheckKind::Agent(_)))
+        self.agent.is_some() || check.is_some_and(|check| matches!(check.kind, CheckKind::Agent(_)))
     }
 }
 
@@ -64,6 +81,8 @@ impl Rules {
 pub(super) enum Due {
     /// A check, which counts as under way from now on.
     Check,
+    /// Its agent is to be asked, likewise.
+    Ask(Arc<Agent>),
     Nothing(Option<Change>),
 }
 
@@ -75,7 +94,9 @@ impl Case {
         chance: u64,
         now: Moment,
     ) -> Self {
+        let first = |agent: &Arc<Agent>| now + spread(agent.interval, chance);
         Self {
+            agent_due: rules.agent.as_ref().map(first),
             server,
             pool,
             health: Health::new(Arc::clone(&rules.policy), now),
@@ -85,7 +106,8 @@ impl Case {
             checking: false,
             resting: None,
             advice: Advice::default(),
-            remark: None,
+            agent_word: AgentWord::default(),
+            remarks: Remarks::default(),
             shown: None,
         }
     }
@@ -99,15 +121,35 @@ impl Case {
     ) -> Option<Change> {
         self.pool = pool;
         let before = mem::replace(&mut self.rules, rules.clone());
+        let freed = if before.agent == rules.agent { None } else { self.follow_agent(now) };
         if before.policy == rules.policy {
+            return freed;
+        }
+        if !self.rules.asks_an_agent() {
+            self.forget_agent();
+        }
+        self.remarks.check = None;
+        self.health.reconfigure(Arc::clone(&rules.policy), now).or(freed)
+    }
+
+    /// There is another agent beside the check, or none any more.
+    fn follow_agent(&mut self, now: Moment) -> Option<Change> {
+        self.agent_due = self.rules.agent.is_some().then_some(now);
+        if self.rules.agent.is_some() {
             return None;
         }
-        if !rules.asks_an_agent() {
-            self.advice = Advice::default();
-            self.server.set_advice(None);
+        if !self.rules.asks_an_agent() {
+            self.forget_agent();
         }
-        self.remark = None;
-        self.health.reconfigure(Arc::clone(&rules.policy), now)
+        self.health.agent_said(None, now)
+    }
+
+    fn forget_agent(&mut self) {
+        self.advice = Advice::default();
+        self.agent_word = AgentWord::default();
+        self.remarks.agent = None;
+        self.server.set_advice(None);
+        self.server.note_agent(None);
     }
 
     pub(super) fn in_maintenance(&self) -> bool {
@@ -116,16 +158,11 @@ impl Case {
 
     /// When it is to be visited.
     pub(super) fn next_due(&self) -> Option<Moment> {
-        if self.checking {
-            return None;
-        }
         if self.resting.is_some() {
             return self.resting;
         }
-        [self.health.next_check(self.chance), self.health.next_deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        let check = if self.checking { None } else { self.health.next_check(self.chance) };
+        [check, self.health.next_deadline(), self.agent_due].into_iter().flatten().min()
     }
 
     /// Its time has come.
@@ -137,11 +174,41 @@ impl Case {
         let rested = self.resting.take().is_some();
         // Back from maintenance it is checked at once: nobody knows what was done to it.
         let check = self.health.next_check(self.chance).filter(|due| rested || *due <= now);
-        if check.is_some() {
+        if check.is_some() && !self.checking {
             self.checking = true;
             return Due::Check;
         }
+        if let Some(agent) = &self.rules.agent
+            && self.agent_due.take_if(|due| *due <= now).is_some()
+        {
+            return Due::Ask(Arc::clone(agent));
+        }
         Due::Nothing(self.health.tick(now))
+    }
+
+    /// Its agent beside the check has spoken, or has not: then what it said before holds.
+    pub(super) fn hear(
+        &mut self,
+        heard: Result<Heard, CheckFailure>,
+        chance: u64,
+        now: Moment,
+    ) -> (Option<Change>, Option<News>) {
+        let Some(agent) = &self.rules.agent else { return (None, None) };
+        self.agent_due = Some(now + jittered(agent.interval, AGENT_JITTER_PERCENT, chance));
+        match heard {
+            Ok(heard) if !self.in_maintenance() => {
+                let news = self.heed(&heard, now);
+                let down = self.agent_says_down();
+                (self.health.agent_said(down, now), news)
+            }
+            Ok(_) => (None, None),
+            Err(failure) => {
+                let since = self.agent_word.silent.map_or_else(|| clock::wall_at(now), |it| it.0);
+                self.agent_word.silent = Some((since, failure));
+                self.server.note_agent(Some(self.agent_word));
+                (None, None)
+            }
+        }
     }
 
     /// What its check has found besides how it ended. Returns how it ended after all, and what
@@ -151,18 +218,26 @@ impl Case {
         &mut self,
         found: &Found,
         ruling: Option<Ruling>,
-    ) -> (Outcome, Option<(&'static str, String)>) {
+        now: Moment,
+    ) -> (Outcome, Option<News>) {
         let outcome = ruling.map_or_else(|| found.outcome(), Ruling::outcome);
         match found {
-            Found::Advice(advice) => self.heed(advice),
+            Found::Advice(heard) => {
+                let news = self.heed(heard, now);
+                let down = self.agent_says_down().map(|words| {
+                    let silent = words.as_str().is_empty();
+                    CheckFailure::Said(if silent { Words::new("down") } else { words })
+                });
+                (down.map_or(Outcome::Passed, Outcome::Failed), news)
+            }
             Found::Expiring { days } => {
                 let remark = format!("certificate valid for {days} days only");
-                let is_new = self.remark.as_deref() != Some(&*remark);
-                self.remark = Some(remark.clone().into());
+                let is_new = self.remarks.check.as_deref() != Some(&*remark);
+                self.remarks.check = Some(remark.clone().into());
                 (outcome, is_new.then_some(("certificate-expires", remark)))
             }
             Found::Fine | Found::Testimony(_) => {
-                self.remark = ruling.and_then(Ruling::remark).map(Into::into);
+                self.remarks.check = ruling.and_then(Ruling::remark).map(Into::into);
                 (outcome, None)
             }
             // What it said before is as true as it was.
@@ -171,27 +246,30 @@ impl Case {
     }
 
     /// What the agent does not mention stays as it was.
-    fn heed(&mut self, advice: &Advice) -> (Outcome, Option<(&'static str, String)>) {
+    fn heed(&mut self, heard: &Heard, now: Moment) -> Option<News> {
+        let Heard { advice, words } = heard;
+        self.agent_word = AgentWord { said: Some((clock::wall_at(now), *words)), silent: None };
+        self.server.note_agent(Some(self.agent_word));
         let known = &mut self.advice;
         known.weight = advice.weight.or(known.weight);
         known.max_connections = advice.max_connections.or(known.max_connections);
         known.admin = advice.admin.or(known.admin);
         known.health = advice.health.clone().or_else(|| known.health.take());
-        let outcome = match &known.health {
-            Some(AgentHealth::Down(text)) if text.is_empty() => {
-                Outcome::Failed(CheckFailure::Said(Words::new("down")))
-            }
-            Some(AgentHealth::Down(text)) => Outcome::Failed(CheckFailure::Said(Words::new(text))),
-            Some(AgentHealth::Up) | None => Outcome::Passed,
-        };
         let remark = advised(known).map(Box::<str>::from);
-        if self.remark == remark {
-            return (outcome, None);
+        if self.remarks.agent == remark {
+            return None;
         }
-        self.remark.clone_from(&remark);
+        self.remarks.agent.clone_from(&remark);
         self.server.set_advice(Some(known));
         let message = remark.map_or_else(|| "agent: as configured".to_owned(), Into::into);
-        (outcome, Some(("agent", message)))
+        Some(("agent", message))
+    }
+
+    fn agent_says_down(&self) -> Option<Words> {
+        match &self.advice.health {
+            Some(AgentHealth::Down(text)) => Some(Words::new(text)),
+            Some(AgentHealth::Up) | None => None,
+        }
     }
 
     /// Its check is over.
@@ -213,16 +291,16 @@ impl Case {
     /// Makes the verdict known, if it or its reason is a new one.
     pub(super) fn show(&mut self) {
         self.server.troubled.store(self.health.heeds_success(), Ordering::Relaxed);
-        let (state, reason) = (self.health.state(), *self.health.reason());
-        let verdict = (state, reason, self.remark.clone());
+        let (state, reason) = (self.health.state(), self.health.reason());
+        let verdict = (state, reason, self.remarks.clone());
         if self.shown.as_ref() == Some(&verdict) {
             return;
         }
         self.shown = Some(verdict);
-        let in_words = match &self.remark {
-            Some(remark) => format!("{reason}; {remark}"),
-            None => reason.to_string(),
-        };
+        let Remarks { check, agent } = &self.remarks;
+        let remarks = [check, agent].into_iter().flatten();
+        let in_words =
+            remarks.fold(reason.to_string(), |words, remark| format!("{words}; {remark}"));
         let usable = self.health.usable();
         let since = clock::wall_at(self.health.since());
         let verdict = Verdict { health: shown(state, usable), reason: in_words.into(), since };

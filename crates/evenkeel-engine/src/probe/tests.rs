@@ -7,8 +7,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use evenkeel_core::config::{
-    AgentCheck, Check, CheckKind, ClientTimeouts, Config, Guard, HttpCheck, InitialState, Listener,
-    Outlier, Pool, PoolId, Protocol, Server as ServerConfig, Talk,
+    Agent, AgentCheck, Check, CheckKind, ClientTimeouts, Config, Guard, HttpCheck, InitialState,
+    Listener, Outlier, Pool, PoolId, Protocol, Server as ServerConfig, Talk,
 };
 use evenkeel_core::health::{CheckFailure, Outcome};
 use evenkeel_core::verdict::{Component, Status};
@@ -40,7 +40,11 @@ struct Origin {
 
 impl Origin {
     fn dead() -> Self {
-        let bound = bound(SocketAddr::from(([127, 0, 0, 1], 0)));
+        Self::dead_at([127, 0, 0, 1])
+    }
+
+    fn dead_at(ip: [u8; 4]) -> Self {
+        let bound = bound(SocketAddr::from((ip, 0)));
         Self { address: bound.local_addr().unwrap(), _bound: bound, task: None }
     }
 
@@ -345,6 +349,55 @@ fn an_agent_adds_to_what_the_operator_says_and_replaces_none_of_it() {
         set(&engine, "a", AdminState::Drain);
         checks(&engine, "a", 2).await;
         assert!(!server(&engine, "a").in_use, "an agent cannot end what the operator began");
+        engine.drain(Duration::ZERO).await;
+    });
+}
+
+#[test]
+fn an_agent_beside_the_check_counts_when_it_speaks_and_not_when_it_does_not() {
+    run(async {
+        let words = Rc::new(RefCell::new("50%\n".to_owned()));
+        let agent = says(Rc::clone(&words)).await;
+        let a = Origin::alive();
+        // This one has no agent: nothing listens at its address and that port.
+        let mut b = Origin::dead_at([127, 0, 0, 2]);
+        b.revive();
+        let mut config = config(&[("a", a.address), ("b", b.address)], Some(often()));
+        let beside = Agent { interval: OFTEN, timeout: PATIENCE, ..Agent::new(agent.port()) };
+        config.pools[0].agent = Some(beside.clone());
+        let (engine, mut events) = start(config.clone()).await;
+        assert_eq!(event(&mut events, "agent", "web/a").await, "agent: weight 50 %");
+
+        words.replace("maint down#no disk\n".to_owned());
+        let said = event(&mut events, "server-down", "web/a").await;
+        assert_eq!(said, "down: its agent says that it is down: \"no disk\"");
+        let status = server(&engine, "a");
+        assert!(!status.in_use && status.verdict.health == Health::Down);
+        let word = status.evidence.agent.expect("it was asked").said.expect("it has spoken").1;
+        assert_eq!(word.as_str(), "maint down#no disk");
+        words.replace("ready up\n".to_owned());
+        event(&mut events, "server-up", "web/a").await;
+        assert!(server(&engine, "a").in_use);
+
+        // Nobody is at the other port: what was said holds, and nobody is blamed.
+        let gone = Origin::dead();
+        words.replace("down\n".to_owned());
+        event(&mut events, "server-down", "web/a").await;
+        let port = gone.address.port();
+        config.pools[0].agent = Some(Agent { port, ..beside });
+        engine.apply(config.clone()).await.unwrap();
+        let silent = async {
+            while server(&engine, "a").evidence.agent.is_none_or(|it| it.silent.is_none()) {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, silent).await.expect("it is asked");
+        assert!(!server(&engine, "a").in_use && server(&engine, "b").in_use);
+
+        config.pools[0].agent = None;
+        engine.apply(config).await.unwrap();
+        event(&mut events, "server-up", "web/a").await;
+        assert!(server(&engine, "a").in_use && server(&engine, "a").evidence.agent.is_none());
         engine.drain(Duration::ZERO).await;
     });
 }

@@ -28,7 +28,7 @@ pub(super) fn no_more_out_than_may_be<'a>(
 fn is_out_by_inference(health: &Health) -> bool {
     let lacks = |last| matches!(last, CheckFailure::Lacks(_));
     !health.usable()
-        && match *health.reason() {
+        && match health.reason() {
             Reason::Ejected { .. } => true,
             Reason::Failed { last, .. } | Reason::Relapsed { last, .. } => lacks(last),
             _ => false,

@@ -1,12 +1,12 @@
 //! Checks that say something and listen.
 
 use evenkeel_core::agent;
-use evenkeel_core::config::{AgentCheck, Talk};
-use evenkeel_core::health::CheckFailure;
+use evenkeel_core::config::Talk;
+use evenkeel_core::health::{CheckFailure, Words};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{Found, READ_BYTES, failure, unexpected};
+use super::{Found, Heard, READ_BYTES, failure, unexpected};
 
 /// What a server may say before the expected text: a greeting or an answer, not a file.
 const MOST_TALK_BYTES: usize = 16 * 1024;
@@ -26,12 +26,13 @@ pub(super) async fn talk(stream: &mut TcpStream, talk: &Talk) -> Result<Found, C
 /// The line of an agent.
 pub(super) async fn advice(
     stream: &mut TcpStream,
-    asked: &AgentCheck,
-) -> Result<Found, CheckFailure> {
-    say(stream, asked.send.as_deref()).await?;
+    question: Option<&str>,
+) -> Result<Heard, CheckFailure> {
+    say(stream, question).await?;
     let ends = |said: &[u8]| said.contains(&b'\n');
     let (line, _) = listen(stream, agent::MOST_LINE_BYTES, ends).await?;
-    Ok(Found::Advice(agent::parse(&line)))
+    let words = Words::new(&String::from_utf8_lossy(&line));
+    Ok(Heard { advice: agent::parse(&line), words })
 }
 
 async fn say(stream: &mut TcpStream, words: Option<&str>) -> Result<(), CheckFailure> {

@@ -249,7 +249,7 @@ fn a_deep_check_brings_back_what_the_server_says() {
 fn an_agent_is_heard_with_and_without_being_asked() {
     let agent = |send: Option<&str>| CheckKind::Agent(AgentCheck { send: send.map(Into::into) });
     let (found, _) = check(&Play::Greets("drain 50%\nmore"), agent(None));
-    let Found::Advice(advice) = found else { panic!("{found:?}") };
+    let Found::Advice(Heard { advice, .. }) = found else { panic!("{found:?}") };
     assert!(advice.admin.is_some() && advice.weight.is_some());
     let (found, heard) = check(&Play::Answers("up"), agent(Some("web\r\n\r\n")));
     assert!(matches!(found, Found::Advice(_)), "{found:?}");

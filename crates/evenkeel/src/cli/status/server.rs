@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use evenkeel_api::{
-    CheckOutcome, Component, ComponentStatus, Health, LastCheck, Server, TimeLineEntry,
+    AgentWord, CheckOutcome, Component, ComponentStatus, Health, LastCheck, Server, TimeLineEntry,
 };
 
 use super::super::table::{Cell, Colour, Screen, cell, columns, plain, table};
@@ -44,6 +44,7 @@ fn facts(server: &Server, now: SystemTime, screen: Screen) -> String {
         ("operators", operators.trim_start_matches("; ").to_owned()),
         ("health", health),
         ("last check", last_check.unwrap_or_default()),
+        ("agent", verdict.evidence.agent.as_ref().map_or_else(String::new, |it| agent(it, now))),
     ];
     let known = facts.into_iter().filter(|(_, fact)| !fact.is_empty());
     let rows: Vec<_> = known.map(|(name, fact)| [plain(name), plain(fact)]).collect();
@@ -59,6 +60,17 @@ fn last_check(check: &LastCheck, now: SystemTime) -> String {
     };
     let found = found.as_ref().map_or_else(String::new, |found| format!(": {found}"));
     format!("{} ago, {outcome} after {}{found}", ago(at.age(now)), millis(*took_ms))
+}
+
+fn agent(word: &AgentWord, now: SystemTime) -> String {
+    let AgentWord { said, at, silent_since, silent_because } = word;
+    let said = said.as_ref().zip(*at);
+    let said = said.map(|(said, at)| format!("\"{said}\" {} ago", ago(at.age(now))));
+    let silent = silent_since.as_ref().map(|since| {
+        let why = silent_because.as_deref().unwrap_or_default();
+        format!("silent for {}: {why}", ago(since.age(now)))
+    });
+    said.into_iter().chain(silent).collect::<Vec<_>>().join("; ")
 }
 
 fn component(component: &Component) -> [Cell; 3] {

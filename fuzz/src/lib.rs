@@ -203,6 +203,7 @@ fn rewritten(head: &RequestHead<'_, '_>) -> Vec<u8> {
             edits: &HeaderEdits::default(),
             reserved: &[],
             subject: None,
+            websocket_key: None,
         },
     );
     out

@@ -25,6 +25,8 @@ pub enum Fault {
     ClientTimeout(Phase),
     /// No route matches.
     NoRoute,
+    /// The TLS connection was made for another host (RFC 9110 §15.5.20).
+    Misdirected,
     /// The pool has no server that may be used.
     NoServer,
     /// Every server that could take the request is full, and so is the queue.
@@ -43,6 +45,10 @@ pub enum Fault {
     ServerReset,
     /// The same on a connection that was reused: the server may have closed it before it saw the request.
     ServerResetReused,
+    /// The TLS handshake with the server failed.
+    ServerTls,
+    /// The server gave the request back without having looked at it (RFC 9113 §8.7).
+    NotProcessed,
     /// No first byte of an answer in time.
     ServerTimeout,
     /// The server's answer cannot be understood, or only in two ways.
@@ -126,6 +132,7 @@ impl Fault {
             Self::ClientGone(_) => "client-gone",
             Self::ClientTimeout(_) => "client-timeout",
             Self::NoRoute => "no-route",
+            Self::Misdirected => "misdirected",
             Self::NoServer => "no-server",
             Self::QueueFull => "queue-full",
             Self::QueueTimeout => "queue-timeout",
@@ -134,6 +141,8 @@ impl Fault {
             Self::ConnectTimeout => "connect-timeout",
             Self::Exhausted => "exhausted",
             Self::ServerReset | Self::ServerResetReused => "server-reset",
+            Self::ServerTls => "server-tls",
+            Self::NotProcessed => "not-processed",
             Self::ServerTimeout => "server-timeout",
             Self::BadAnswer => "bad-answer",
             Self::ServerCut => "server-cut",
@@ -159,15 +168,17 @@ impl Fault {
             Self::ClientTimeout(Phase::Request) => row(Some(408), Client, Never, Info, "cR"),
             Self::ClientTimeout(phase) => row(None, Client, Never, Info, client_timeout(phase)),
             Self::NoRoute => row(Some(404), Node, Never, Debug, "PR"),
+            Self::Misdirected => row(Some(421), Client, Never, Info, "PR"),
             Self::NoServer => row(Some(503), Server, Never, Error, "SC"),
             Self::QueueFull => row(Some(503), Node, Never, Warn, "PQ"),
             Self::QueueTimeout => row(Some(503), Server, Never, Warn, "sQ"),
             Self::BreakerOpen => row(Some(503), Node, Never, Warn, "PC"),
-            Self::ConnectRefused => row(Some(503), Server, Always, Warn, "SC"),
+            Self::ConnectRefused | Self::ServerTls => row(Some(503), Server, Always, Warn, "SC"),
             Self::ConnectTimeout => row(Some(504), Server, Always, Warn, "sC"),
             Self::Exhausted => row(Some(503), Node, Always, Error, "RC"),
             Self::ServerReset => row(Some(502), Server, IfIdempotent, Warn, "SH"),
             Self::ServerResetReused => row(Some(502), Server, IfIdempotent, Info, "SH"),
+            Self::NotProcessed => row(Some(503), Server, Always, Info, "SH"),
             Self::ServerTimeout => row(Some(504), Server, IfIdempotent, Warn, "sH"),
             Self::BadAnswer => row(Some(502), Server, Never, Error, "PH"),
             Self::ServerCut => row(None, Server, Never, Warn, "SD"),
@@ -191,6 +202,7 @@ impl fmt::Display for Fault {
             Self::ClientGone(_) => "client gone",
             Self::ClientTimeout(_) => "client timed out",
             Self::NoRoute => "no route matches",
+            Self::Misdirected => "connection made for another host",
             Self::NoServer => "no server may be used",
             Self::QueueFull => "every server and the queue are full",
             Self::QueueTimeout => "no server had room in time",
@@ -200,6 +212,8 @@ impl fmt::Display for Fault {
             Self::Exhausted => "this node has no file descriptor, port or memory left",
             Self::ServerReset => "reset before answer",
             Self::ServerResetReused => "reset before answer on a reused connection",
+            Self::ServerTls => "TLS handshake failed",
+            Self::NotProcessed => "given back unprocessed",
             Self::ServerTimeout => "no answer in time",
             Self::BadAnswer => "unreadable answer",
             Self::ServerCut => "answer cut short",

@@ -19,6 +19,7 @@ pub mod fault;
 pub mod hash;
 pub mod health;
 pub mod hedge;
+pub mod http2;
 pub mod message;
 pub mod moment;
 pub mod neighbour;

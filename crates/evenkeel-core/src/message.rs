@@ -1,4 +1,4 @@
-//! HTTP/1 messages: what the bytes of a peer mean, and which bytes the other peer is sent instead.
+//! HTTP messages: what the bytes of a peer mean, and which bytes the other peer is sent instead.
 //!
 //! One byte stream has one meaning. What two implementations could read in two ways is refused here,
 //! and nothing a peer sent about framing is passed on: heads and chunks are written anew from their
@@ -15,9 +15,10 @@ pub mod response;
 
 pub use reason::{Reason, Refusal};
 
-/// Protocol version of a message; a higher minor version than 1.1 does not exist.
+/// Protocol version of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
     Http10,
     Http11,
+    Http2,
 }

@@ -57,7 +57,12 @@ pub const fn is_charged(fault: Fault) -> bool {
 pub fn wait(policy: &Backoff, fault: Option<Fault>, tries: u8, chance: u64) -> Duration {
     let unburdened = matches!(
         fault,
-        Some(Fault::ConnectRefused | Fault::ConnectTimeout | Fault::ServerResetReused)
+        Some(
+            Fault::ConnectRefused
+                | Fault::ConnectTimeout
+                | Fault::ServerResetReused
+                | Fault::NotProcessed
+        )
     );
     if tries <= 1 && unburdened {
         return Duration::ZERO;
@@ -79,11 +84,13 @@ impl Attempt {
 /// Further tries the operator allows after this fault.
 fn tries_allowed(policy: &Retry, fault: Fault) -> u8 {
     let wanted = match fault {
-        Fault::ConnectRefused | Fault::ConnectTimeout | Fault::Exhausted => policy.on.connect,
+        Fault::ConnectRefused | Fault::ConnectTimeout | Fault::Exhausted | Fault::ServerTls => {
+            policy.on.connect
+        }
         Fault::ServerReset => policy.on.reset_before_answer,
         // Keeping the connection was this node's idea, not the operator's or the client's: one
         // further try repairs it whatever the policy says (RFC 9112 §9.3.1).
-        Fault::ServerResetReused => return policy.attempts.max(1),
+        Fault::ServerResetReused | Fault::NotProcessed => return policy.attempts.max(1),
         Fault::ServerTimeout => policy.on.timeout,
         _ => false,
     };

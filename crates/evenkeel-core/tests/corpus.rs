@@ -152,6 +152,7 @@ fn written(head: &RequestHead<'_, '_>) -> Vec<u8> {
             edits: &HeaderEdits::default(),
             reserved: &[],
             subject: None,
+            websocket_key: None,
         },
     );
     out

@@ -12,13 +12,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::spawn_local;
 
 use crate::clock;
-use crate::exchange;
+use crate::front;
 use crate::guard::{self, Share};
 use crate::introduction;
 use crate::pass_through;
 use crate::plan::Bound;
-use crate::record::Stream;
+use crate::record::StreamRecord;
 use crate::status::Event;
+use crate::stream::Stream;
+use crate::tls::Secured;
 use crate::tunnel;
 use crate::worker::{Shared, Slot, Worker};
 
@@ -45,6 +47,8 @@ pub(crate) struct Seat {
     pub(crate) destination: Option<SocketAddr>,
     /// Where connections of one source are counted.
     pub(crate) share: Option<Share>,
+    /// Of a client whose TLS ends here.
+    pub(crate) tls: Option<Box<Secured>>,
 }
 
 /// Accepts until aborted.
@@ -179,13 +183,12 @@ async fn admit_introduced(mut seat: Seat, mut stream: TcpStream) {
 
 fn serve(mut seat: Seat, stream: TcpStream) {
     if let Err(fault) = guard::enter(&mut seat) {
-        return Stream::refused(fault).finish(&seat);
+        return StreamRecord::refused(fault).finish(&seat);
     }
     match &seat.slot.place(&seat.worker).listener().protocol {
-        Protocol::Http(_) => drop(spawn_local(exchange::serve(seat, stream))),
-        Protocol::Tcp { .. } => drop(spawn_local(tunnel::serve(seat, stream))),
-        Protocol::Tls(_) => drop(spawn_local(pass_through::serve(seat, stream))),
-        Protocol::Https(_) => drop((seat, stream)),
+        Protocol::Http(_) | Protocol::Https(_) => drop(spawn_local(front::serve(seat, stream))),
+        Protocol::Tcp { .. } => drop(spawn_local(tunnel::serve(seat, Stream::Plain(stream)))),
+        Protocol::Tls(_) => drop(spawn_local(pass_through::serve(seat, Stream::Plain(stream)))),
     }
 }
 
@@ -202,13 +205,21 @@ impl Seat {
             peer,
             destination: None,
             share: None,
+            tls: None,
         }
+    }
+}
+
+impl Seat {
+    /// How the client has come.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let Self { worker, slot, port: _, peer: _, destination: _, share: _ } = self;
+        let Self { worker, slot, port: _, peer: _, destination: _, share: _, tls: _ } = self;
         slot.counts.open.0.fetch_sub(1, Ordering::Relaxed);
         worker.vitals().connections.fetch_sub(1, Ordering::Relaxed);
         worker.shared.sockets.fetch_sub(1, Ordering::Relaxed);

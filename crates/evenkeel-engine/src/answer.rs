@@ -1,6 +1,7 @@
 //! Waiting for the head of a server's answer, while the request may still be on its way.
 
 use std::future::poll_fn;
+use std::io;
 use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -141,6 +142,9 @@ impl Wait<'_, '_> {
             match ready!(answer.poll_fill(cx, &mut self.upstream.link.stream)) {
                 Ok(read) if read > 0 => {}
                 Ok(_) if begun => return Poll::Ready(Err(Fault::BadAnswer)),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                    return Poll::Ready(Err(Fault::NotProcessed));
+                }
                 _ if self.upstream.reused => return Poll::Ready(Err(Fault::ServerResetReused)),
                 _ => return Poll::Ready(Err(Fault::ServerReset)),
             }
@@ -171,9 +175,10 @@ impl Wait<'_, '_> {
         let answer = judge(&head, request, client, upload.is_read());
         let interim = head.is_interim();
         // RFC 9110 §15.2: HTTP/1.0 knows no interim answers.
-        if !interim || request.version == Version::Http11 {
+        if !interim || request.version != Version::Http10 {
             let route = request.route.map(|route| &http.routes[route]);
-            let cookie = if interim { None } else { cookie(pool, request, *serving) };
+            let secure = client.seat.tls.is_some();
+            let cookie = if interim { None } else { cookie(pool, request, (*serving, secure)) };
             let out = AnswerOut {
                 cookie: cookie.as_deref(),
                 body: answer.to_client,
@@ -213,6 +218,9 @@ impl Wait<'_, '_> {
                 Err(_gone) => return Poll::Ready(Err(Fault::ClientGone(Phase::Answer))),
             }
         }
+        if let Err(_gone) = ready!(Pin::new(&mut client.stream).poll_flush(cx)) {
+            return Poll::Ready(Err(Fault::ClientGone(Phase::Answer)));
+        }
         desk.reply.clear();
         self.passed = 0;
         Poll::Ready(Ok(()))
@@ -229,7 +237,8 @@ fn judge(
     let to_client = match (head.body, request.version) {
         // Chunks tell a cut from an end; a client of HTTP/1.0 does not know them.
         (AnswerBody::UntilClose, Version::Http11) => AnswerBody::Chunked,
-        (AnswerBody::Chunked, Version::Http10) => AnswerBody::UntilClose,
+        // Frames have an end of their own.
+        (AnswerBody::Chunked, Version::Http10 | Version::Http2) => AnswerBody::UntilClose,
         (body, _) => body,
     };
     Answer {
@@ -237,20 +246,21 @@ fn judge(
         from_server: head.body,
         to_client,
         keep_server: head.keep_alive,
-        keep_client: request.keep_alive
-            && request_is_read
-            && to_client != AnswerBody::UntilClose
-            && !client.half_closed.get()
-            && !client.worker().draining(),
+        keep_client: client.is_framed()
+            || request.keep_alive
+                && request_is_read
+                && to_client != AnswerBody::UntilClose
+                && !client.half_closed.get()
+                && !client.worker().draining(),
     }
 }
 
 /// The cookie by which the client comes back, unless it came with one that still does.
-fn cookie(pool: &LocalPool, request: &Request, serving: usize) -> Option<String> {
+fn cookie(pool: &LocalPool, request: &Request, (serving, secure): (usize, bool)) -> Option<String> {
     let sticky = pool.live.config.sticky.as_ref()?;
     let token = pool.roster().token_to_issue(request.token, serving)?;
     let mut value = String::new();
-    set_cookie(&mut value, sticky, token, false).ok()?;
+    set_cookie(&mut value, sticky, token, secure).ok()?;
     Some(value)
 }
 

@@ -6,7 +6,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::TcpStream;
+
+use crate::stream::Stream;
 
 /// Bytes read at once: the usual size of a loopback or jumbo segment burst, and two TLS records' half.
 pub(crate) const BUFFER_BYTES: usize = 16 * 1024;
@@ -82,7 +83,7 @@ impl Buffer {
     pub(crate) fn poll_fill(
         &mut self,
         cx: &mut Context<'_>,
-        stream: &mut TcpStream,
+        stream: &mut Stream,
     ) -> Poll<io::Result<usize>> {
         debug_assert!(self.end < self.bytes.len(), "reading into no room looks like a FIN");
         let mut space = ReadBuf::new(&mut self.bytes[self.end..]);

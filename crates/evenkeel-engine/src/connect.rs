@@ -1,25 +1,29 @@
 //! A connection to a server: one that is idle, else a new one.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::Poll;
 use std::time::Duration;
 
 use evenkeel_core::fault::Fault;
 use evenkeel_core::moment::Moment;
+use http::uri::Scheme;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::clock;
-use crate::fleet::{InFlight, Server, Tally};
-use crate::timers::Watch;
+use crate::fleet::{InFlight, LivePool, Server, Tally};
+use crate::http2::SharedConnections;
+use crate::stream::Stream;
+use crate::timers::{Watch, until};
+use crate::tls::Towards;
 use crate::worker::{Shared, Worker};
+
+/// A failure of TLS towards a server is told once in this time by each worker.
+const TLS_NEWS: Duration = Duration::from_mins(1);
 
 /// A server as one worker sees it: with the connections it keeps idle.
 #[derive(Debug)]
@@ -27,6 +31,11 @@ pub(crate) struct LocalServer {
     pub(crate) server: Arc<Server>,
     /// The one used last at the end.
     idle: RefCell<Vec<Idle>>,
+    shared: SharedConnections,
+    /// `None`: it is spoken to in the clear.
+    tls: RefCell<Option<Towards>>,
+    /// When a failure of TLS was last told.
+    told: Cell<Moment>,
     most_idle: Cell<usize>,
     keep_alive: Cell<Duration>,
     /// Whose view it is.
@@ -39,12 +48,17 @@ struct Idle {
     since: Moment,
 }
 
-/// A connection to a server, counted among the process's sockets.
+/// A connection to a server, or an exchange on one.
 #[derive(Debug)]
 pub(crate) struct Link {
-    pub(crate) stream: TcpStream,
-    shared: Arc<Shared>,
+    pub(crate) stream: Stream,
+    /// `None`: whoever drives the connection counts it.
+    counted: Option<Counted>,
 }
+
+/// A socket, counted among the process's.
+#[derive(Debug)]
+pub(crate) struct Counted(Arc<Shared>);
 
 /// A server on which an exchange is under way.
 #[derive(Debug)]
@@ -62,6 +76,8 @@ pub(crate) enum Wanted<'a> {
     /// One that is idle, else a new one.
     Any,
     New,
+    /// A new one for a stream that is its own: never a place on a shared one.
+    Stream,
     /// A new one that begins with these words about its client (see [`crate::introduction`]).
     Introduced(&'a [u8]),
 }
@@ -71,6 +87,9 @@ impl LocalServer {
         Rc::new(Self {
             server,
             idle: RefCell::default(),
+            shared: SharedConnections::default(),
+            tls: RefCell::default(),
+            told: Cell::new(Moment::START),
             most_idle: Cell::new(0),
             keep_alive: Cell::default(),
             worker,
@@ -78,9 +97,10 @@ impl LocalServer {
     }
 
     /// Takes over what a snapshot says.
-    pub(crate) fn configure(&self, most_idle: u32, keep_alive: Duration) {
+    pub(crate) fn configure(&self, most_idle: u32, keep_alive: Duration, tls: Option<Towards>) {
         self.most_idle.set(most_idle as usize);
         self.keep_alive.set(keep_alive);
+        self.tls.replace(tls);
     }
 
     pub(crate) fn tally(&self, worker: &Worker) -> &Tally {
@@ -91,11 +111,13 @@ impl LocalServer {
     pub(crate) fn prune(&self, now: Moment) {
         let keep_alive = self.keep_alive.get();
         let mut idle = self.idle.borrow_mut();
-        idle.retain(|idle| now.since(idle.since) < keep_alive && is_quiet(&idle.link.stream));
+        idle.retain_mut(|idle| now.since(idle.since) < keep_alive && idle.link.stream.is_quiet());
         self.gauge(&idle);
+        self.shared.prune(now, keep_alive);
     }
 
     pub(crate) fn close_idle(&self) {
+        self.shared.close();
         let mut idle = self.idle.borrow_mut();
         idle.clear();
         self.gauge(&idle);
@@ -109,8 +131,8 @@ impl LocalServer {
 
     fn take_idle(&self) -> Option<Link> {
         let mut idle = self.idle.borrow_mut();
-        while let Some(Idle { link, .. }) = idle.pop() {
-            if is_quiet(&link.stream) {
+        while let Some(Idle { mut link, .. }) = idle.pop() {
+            if link.stream.is_quiet() {
                 self.gauge(&idle);
                 return Some(link);
             }
@@ -124,6 +146,9 @@ impl Upstream {
     /// Keeps the connection for another exchange.
     pub(crate) fn keep(self) {
         let Self { link, local, .. } = self;
+        if link.counted.is_none() {
+            return; // a place on a connection that others use
+        }
         let mut idle = local.idle.borrow_mut();
         if idle.len() < local.most_idle.get() {
             idle.push(Idle { link, since: clock::now() });
@@ -132,65 +157,108 @@ impl Upstream {
     }
 }
 
-impl Drop for Link {
-    fn drop(&mut self) {
-        self.shared.sockets.fetch_sub(1, Ordering::Relaxed);
+impl Counted {
+    fn new(worker: &Worker) -> Self {
+        worker.shared.sockets.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(&worker.shared))
     }
 }
 
-/// A connection to `local`, on which `in_flight` is counted, by `deadline`.
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.sockets.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A connection to `local` of `pool`, on which `in_flight` is counted, by `deadline`.
 pub(crate) async fn connect(
     worker: &Worker,
+    pool: &LivePool,
     (local, mut in_flight): (&Rc<LocalServer>, InFlight),
-    watch: &Watch,
-    deadline: Moment,
+    (watch, deadline): (&Watch, Moment),
     wanted: Wanted<'_>,
 ) -> Result<Upstream, Fault> {
     let idle = if matches!(wanted, Wanted::Any) { local.take_idle() } else { None };
     let (link, reused) = if let Some(link) = idle {
         (link, true)
     } else {
-        let stream = open(local.server.address, wanted, watch, deadline).await;
-        let tally = local.tally(worker);
-        match stream {
-            Ok(stream) => {
-                tally.connections.add(1);
-                worker.shared.sockets.fetch_add(1, Ordering::Relaxed);
-                (Link { stream, shared: Arc::clone(&worker.shared) }, false)
-            }
-            Err(fault) => {
-                tally.connect_failures.add(1);
-                return Err(fault);
-            }
-        }
+        watch.set(deadline);
+        let made = match wanted {
+            Wanted::Any | Wanted::New if pool.config.http2 => local.place(worker, watch).await,
+            Wanted::Any | Wanted::New | Wanted::Stream => local.open(worker, watch, &[]).await,
+            Wanted::Introduced(introduction) => local.open(worker, watch, introduction).await,
+        };
+        (made?, false)
     };
     in_flight.connected();
     Ok(Upstream { link, local: Rc::clone(local), reused, _in_flight: in_flight })
 }
 
-async fn open(
-    address: SocketAddr,
-    wanted: Wanted<'_>,
-    watch: &Watch,
-    deadline: Moment,
-) -> Result<TcpStream, Fault> {
-    watch.set(deadline);
-    let mut connecting = pin!(async move {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        socket.set_nodelay(true)?;
-        let mut stream = socket.connect(address).await?;
-        if let Wanted::Introduced(introduction) = wanted {
-            stream.write_all(introduction).await?;
+impl LocalServer {
+    /// A connection of its own, which begins with these bytes.
+    async fn open(
+        &self,
+        worker: &Worker,
+        watch: &Watch,
+        introduction: &[u8],
+    ) -> Result<Link, Fault> {
+        let opening = async {
+            let socket = open(self.server.address, introduction).await;
+            let socket = socket.map_err(|error| fault(&error))?;
+            let Some(tls) = self.tls.borrow().clone() else { return Ok(Stream::Plain(socket)) };
+            let stream = tls.connect(socket).await.map_err(|error| {
+                self.tell(worker, &error);
+                Fault::ServerTls
+            })?;
+            Ok(Stream::Tls(Box::new(stream)))
+        };
+        let opened = until(watch, opening).await.unwrap_or(Err(Fault::ConnectTimeout));
+        let tally = self.tally(worker);
+        let stream = opened.inspect_err(|_fault| tally.connect_failures.add(1))?;
+        tally.connections.add(1);
+        Ok(Link { stream, counted: Some(Counted::new(worker)) })
+    }
+
+    /// Says, once in a while, why hands were not shaken: that is a setting more often than a fault.
+    fn tell(&self, worker: &Worker, error: &io::Error) {
+        let now = clock::now();
+        let last = self.told.get();
+        if last == Moment::START || now.since(last) >= TLS_NEWS {
+            self.told.set(now);
+            let Server { pool, name, .. } = &*self.server;
+            let message = format!("the TLS handshake failed: {error}");
+            worker.shared.tell("server-tls", format!("{pool}/{name}"), message);
         }
-        Ok(stream)
-    });
-    poll_fn(|cx| {
-        if let Poll::Ready(connected) = connecting.as_mut().poll(cx) {
-            return Poll::Ready(connected.map_err(|error| fault(&error)));
+    }
+
+    /// A place on a connection that carries many exchanges: one that is open, else a new one.
+    async fn place(&self, worker: &Worker, watch: &Watch) -> Result<Link, Fault> {
+        loop {
+            if let Some(asking) = self.shared.take() {
+                return Ok(Link { stream: Stream::Asking(Box::new(asking)), counted: None });
+            }
+            let Some(opening) = self.shared.open() else {
+                until(watch, self.shared.opened()).await.ok_or(Fault::ConnectTimeout)?;
+                continue;
+            };
+            let Link { stream, counted } = self.open(worker, watch, &[]).await?;
+            let Some(counted) = counted else { return Err(Fault::Internal) };
+            let scheme = if self.tls.borrow().is_some() { Scheme::HTTPS } else { Scheme::HTTP };
+            let begun = until(watch, opening.begin((stream, counted), scheme)).await;
+            let asking = begun.ok_or(Fault::ConnectTimeout)?.map_err(|error| fault(&error))?;
+            return Ok(Link { stream: Stream::Asking(Box::new(asking)), counted: None });
         }
-        if watch.expired() { Poll::Ready(Err(Fault::ConnectTimeout)) } else { Poll::Pending }
-    })
-    .await
+    }
+}
+
+async fn open(address: SocketAddr, introduction: &[u8]) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_nodelay(true)?;
+    let mut stream = socket.connect(address).await?;
+    if !introduction.is_empty() {
+        stream.write_all(introduction).await?;
+    }
+    Ok(stream)
 }
 
 /// What the system's answer to connect(2) means.
@@ -202,10 +270,4 @@ fn fault(error: &io::Error) -> Fault {
     } else {
         Fault::ConnectRefused
     }
-}
-
-/// Neither closed nor, against all order, spoken on. Costs a system call only if something came.
-fn is_quiet(stream: &TcpStream) -> bool {
-    let nothing = stream.try_read(&mut [0]);
-    matches!(nothing, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }

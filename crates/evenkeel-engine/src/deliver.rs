@@ -10,7 +10,7 @@ use evenkeel_core::config::HttpLimits;
 use evenkeel_core::fault::{Fault, Phase};
 use evenkeel_core::message::chunked::{self, Decoder, Step};
 use evenkeel_core::message::response::AnswerBody;
-use evenkeel_sys::{Spliced, reset_on_close, unacknowledged};
+use evenkeel_sys::Spliced;
 use tokio::io::AsyncWrite;
 
 use crate::answer::Answer;
@@ -90,7 +90,7 @@ pub(crate) async fn deliver(
     errand.desk.record.sent(sent, head, errand.upload.received());
     if ended.is_err() && answer.to_client == AnswerBody::UntilClose {
         // A FIN would say that this was all.
-        let _ = reset_on_close(&errand.client.stream);
+        errand.client.stream.break_off();
     }
     ended.map(|()| keep_server && errand.upload.is_sent(errand.desk))
 }
@@ -136,7 +136,7 @@ impl Delivery<'_, '_> {
         self.pace.resume(now);
         let idle = self.errand.client_timeouts().idle;
         let limit = if self.waits_for_client {
-            self.queued = unacknowledged(&self.errand.client.stream).unwrap_or(0);
+            self.queued = self.errand.client.stream.unacknowledged();
             idle.min(self.pace.wait(self.sent, now))
         } else if self.waits_for_sender() {
             idle.min(self.errand.upload.client_time())
@@ -152,7 +152,7 @@ impl Delivery<'_, '_> {
         self.waits_for_client
             && self.errand.client.watch.expired()
             && !self.errand.is_over_time()
-            && unacknowledged(&self.errand.client.stream).is_ok_and(|left| left < self.queued)
+            && self.errand.client.stream.unacknowledged() < self.queued
     }
 
     /// The server has begun to answer but waits for the rest of the request.
@@ -207,13 +207,14 @@ impl Delivery<'_, '_> {
     /// Reads on, into a pipe for long bodies of known length, else into the buffer.
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         let stream = &mut self.upstream.link.stream;
-        if let Source::Length(left) = &mut self.source {
-            if self.pipe.is_none() && *left >= SPLICE_FROM {
-                self.pipe = Conduit::take(self.errand.client.worker());
+        if let (Source::Length(left), Some(plain)) = (&mut self.source, stream.plain()) {
+            let client = &self.errand.client;
+            if self.pipe.is_none() && *left >= SPLICE_FROM && client.stream.plain().is_some() {
+                self.pipe = Conduit::take(client.worker());
             }
             if let Some(pipe) = &mut self.pipe {
                 let most = usize::try_from(*left).unwrap_or(usize::MAX);
-                return match ready!(tunnel::poll_fill(cx, pipe, stream, most)) {
+                return match ready!(tunnel::poll_fill(cx, pipe, plain, most)) {
                     Ok(Spliced::Moved(moved)) => {
                         *left -= moved as u64;
                         if *left == 0 {
@@ -260,7 +261,7 @@ impl Delivery<'_, '_> {
             }
         };
         if self.chunk {
-            put_chunk(reply, &answer.unread()[..take]);
+            chunked::write_chunk(reply, &answer.unread()[..take]);
             answer.consume(take);
         } else if reply.len() + take <= MOST_COPIED {
             reply.extend_from_slice(&answer.unread()[..take]);
@@ -272,7 +273,8 @@ impl Delivery<'_, '_> {
     }
 
     fn take_chunks(&mut self) -> Result<(), Fault> {
-        let Desk { answer, reply, .. } = &mut *self.errand.desk;
+        let Errand { client, desk, .. } = &mut *self.errand;
+        let Desk { answer, reply, .. } = &mut **desk;
         while let Source::Chunked(decoder) = &mut self.source {
             if answer.is_empty() {
                 break;
@@ -287,11 +289,13 @@ impl Delivery<'_, '_> {
             let mut ended = false;
             match step {
                 Step::More => {}
-                Step::Data(data) if self.chunk => put_chunk(reply, data),
+                Step::Data(data) if self.chunk => chunked::write_chunk(reply, data),
                 Step::Data(data) => reply.extend_from_slice(data),
                 Step::End => {
                     if self.chunk {
                         chunked::write_end(reply, decoder.trailers());
+                    } else {
+                        client.stream.set_trailers(decoder.trailers());
                     }
                     ended = true;
                 }
@@ -328,19 +332,13 @@ impl Delivery<'_, '_> {
         }
         reply.clear();
         self.replied = 0;
-        if let Some(pipe) = &mut self.pipe {
+        if let (Some(pipe), Some(sink)) = (&mut self.pipe, client.stream.plain()) {
             while pipe.held() > 0 {
-                let drained = ready!(tunnel::poll_drain(cx, pipe, &client.stream))?;
+                let drained = ready!(tunnel::poll_drain(cx, pipe, sink))?;
                 self.moved = true;
                 self.sent += drained as u64;
             }
         }
-        Poll::Ready(Ok(()))
+        Pin::new(&mut client.stream).poll_flush(cx)
     }
-}
-
-fn put_chunk(out: &mut Vec<u8>, data: &[u8]) {
-    chunked::write_size(out, data.len());
-    out.extend_from_slice(data);
-    out.extend_from_slice(b"\r\n");
 }

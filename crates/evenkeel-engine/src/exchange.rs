@@ -3,10 +3,9 @@
 
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::io;
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use evenkeel_core::breaker::Permit;
@@ -15,9 +14,7 @@ use evenkeel_core::fault::{Fault, Phase};
 use evenkeel_core::moment::Moment;
 use evenkeel_core::pick::{Choice, Pick, Tried};
 use evenkeel_core::retry;
-use evenkeel_sys::{Peeked, peek};
-use tokio::io::Interest;
-use tokio::net::TcpStream;
+use evenkeel_sys::Peeked;
 
 use crate::accept::Seat;
 use crate::answer::{Answer, await_answer};
@@ -31,6 +28,7 @@ use crate::introduction;
 use crate::own;
 use crate::receive::{Goal, Request, receive};
 use crate::record::Record;
+use crate::stream::Stream;
 use crate::timers::Watch;
 use crate::tunnel::Upgraded;
 use crate::upload::Upload;
@@ -38,18 +36,18 @@ use crate::waiting;
 use crate::worker::{LocalPool, Place, Worker};
 
 /// How long a connection that never sent a request may hold up a drain.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(1);
+pub(crate) const DRAIN_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A connection that has been idle for this long may be closed when descriptors are short.
-const EVICTABLE_AFTER: Duration = Duration::from_secs(1);
+pub(crate) const EVICTABLE_AFTER: Duration = Duration::from_secs(1);
 
-/// An HTTP client's connection.
+/// An HTTP client's connection, or one exchange of a connection that carries many.
 #[derive(Debug)]
 pub(crate) struct Client {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Stream,
     pub(crate) watch: Watch,
-    pub(crate) seat: Seat,
-    pub(crate) address_text: Box<str>,
+    pub(crate) seat: Rc<Seat>,
+    pub(crate) address_text: Rc<str>,
     /// Requests received so far.
     pub(crate) requests: u32,
     /// The client has sent its FIN: it may still want its answer.
@@ -111,11 +109,9 @@ enum Miss {
 }
 
 /// Serves a client's connection to its end.
-pub(crate) async fn serve(seat: Seat, stream: TcpStream) {
-    let watch = poll_fn(|cx| Poll::Ready(seat.worker.timers.watch(cx.waker().clone()))).await;
+pub(crate) async fn serve(seat: Rc<Seat>, stream: Stream) {
     let address_text = seat.peer.ip().to_canonical().to_string().into();
-    let (requests, half_closed) = (0, Cell::new(false));
-    let mut client = Client { stream, watch, seat, address_text, requests, half_closed };
+    let mut client = Client::new(seat, stream, address_text).await;
     while client.speaks().await {
         let mut desk = client.worker().desks.take().unwrap_or_default();
         let next = loop {
@@ -132,6 +128,21 @@ pub(crate) async fn serve(seat: Seat, stream: TcpStream) {
             break;
         }
     }
+}
+
+/// Serves the one exchange of a stream in frames.
+pub(crate) async fn serve_one(mut client: Client) {
+    let mut desk = client.worker().desks.take().unwrap_or_default();
+    match exchange(&mut client, &mut desk).await {
+        Next::Upgraded(upgraded) => return upgraded.run(client, desk).await,
+        Next::Keep => {
+            client.stream.finish();
+            // Who is reset while still sending may not look at the answer.
+            own::linger(&mut client, &mut desk.inbox).await;
+        }
+        Next::Close => {}
+    }
+    client.worker().put_back(desk);
 }
 
 /// One request and its answer.
@@ -311,7 +322,7 @@ impl<'a> Errand<'a> {
         if self.client_spoke.get() || !self.upload.is_read() || !self.desk.inbox.is_empty() {
             return Ok(());
         }
-        let Poll::Ready(peeked) = self.client.poll_peek(cx) else { return Ok(()) };
+        let Poll::Ready(peeked) = self.client.stream.poll_peek(cx) else { return Ok(()) };
         self.client_spoke.set(true);
         let peeked = peeked.map_err(|_reset| Fault::ClientGone(phase))?;
         self.client.half_closed.set(peeked == Peeked::End);
@@ -337,8 +348,8 @@ impl<'a> Errand<'a> {
             None if reuse => Wanted::Any,
             None => Wanted::New,
         };
-        let connecting =
-            connect(&worker, (server, in_flight), &self.client.watch, deadline, wanted);
+        let (live, watch) = (&pool.live, &self.client.watch);
+        let connecting = connect(&worker, live, (server, in_flight), (watch, deadline), wanted);
         let mut upstream = self.unless_gone(connecting).await.map_err(Miss::Fault)?;
         self.desk.record.connected();
         let answer = await_answer(self, &mut upstream).await.map_err(Miss::Fault)?;
@@ -388,6 +399,16 @@ impl<'a> Errand<'a> {
 }
 
 impl Client {
+    pub(crate) async fn new(seat: Rc<Seat>, stream: Stream, address_text: Rc<str>) -> Self {
+        let watch = poll_fn(|cx| Poll::Ready(seat.worker.timers.watch(cx.waker().clone()))).await;
+        Self { stream, watch, seat, address_text, requests: 0, half_closed: Cell::new(false) }
+    }
+
+    /// The stream is one exchange of a connection that goes on.
+    pub(crate) fn is_framed(&self) -> bool {
+        matches!(self.stream, Stream::Framed(_))
+    }
+
     pub(crate) fn worker(&self) -> &Rc<Worker> {
         &self.seat.worker
     }
@@ -423,24 +444,10 @@ impl Client {
 }
 
 impl Client {
-    /// Looks at what has come, leaves it there, and is woken when something does.
-    pub(crate) fn poll_peek(&self, cx: &mut Context<'_>) -> Poll<io::Result<Peeked>> {
-        loop {
-            ready!(self.stream.poll_read_ready(cx))?;
-            let look = || match peek(&self.stream)? {
-                Peeked::Nothing => Err(io::ErrorKind::WouldBlock.into()),
-                something => Ok(something),
-            };
-            match self.stream.try_io(Interest::READABLE, look) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                peeked => return Poll::Ready(peeked),
-            }
-        }
-    }
-
-    fn has_said_more(&self, inbox: &Buffer) -> bool {
+    fn has_said_more(&mut self, inbox: &Buffer) -> bool {
         let mut nobody = Context::from_waker(Waker::noop());
-        !inbox.is_empty() || matches!(self.poll_peek(&mut nobody), Poll::Ready(Ok(Peeked::Bytes)))
+        !inbox.is_empty()
+            || matches!(self.stream.poll_peek(&mut nobody), Poll::Ready(Ok(Peeked::Bytes)))
     }
 }
 

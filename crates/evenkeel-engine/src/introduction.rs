@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use evenkeel_core::client_hello;
 use evenkeel_core::config::ProxyVersion;
-use evenkeel_core::proxy_protocol::{self, Addresses, Header, MOST_BYTES};
+use evenkeel_core::proxy_protocol::{self, Addresses, Header, MOST_BYTES, Tls};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::accept::Seat;
+use crate::stream::Stream;
 
 /// How long a proxy may take for its first words: it knows them when it connects.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -61,13 +62,8 @@ async fn take_header(stream: &mut TcpStream) -> Result<Option<Addresses>, &'stat
 
 /// What a new connection to a server begins with. `first`: what the client has said already; from
 /// a `ClientHello` the server learns the name, and the protocol if there is but one to choose.
-pub(crate) fn write(
-    version: ProxyVersion,
-    seat: &Seat,
-    client: &TcpStream,
-    first: &[u8],
-) -> Vec<u8> {
-    let destination = seat.destination.or_else(|| client.local_addr().ok());
+pub(crate) fn write(version: ProxyVersion, seat: &Seat, client: &Stream, first: &[u8]) -> Vec<u8> {
+    let destination = seat.destination.or_else(|| client.socket()?.local_addr().ok());
     let addresses = destination.map(|destination| Addresses::new(seat.peer, destination));
     let mut out = Vec::new();
     if version == ProxyVersion::V1 {
@@ -76,13 +72,25 @@ pub(crate) fn write(
     }
     let hello = client_hello::parse(first).ok().flatten();
     let mut offered = hello.iter().flat_map(client_hello::ClientHello::alpn);
-    let alpn = offered.next().filter(|_| offered.next().is_none());
+    let offered = offered.next().filter(|_| offered.next().is_none());
     let unique_id = seat.worker.request_id();
+    let ended = seat.tls.as_deref();
     let header = Header {
         addresses,
-        alpn,
-        authority: hello.as_ref().and_then(|hello| hello.server_name()),
+        alpn: ended.map_or(offered, |tls| tls.alpn.as_deref()),
+        authority: hello
+            .as_ref()
+            .and_then(|hello| hello.server_name())
+            .or_else(|| ended?.server_name.as_deref()),
         unique_id: Some(&unique_id),
+        tls: ended.map(|tls| Tls {
+            encrypted: true,
+            certificate_on_connection: tls.subject.is_some(),
+            certificate_in_session: tls.subject.is_some(),
+            verified: tls.subject.is_some(),
+            version: Some(tls.version),
+            ..Tls::default()
+        }),
         ..Header::default()
     };
     proxy_protocol::write_v2(&mut out, &header);

@@ -12,7 +12,9 @@ mod deliver;
 mod engine;
 mod exchange;
 mod fleet;
+mod front;
 mod guard;
+mod http2;
 mod introduction;
 mod log;
 mod own;
@@ -23,12 +25,8 @@ mod probe;
 mod receive;
 mod record;
 mod status;
+mod stream;
 mod timers;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the exchange over TLS, which uses the rest, is not here yet")
-)]
-#[cfg_attr(test, allow(dead_code, reason = "as above; tests use more of it"))]
 mod tls;
 mod tunnel;
 mod upload;

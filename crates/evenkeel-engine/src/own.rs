@@ -2,13 +2,12 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use evenkeel_core::fault::{Fault, Phase};
 use evenkeel_core::message::forward::HSTS;
-use evenkeel_core::message::own::write_own;
-use evenkeel_core::message::request::Body;
+use evenkeel_core::message::own::{write_grpc, write_own};
 use tokio::io::AsyncWrite;
 
 use crate::buffer::Buffer;
@@ -31,7 +30,7 @@ pub(crate) async fn redirect(
     (status, location): (u16, &str),
 ) -> Result<Next, Fault> {
     // A body that is still to come would be read as the next request.
-    let keep = request.keep_alive && matches!(request.body, Body::None | Body::Length(0));
+    let keep = client.is_framed() || request.keep_alive && request.body.is_empty();
     desk.reply.clear();
     let date = client.worker().date();
     let extra = [Some(("Date", &*date)), Some(("Location", location)), hsts(place)];
@@ -67,12 +66,18 @@ pub(crate) async fn answer_fault(
     extra.extend(fields.iter().map(|(name, value)| (*name, value.as_str())));
     extra.extend(hsts(place));
     let request = desk.record.request();
-    // After a request that was understood and read to its end the connection can go on.
-    let keep = request.is_some_and(|request| request.keep_alive)
-        && !client.half_closed.get()
-        && !client.worker().draining();
+    // After a request that was understood and read to its end the connection can go on; frames tell
+    // one exchange from the next whatever became of it.
+    let keep = client.is_framed()
+        || request.is_some_and(|request| request.keep_alive)
+            && !client.half_closed.get()
+            && !client.worker().draining();
     let head_only = request.is_some_and(|request| request.head_only);
-    write_own(&mut desk.reply, status, page, keep, head_only, &extra);
+    if request.is_some_and(|request| request.grpc) {
+        write_grpc(&mut desk.reply, status, &extra);
+    } else {
+        write_own(&mut desk.reply, status, page, keep, head_only, &extra);
+    }
     desk.record.answered(status);
     client.watch.set_after(LINGER);
     if flush(client, desk).await.is_err() {
@@ -107,7 +112,8 @@ pub(crate) async fn flush(client: &mut Client, desk: &mut Desk) -> Result<(), Fa
                 Poll::Pending => return Poll::Pending,
             }
         }
-        Poll::Ready(Ok(()))
+        let flushed = ready!(Pin::new(&mut client.stream).poll_flush(cx));
+        Poll::Ready(flushed.map_err(|_gone| Fault::ClientGone(Phase::Data)))
     })
     .await?;
     let head = desk.reply.windows(4).position(|end| end == b"\r\n\r\n").map_or(0, |at| at + 4);

@@ -6,17 +6,17 @@ use std::task::Poll;
 use evenkeel_core::client_hello::{self, NotTls};
 use evenkeel_core::config::PoolId;
 use evenkeel_core::hash;
-use tokio::net::TcpStream;
 
 use crate::accept::Seat;
 use crate::buffer::Buffer;
 use crate::clock;
+use crate::stream::Stream;
 use crate::timers::Watch;
 use crate::tunnel::{self, Coming};
 use crate::worker::{Place, Worker};
 
 /// Serves a client of a tls listener.
-pub(crate) async fn serve(seat: Seat, mut stream: TcpStream) {
+pub(crate) async fn serve(seat: Seat, mut stream: Stream) {
     let worker = &seat.worker;
     let watch = poll_fn(|cx| Poll::Ready(worker.timers.watch(cx.waker().clone()))).await;
     let began = clock::now();
@@ -36,7 +36,7 @@ async fn hello(
     worker: &Worker,
     place: &Place,
     watch: &Watch,
-    stream: &mut TcpStream,
+    stream: &mut Stream,
 ) -> Result<(PoolId, Buffer, Option<u64>), &'static str> {
     let mut buffer = worker.buffers.take().unwrap_or_default();
     loop {

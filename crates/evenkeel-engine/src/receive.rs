@@ -11,15 +11,21 @@ use evenkeel_core::fault::{Fault, Phase};
 use evenkeel_core::hash;
 use evenkeel_core::message::forward::{self, Outgoing, kept_request_id, write_request};
 use evenkeel_core::message::header::Name;
-use evenkeel_core::message::request::{self, Body, RequestHead, Space, Upgrade};
-use evenkeel_core::message::{Version, own};
+use evenkeel_core::message::own::redirect_location;
+use evenkeel_core::message::request::{self, Body, Pseudo, RequestHead, Space, Upgrade};
+use evenkeel_core::message::{Refusal, Version};
 use evenkeel_core::route::Question;
 use evenkeel_core::sticky::{self, Token};
+use h2::ext::Protocol;
+use http::request::Parts;
+use http::uri::{Authority, PathAndQuery};
 
 use crate::clock;
 use crate::exchange::{Client, Desk};
 use crate::fleet::LivePool;
 use crate::guard;
+use crate::record::Record;
+use crate::stream::Stream;
 use crate::websocket;
 use crate::worker::Place;
 
@@ -41,6 +47,8 @@ pub(crate) struct Request {
     /// The method was `HEAD`.
     pub(crate) head_only: bool,
     pub(crate) idempotent: bool,
+    /// A gRPC call, for which failures have a form of their own.
+    pub(crate) grpc: bool,
     /// The client and this node would keep the connection.
     pub(crate) keep_alive: bool,
     pub(crate) upgrade: Offered,
@@ -83,6 +91,13 @@ pub(crate) async fn receive(
     desk.record.begin(clock::now());
     let listener = place.listener();
     let Some(http) = listener.protocol.http() else { return Ok(None) };
+    if let Stream::Framed(framed) = &mut client.stream {
+        let Some(parts) = framed.take_head() else { return Ok(None) };
+        let ends = framed.ends();
+        let request = read_frames(client, desk, place, http, (&parts, ends))?;
+        note(client, desk, place, http, &request);
+        return Ok(Some(request));
+    }
     if client.requests > 0 {
         client.watch.set_after(listener.timeouts.header);
     } // else the time runs since the connection was accepted
@@ -92,11 +107,7 @@ pub(crate) async fn receive(
         if worth_parsing(desk, fresh, &http.limits)
             && let Some(request) = parse(client, desk, place, http)?
         {
-            client.requests += 1;
-            client.seat.slot.counts.tally(client.worker().index).requests.add(1);
-            let logged = place.local.plan.log.as_ref().and(request.route);
-            let route = logged.map(|route| Arc::clone(&http.routes[route].name));
-            desk.record.received(&request, route);
+            note(client, desk, place, http, &request);
             return Ok(Some(request));
         }
         desk.inbox.make_room(most);
@@ -113,6 +124,15 @@ pub(crate) async fn receive(
             _ => return Ok(None),
         }
     }
+}
+
+/// Counts a request that was understood.
+fn note(client: &mut Client, desk: &mut Desk, place: &Place, http: &Http, request: &Request) {
+    client.requests += 1;
+    client.seat.slot.counts.tally(client.worker().index).requests.add(1);
+    let logged = place.local.plan.log.as_ref().and(request.route);
+    let route = logged.map(|route| Arc::clone(&http.routes[route].name));
+    desk.record.received(request, route);
 }
 
 /// A head that comes in drops is not parsed anew with each of them: a line has to end, or a limit
@@ -138,11 +158,53 @@ fn parse(
     let head = match request::parse(inbox.unread(), &mut space, &http.limits) {
         Ok(None) => return Ok(None),
         Ok(Some(head)) => head,
-        Err(refusal) => {
-            client.seat.slot.counts.refuse(refusal.reason.label());
-            return Err(Fault::BadRequest(refusal.status));
-        }
+        Err(refusal) => return Err(refused(client, refusal)),
     };
+    let request = understand(&head, client, (outbox, record, fields), place, http)?;
+    let length = head.length;
+    client.seat.slot.counts.tally(client.worker().index).bytes_received.add(length as u64);
+    inbox.consume(length);
+    Ok(Some(request))
+}
+
+/// A head that came in frames.
+fn read_frames(
+    client: &Client,
+    desk: &mut Desk,
+    place: &Place,
+    http: &Http,
+    (parts, ends): (&Parts, bool),
+) -> Result<Request, Fault> {
+    let Desk { outbox, record, fields: extra, .. } = desk;
+    let protocol = parts.extensions.get::<Protocol>();
+    let pseudo = Pseudo {
+        method: parts.method.as_str(),
+        authority: parts.uri.authority().map(Authority::as_str),
+        path: parts.uri.path_and_query().map(PathAndQuery::as_str),
+        protocol: protocol.map(Protocol::as_str),
+        ends,
+    };
+    let fields = parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let mut space = Space::new();
+    let head = request::from_frames(&pseudo, fields, &mut space, &http.limits);
+    let head = head.map_err(|refusal| refused(client, refusal))?;
+    understand(&head, client, (outbox, record, extra), place, http)
+}
+
+#[cold]
+fn refused(client: &Client, refusal: Refusal) -> Fault {
+    client.seat.slot.counts.refuse(refusal.reason.label());
+    Fault::BadRequest(refusal.status)
+}
+
+/// What a request is about, and its form for the server.
+fn understand(
+    head: &RequestHead<'_, '_>,
+    client: &Client,
+    (outbox, record, fields): (&mut Vec<u8>, &mut Record, &mut guard::Fields),
+    place: &Place,
+    http: &Http,
+) -> Result<Request, Fault> {
     assert!(
         client.worker().shared.panic_path.as_deref() != Some(head.path),
         "asked to panic by EVENKEEL_FAULT_PANIC_PATH"
@@ -153,19 +215,28 @@ fn parse(
     let peer = client.seat.peer.ip().to_canonical();
     let trusted = http.trusted_proxies.iter().any(|network| network.contains(peer));
     let own_id = client.worker().request_id();
-    let request_id = kept_request_id(&head, trusted).unwrap_or_else(|| str_of(&own_id));
+    let request_id = kept_request_id(head, trusted).unwrap_or_else(|| str_of(&own_id));
     if place.local.plan.log.is_some() {
-        let address = forward::client_address(&head, peer, &http.trusted_proxies);
-        record.note(&head, address, request_id);
+        let address = forward::client_address(head, peer, &http.trusted_proxies);
+        record.note(head, address, request_id);
     }
-    let route = route(&head, place);
+    // A WebSocket in frames has no key (RFC 8441 §5), a server of HTTP/1 wants one.
+    let opens = head.version == Version::Http2 && head.upgrade == Upgrade::WebSocket;
+    let new_key = opens.then(|| websocket::key(&own_id));
+    let route = route(head, place);
     let action = route.map_or(http.default.as_ref(), |route| Some(&http.routes[route].action));
-    let admitted = guard::admit(client, place, (http, route), &head, fields);
-    let request = match admitted.and_then(|()| action.ok_or(Fault::NoRoute)) {
-        Err(fault) => summary(&head, client, http, route, Goal::Refuse(fault)),
+    let tls = client.seat.tls.as_deref();
+    let subject = tls.and_then(|tls| tls.subject.as_deref());
+    let is_at_home =
+        tls.is_none_or(|tls| tls.showing.is_at_home(tls.server_name.as_deref(), head.host));
+    let at_home = if is_at_home { Ok(()) } else { Err(Fault::Misdirected) };
+    let admitted = at_home.and_then(|()| guard::admit(client, place, (http, route), head, fields));
+    Ok(match admitted.and_then(|()| action.ok_or(Fault::NoRoute)) {
+        Err(fault) => summary(head, client, http, (route, None), Goal::Refuse(fault)),
         Ok(Action::Redirect(to)) => {
-            let location = own::redirect_location(to, head.host, &path_and_query(&head));
-            summary(&head, client, http, route, Goal::Redirect { status: to.status, location })
+            let location = redirect_location(to, head.host, &path_and_query(head));
+            let goal = Goal::Redirect { status: to.status, location };
+            summary(head, client, http, (route, None), goal)
         }
         Ok(Action::Pool(pool)) => {
             let live = &place.pool(*pool).live;
@@ -173,7 +244,7 @@ fn parse(
                 address: peer,
                 address_text: &client.address_text,
                 trusted,
-                scheme: "http",
+                scheme: client.seat.scheme(),
                 port_text: &client.seat.port,
             };
             let through = route.map(|route| &http.routes[route]);
@@ -186,25 +257,26 @@ fn parse(
                 request_id,
                 edits: through.map_or(&NO_EDITS, |route| &route.request_headers),
                 reserved: &http.reserved,
-                subject: None,
+                subject: http.client_subject.as_deref().zip(subject),
+                websocket_key: new_key.as_ref().map(|key| str_of(key)),
             };
             outbox.clear();
-            write_request(outbox, &head, &outgoing);
-            let (key, token) = (key(&head, outbox, &live.config, &outgoing), token(&head, live));
-            Request { key, token, ..summary(&head, client, http, route, Goal::Pool(*pool)) }
+            write_request(outbox, head, &outgoing);
+            let (key, token) = (key(head, outbox, &live.config, &outgoing), token(head, live));
+            Request {
+                key,
+                token,
+                ..summary(head, client, http, (route, new_key), Goal::Pool(*pool))
+            }
         }
-    };
-    let length = head.length;
-    client.seat.slot.counts.tally(client.worker().index).bytes_received.add(length as u64);
-    inbox.consume(length);
-    Ok(Some(request))
+    })
 }
 
 fn summary(
     head: &RequestHead<'_, '_>,
     client: &Client,
     http: &Http,
-    route: Option<usize>,
+    (route, new_key): (Option<usize>, Option<[u8; websocket::KEY_BYTES]>),
     goal: Goal,
 ) -> Request {
     Request {
@@ -216,6 +288,7 @@ fn summary(
         trailer_bytes: http.limits.head_bytes,
         head_only: head.method == "HEAD",
         idempotent: head.is_idempotent(),
+        grpc: head.version == Version::Http2 && is_grpc(head),
         keep_alive: head.keep_alive
             && client.requests + 1 < http.limits.requests
             && !client.worker().draining()
@@ -223,7 +296,8 @@ fn summary(
         upgrade: match head.upgrade {
             Upgrade::None => Offered::Nothing,
             Upgrade::WebSocket => {
-                let key = head.header("sec-websocket-key").unwrap_or_default();
+                let sent = head.header("sec-websocket-key").unwrap_or_default();
+                let key = new_key.as_ref().map_or(sent, |key| key);
                 Offered::WebSocket { accept: websocket::accept(key) }
             }
             Upgrade::Other(_) => Offered::Other,
@@ -273,6 +347,10 @@ fn route(head: &RequestHead<'_, '_>, place: &Place) -> Option<usize> {
     })
 }
 
+fn is_grpc(head: &RequestHead<'_, '_>) -> bool {
+    head.header("content-type").is_some_and(|value| value.starts_with(b"application/grpc"))
+}
+
 fn stripped<'p>(path: &'p str, route: Option<&Route>) -> &'p str {
     let prefix = route.and_then(|route| route.strip_prefix.as_deref());
     match prefix.and_then(|prefix| path.strip_prefix(prefix)) {
@@ -289,6 +367,6 @@ fn path_and_query(head: &RequestHead<'_, '_>) -> String {
     }
 }
 
-fn str_of(id: &[u8; 32]) -> &str {
-    std::str::from_utf8(id).expect("hexadecimal digits are ASCII")
+fn str_of(digits: &[u8]) -> &str {
+    std::str::from_utf8(digits).expect("digits are ASCII")
 }

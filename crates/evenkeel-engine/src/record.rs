@@ -48,6 +48,7 @@ pub(crate) struct Known {
     version: Version,
     pub(crate) keep_alive: bool,
     pub(crate) head_only: bool,
+    pub(crate) grpc: bool,
 }
 
 impl Record {
@@ -90,6 +91,7 @@ impl Record {
             version: request.version,
             keep_alive: request.keep_alive && request.body.is_empty(),
             head_only: request.head_only,
+            grpc: request.grpc,
         });
     }
 
@@ -178,6 +180,7 @@ impl Record {
             server: server.map_or("", |server| &server.name),
             said: &self.said,
             version: match self.known.map(|known| known.version) {
+                Some(Version::Http2) => "HTTP/2.0",
                 Some(Version::Http11) => "HTTP/1.1",
                 Some(Version::Http10) => "HTTP/1.0",
                 None => "",
@@ -198,7 +201,7 @@ impl Record {
 
 /// A tcp or tls stream that is over, or that never reached a server.
 #[derive(Debug)]
-pub(crate) struct Stream<'a> {
+pub(crate) struct StreamRecord<'a> {
     pub(crate) began: Moment,
     /// When the first server was tried, and when one was reached.
     pub(crate) trying: Moment,
@@ -210,7 +213,7 @@ pub(crate) struct Stream<'a> {
     pub(crate) fault: Option<Fault>,
 }
 
-impl Stream<'_> {
+impl StreamRecord<'_> {
     /// One that was not let in.
     pub(crate) fn refused(fault: Fault) -> Self {
         let now = clock::now();

@@ -5,8 +5,10 @@
 //! 50,000 of them in some 20 µs.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use evenkeel_core::moment::Moment;
@@ -90,6 +92,17 @@ impl Watch {
     pub(crate) fn expired(&self) -> bool {
         self.timers.table.borrow().deadlines[self.slot] <= clock::now()
     }
+}
+
+/// What `future` gives, unless the deadline of `watch`, which is this task's, comes first.
+pub(crate) async fn until<F: Future>(watch: &Watch, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending if watch.expired() => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+    })
+    .await
 }
 
 impl Drop for Watch {

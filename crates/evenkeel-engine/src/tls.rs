@@ -4,6 +4,7 @@
 mod anybody;
 mod front;
 mod pair;
+mod secured;
 mod shelf;
 mod tickets;
 mod to_servers;
@@ -17,11 +18,12 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 pub(crate) use self::anybody::Anybody;
-pub(crate) use self::front::Front;
+pub(crate) use self::front::{Front, farewell, label};
 pub use self::pair::{PairError, examine};
+pub(crate) use self::secured::{Secured, accept};
 pub(crate) use self::tickets::TicketKeys;
 pub use self::tickets::fresh_ticket_key;
-pub(crate) use self::to_servers::ToServers;
+pub(crate) use self::to_servers::{ToServers, Towards};
 pub(crate) use self::watched::News;
 
 /// The cryptography of this program: AWS-LC, with X25519MLKEM768 before other key exchanges.

@@ -16,7 +16,7 @@ use evenkeel_core::hash;
 use evenkeel_core::moment::Moment;
 use evenkeel_core::pick::{Choice, Tried};
 use evenkeel_core::retry::{self, Attempt};
-use evenkeel_sys::{Pipe, Spliced, reset_on_close};
+use evenkeel_sys::{Pipe, Spliced};
 use tokio::io::{AsyncWrite, Interest};
 use tokio::net::TcpStream;
 
@@ -26,7 +26,8 @@ use crate::clock;
 use crate::connect::{Upstream, Wanted, connect};
 use crate::exchange::{Client, Desk, Errand};
 use crate::introduction;
-use crate::record::Stream;
+use crate::record::StreamRecord;
+use crate::stream::Stream;
 use crate::timers::Watch;
 use crate::waiting;
 use crate::worker::{LocalPool, Place, Shared, Worker};
@@ -95,7 +96,7 @@ pub(crate) struct Upgraded {
 }
 
 /// Serves a client of a tcp listener.
-pub(crate) async fn serve(seat: Seat, stream: TcpStream) {
+pub(crate) async fn serve(seat: Seat, stream: Stream) {
     let watch = poll_fn(|cx| Poll::Ready(seat.worker.timers.watch(cx.waker().clone()))).await;
     let place = seat.slot.place(&seat.worker);
     let Protocol::Tcp { pool } = place.listener().protocol else { return };
@@ -106,7 +107,7 @@ pub(crate) async fn serve(seat: Seat, stream: TcpStream) {
 /// Connects a client to a server of the pool and passes bytes until both are done.
 pub(crate) async fn relay(
     seat: &Seat,
-    mut client: TcpStream,
+    mut client: Stream,
     watch: &Watch,
     (place, pool): (Place, PoolId),
     Coming { began, first, name_key }: Coming,
@@ -125,13 +126,13 @@ pub(crate) async fn relay(
     let introduction = pool.live.config.proxy_protocol.map(|version| {
         introduction::write(version, seat, &client, first.as_ref().map_or(&[], Buffer::unread))
     });
-    let wanted = introduction.as_deref().map_or(Wanted::New, Wanted::Introduced);
+    let wanted = introduction.as_deref().map_or(Wanted::Stream, Wanted::Introduced);
     let reached = match &admitted {
         Ok(_) => reach((worker, watch), pool, key, wanted, &mut tried).await,
         Err(fault) => Err(*fault),
     };
     drop(place); // streams outlive reloads
-    let stream = Stream {
+    let record = StreamRecord {
         began,
         trying,
         connected: None,
@@ -145,8 +146,8 @@ pub(crate) async fn relay(
         Ok(upstream) => upstream,
         Err(fault) => {
             // Nothing may look like an answer.
-            let _ = reset_on_close(&client);
-            Stream { fault: Some(fault), ..stream }.finish(seat);
+            client.break_off();
+            StreamRecord { fault: Some(fault), ..record }.finish(seat);
             return;
         }
     };
@@ -155,7 +156,7 @@ pub(crate) async fn relay(
     let passed = run(worker, watch, (&mut client, first), (server, None), patience).await;
     let Passed { from_client, from_server, fault } = passed;
     let server = Some(&*upstream.local);
-    Stream { connected, server, from_client, from_server, fault, ..stream }.finish(seat);
+    StreamRecord { connected, server, from_client, from_server, fault, ..record }.finish(seat);
 }
 
 impl Upgraded {
@@ -205,7 +206,8 @@ async fn reach(
         tried.insert(index);
         let local = &pool.servers[index];
         let deadline = clock::now() + config.timeouts.connect;
-        let fault = match connect(worker, (local, in_flight), watch, deadline, wanted).await {
+        let (at, until) = ((local, in_flight), (watch, deadline));
+        let fault = match connect(worker, &pool.live, at, until, wanted).await {
             Ok(upstream) => {
                 worker.report_success(&local.server);
                 return Ok(upstream);
@@ -233,8 +235,8 @@ async fn reach(
 async fn run(
     worker: &Worker,
     watch: &Watch,
-    (client, from_client): (&mut TcpStream, Option<Buffer>),
-    (server, from_server): (&mut TcpStream, Option<Buffer>),
+    (client, from_client): (&mut Stream, Option<Buffer>),
+    (server, from_server): (&mut Stream, Option<Buffer>),
     patience: Patience,
 ) -> Passed {
     let mut up = Way::new(from_client);
@@ -268,7 +270,8 @@ async fn run(
     .await;
     if matches!(fault, Some(Fault::ClientGone(_) | Fault::ServerCut)) {
         // A reset is passed on: the other side must not take what it has for the whole.
-        let _ = (reset_on_close(&*client), reset_on_close(&*server));
+        client.break_off();
+        server.break_off();
     }
     let (from_client, from_server) = (up.moved, down.moved);
     up.release(worker);
@@ -314,8 +317,8 @@ impl Way {
         &mut self,
         cx: &mut Context<'_>,
         worker: &Worker,
-        source: &mut TcpStream,
-        sink: &mut TcpStream,
+        source: &mut Stream,
+        sink: &mut Stream,
     ) -> Poll<Result<(), Broken>> {
         if self.closed {
             return Poll::Ready(Ok(()));
@@ -328,10 +331,11 @@ impl Way {
                 self.release(worker);
                 return Poll::Ready(Ok(()));
             }
-            let read = if self.full_reads >= FULL_READS {
-                self.poll_pipe(cx, worker, source)
-            } else {
-                self.poll_buffer(cx, worker, source)
+            let read = match source.plain() {
+                Some(source) if self.full_reads >= FULL_READS && sink.plain().is_some() => {
+                    self.poll_pipe(cx, worker, source)
+                }
+                _ => self.poll_buffer(cx, worker, source),
             };
             match read {
                 Poll::Ready(Ok(0)) => self.ended = true,
@@ -346,7 +350,7 @@ impl Way {
     }
 
     /// `Ready(Ok)`: nothing is held any more.
-    fn poll_out(&mut self, cx: &mut Context<'_>, sink: &mut TcpStream) -> Poll<io::Result<()>> {
+    fn poll_out(&mut self, cx: &mut Context<'_>, sink: &mut Stream) -> Poll<io::Result<()>> {
         if let Some(buffer) = &mut self.buffer {
             while !buffer.is_empty() {
                 let written = ready!(Pin::new(&mut *sink).poll_write(cx, buffer.unread()))?;
@@ -354,24 +358,24 @@ impl Way {
                 self.moved += written as u64;
             }
         }
-        if let Some(pipe) = &mut self.pipe {
+        if let (Some(pipe), Some(sink)) = (&mut self.pipe, sink.plain()) {
             while pipe.held() > 0 {
                 self.moved += ready!(poll_drain(cx, pipe, sink))? as u64;
             }
         }
-        Poll::Ready(Ok(()))
+        Pin::new(sink).poll_flush(cx)
     }
 
     fn poll_buffer(
         &mut self,
         cx: &mut Context<'_>,
         worker: &Worker,
-        source: &mut TcpStream,
+        source: &mut Stream,
     ) -> Poll<io::Result<usize>> {
         ready!(source.poll_read_ready(cx))?;
         let buffer = self.buffer.get_or_insert_with(|| worker.buffers.take().unwrap_or_default());
         let read = ready!(buffer.poll_fill(cx, source))?;
-        self.full_reads = if buffer.is_full() { self.full_reads + 1 } else { 0 };
+        self.full_reads = if buffer.is_full() { self.full_reads.saturating_add(1) } else { 0 };
         Poll::Ready(Ok(read))
     }
 

@@ -5,17 +5,18 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use evenkeel_core::fault::{Fault, Phase};
+use evenkeel_core::message::Version;
 use evenkeel_core::message::chunked::{self, Decoder, Step};
 use evenkeel_core::message::request::Body;
 use evenkeel_core::retry::Attempt;
 use evenkeel_sys::Spliced;
 use tokio::io::AsyncWrite;
-use tokio::net::TcpStream;
 
 use crate::clock;
 use crate::exchange::{Client, Desk};
 use crate::pace::Pace;
 use crate::receive::Request;
+use crate::stream::Stream;
 use crate::tunnel::{self, Conduit, SPLICE_FROM};
 
 /// Body bytes kept for another try; a longer body is streamed and cannot be sent twice.
@@ -51,6 +52,8 @@ enum Source {
     Done,
     Length(u64),
     Chunked(Box<Decoder>),
+    /// Until the stream of an HTTP/2 exchange ends.
+    Framed,
 }
 
 impl Upload {
@@ -59,6 +62,7 @@ impl Upload {
         let source = match request.body {
             Body::None | Body::Length(0) => Source::Done,
             Body::Length(length) => Source::Length(length),
+            Body::Chunked if request.version == Version::Http2 => Source::Framed,
             Body::Chunked => Source::Chunked(Box::new(Decoder::new(request.trailer_bytes))),
         };
         Self {
@@ -119,7 +123,7 @@ impl Upload {
         cx: &mut Context<'_>,
         client: &mut Client,
         desk: &mut Desk,
-        server: &mut TcpStream,
+        server: &mut Stream,
     ) -> Poll<Result<(), Fault>> {
         loop {
             if self.failed {
@@ -134,12 +138,16 @@ impl Upload {
             if self.sent < desk.outbox.len() || matches!(self.source, Source::Done) {
                 continue;
             }
-            if self.may_splice(client) {
+            if self.may_splice(client, server) {
                 ready!(self.poll_splice(cx, client, server))?;
                 continue;
             }
             self.waits_for_client = true;
             match ready!(desk.inbox.poll_fill(cx, &mut client.stream)) {
+                Ok(0) if matches!(self.source, Source::Framed) => {
+                    chunked::write_end(&mut desk.outbox, &[]);
+                    self.source = Source::Done;
+                }
                 Ok(0) | Err(_) => return Poll::Ready(Err(Fault::ClientGone(Phase::Data))),
                 Ok(_) => {
                     self.moved = true;
@@ -153,7 +161,7 @@ impl Upload {
         &mut self,
         cx: &mut Context<'_>,
         desk: &mut Desk,
-        server: &mut TcpStream,
+        server: &mut Stream,
     ) -> Poll<()> {
         while self.sent < desk.outbox.len() {
             let unsent = &desk.outbox[self.sent..];
@@ -189,6 +197,13 @@ impl Upload {
                         self.source = Source::Done;
                     }
                 }
+                Source::Framed => {
+                    let data = inbox.unread();
+                    self.received += data.len() as u64;
+                    chunked::write_chunk(outbox, data);
+                    inbox.clear();
+                    self.check_size()?;
+                }
                 Source::Chunked(decoder) => {
                     let decoded = decoder.decode(inbox.unread());
                     let (step, consumed) =
@@ -198,9 +213,7 @@ impl Upload {
                         Step::More => {}
                         Step::Data(data) => {
                             self.received += data.len() as u64;
-                            chunked::write_size(outbox, data.len());
-                            outbox.extend_from_slice(data);
-                            outbox.extend_from_slice(b"\r\n");
+                            chunked::write_chunk(outbox, data);
                         }
                         Step::End => {
                             chunked::write_end(outbox, decoder.trailers());
@@ -211,9 +224,7 @@ impl Upload {
                     if ended {
                         self.source = Source::Done;
                     }
-                    if self.most.is_some_and(|most| self.received > most) {
-                        return Err(Fault::BadRequest(413));
-                    }
+                    self.check_size()?;
                 }
             }
         }
@@ -223,10 +234,16 @@ impl Upload {
         Ok(())
     }
 
+    fn check_size(&self) -> Result<(), Fault> {
+        let is_over = self.most.is_some_and(|most| self.received > most);
+        if is_over { Err(Fault::BadRequest(413)) } else { Ok(()) }
+    }
+
     /// A long body of known length, of which nothing lies in a buffer, and a pipe to be had.
-    fn may_splice(&mut self, client: &Client) -> bool {
+    fn may_splice(&mut self, client: &Client, server: &Stream) -> bool {
         let long = matches!(self.source, Source::Length(left) if left >= SPLICE_FROM);
-        if self.pipe.is_none() && long && !self.replayable {
+        let plain = || client.stream.plain().is_some() && server.plain().is_some();
+        if self.pipe.is_none() && long && !self.replayable && plain() {
             self.pipe = Conduit::take(client.worker());
         }
         self.pipe.is_some()
@@ -236,14 +253,17 @@ impl Upload {
         &mut self,
         cx: &mut Context<'_>,
         client: &mut Client,
-        server: &TcpStream,
+        server: &Stream,
     ) -> Poll<Result<(), Fault>> {
         let (Source::Length(left), Some(pipe)) = (&mut self.source, &mut self.pipe) else {
             return Poll::Ready(Ok(()));
         };
+        let (Some(from), Some(to)) = (client.stream.plain(), server.plain()) else {
+            return Poll::Ready(Err(Fault::Internal));
+        };
         loop {
             if pipe.held() > 0 {
-                if ready!(tunnel::poll_drain(cx, pipe, server)).is_err() {
+                if ready!(tunnel::poll_drain(cx, pipe, to)).is_err() {
                     self.failed = true;
                     return Poll::Ready(Ok(()));
                 }
@@ -256,12 +276,12 @@ impl Upload {
                 }
                 self.source = Source::Done;
                 // The last splice took what there was without the runtime seeing it: look once.
-                let _ = client.poll_peek(cx);
+                let _ = client.stream.poll_peek(cx);
                 return Poll::Ready(Ok(()));
             }
             self.waits_for_client = true;
             let most = usize::try_from(*left).unwrap_or(usize::MAX);
-            match ready!(tunnel::poll_fill(cx, pipe, &client.stream, most)) {
+            match ready!(tunnel::poll_fill(cx, pipe, from, most)) {
                 Ok(Spliced::Moved(moved)) => {
                     self.waits_for_client = false;
                     self.moved = true;

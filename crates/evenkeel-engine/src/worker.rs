@@ -25,7 +25,7 @@ use crate::count::{Counter, Padded};
 use crate::exchange::Desk;
 use crate::fleet::{LivePool, Server};
 use crate::log::LogLines;
-use crate::plan::{Bound, ListenerCounts, Plan};
+use crate::plan::{Bound, ListenerCounts, LiveListener, Plan};
 use crate::probe::{Report, Traffic};
 use crate::status::Event;
 use crate::timers::Timers;
@@ -268,8 +268,10 @@ impl Worker {
 
     /// Tells the judge of a failure that is the server's.
     pub(crate) fn report_fault(&self, server: &Arc<Server>, fault: Fault) {
-        // A kept connection may be closed at any time: that is nobody's failure.
-        if fault.verdict().blame == Blame::Server && fault != Fault::ServerResetReused {
+        // A kept connection may be closed at any time, and a request be given back: that is nobody's
+        // failure.
+        let is_usual = matches!(fault, Fault::ServerResetReused | Fault::NotProcessed);
+        if fault.verdict().blame == Blame::Server && !is_usual {
             server.tally(self.index).failures.add(1);
             server.failing.add(clock::now());
             server.latency.fail(Duration::ZERO, clock::now());
@@ -488,6 +490,10 @@ impl Place {
         &self.local.plan.snapshot.config().listeners[self.index]
     }
 
+    pub(crate) fn live_listener(&self) -> &LiveListener {
+        &self.local.plan.listeners[self.index]
+    }
+
     pub(crate) fn http_router(&self) -> &HttpRouter {
         self.local.plan.snapshot.http_router(self.index)
     }
@@ -532,8 +538,9 @@ impl LocalPool {
             .collect::<Vec<Rc<LocalServer>>>();
         // A connection that names its client is that client's alone.
         let kept = if config.proxy_protocol.is_some() { 0 } else { config.idle_connections };
-        for server in &servers {
-            server.configure(kept, config.timeouts.keep_alive);
+        for (server, written) in servers.iter().zip(&config.servers) {
+            let tls = live.tls.as_ref().map(|tls| tls.towards(written));
+            server.configure(kept, config.timeouts.keep_alive, tls);
         }
         let roster = RefCell::new((live.edition(), live.roster()));
         Self { live, servers, roster }

@@ -19,6 +19,7 @@ pub mod client;
 pub mod clock;
 pub mod corpus;
 pub mod dnsmasq;
+pub mod frames;
 pub mod http1;
 pub mod load;
 pub mod loris;

@@ -28,7 +28,8 @@ const HSTS_AGE: Duration = Duration::from_hours(365 * 24);
 const VERSION: Choice<TlsVersion> =
     Choice { words: &[("1.2", TlsVersion::V12), ("1.3", TlsVersion::V13)], later: &[] };
 
-const ALPN: Choice<&str> = Choice { words: &[("http/1.1", "http/1.1")], later: &["h2"] };
+const ALPN: Choice<&str> =
+    Choice { words: &[("h2", "h2"), ("http/1.1", "http/1.1")], later: &["h3"] };
 
 /// `true`: who has none is refused.
 const MODE: Choice<bool> = Choice { words: &[("require", true), ("request", false)], later: &[] };
@@ -243,7 +244,7 @@ fn alpn(reader: &mut Reader<'_>) -> Vec<Arc<str>> {
     let help = "leave `alpn` out for all this listener speaks";
     let given = reader.filled("alpn", help, |value| ALPN.read(value));
     let given = given.map(|given| given.into_iter().map(|(_, word)| Arc::from(word)).collect());
-    given.unwrap_or_else(|| vec!["http/1.1".into()])
+    given.unwrap_or_else(|| vec!["h2".into(), "http/1.1".into()])
 }
 
 /// What is asked of clients, and the header in which servers are told.
@@ -323,6 +324,7 @@ pub(super) fn redirecting(https: &Listener, at: std::net::SocketAddr) -> Listene
         error_pages: Vec::new(),
         hsts: None,
         client_subject: None,
+        h2c: false,
         reserved: Vec::new(),
     };
     Listener {

@@ -40,6 +40,7 @@ pub(super) fn http(reader: &mut Reader<'_>, bench: Bench<'_>, pools: &Directory)
         hsts: None,
         client_subject: None,
         reserved: Vec::new(),
+        h2c: reader.read("h2c", boolean).unwrap_or(false),
     }
 }
 

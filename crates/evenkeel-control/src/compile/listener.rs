@@ -28,8 +28,8 @@ const MOST_LISTENERS: usize = 1024;
 const MOST_RULES: usize = 1024;
 
 /// Keys that only an HTTP listener has.
-const HTTP_KEYS: [&str; 6] =
-    ["methods", "trusted_proxies", "redirect", "error_pages", "limits", "forwarding"];
+const HTTP_KEYS: [&str; 7] =
+    ["methods", "trusted_proxies", "redirect", "error_pages", "limits", "forwarding", "h2c"];
 
 const OF_TLS: &str = "belongs to a listener of `protocol = \"tls\"`";
 const OF_HTTPS: &str = "belongs to a listener of `protocol = \"https\"`";

@@ -99,6 +99,7 @@ fn pool(name: Arc<str>, mut reader: Reader<'_>, bench: Bench<'_>) -> (Pool, Vec<
     let Choosing { balance, hash_on, sticky, slow_start, queue } =
         balance::choosing(&mut reader, &name);
     let check = check::check(&mut reader, bench);
+    let (tls, http2) = to_servers::upstream(&mut reader, bench);
     let pool = Pool {
         balance,
         hash_on,
@@ -116,8 +117,9 @@ fn pool(name: Arc<str>, mut reader: Reader<'_>, bench: Bench<'_>) -> (Pool, Vec<
         idle_connections: reader
             .read("idle_connections", integer(0..=65_536_u32))
             .unwrap_or(IDLE_CONNECTIONS),
-        tls: to_servers::tls(&mut reader, bench),
+        tls,
         proxy_protocol: reader.read("proxy_protocol", |value| PROXY_VERSION.read(value)),
+        http2,
         ..Pool::new(name)
     };
     reader.later(&["hedge"]);

@@ -8,18 +8,44 @@ use super::table::{Reader, wrong};
 use super::value::{Choice, boolean, text};
 use super::{Bench, front, trust, word};
 
-/// Whether TLS is spoken.
-const UPSTREAM: Choice<bool> =
-    Choice { words: &[("http", false), ("https", true)], later: &["h2", "h2c"] };
+/// What is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Upstream {
+    tls: bool,
+    http2: bool,
+}
 
-/// How servers are spoken to in TLS; `None`: in the clear.
-pub(super) fn tls(pool: &mut Reader<'_>, bench: Bench<'_>) -> Option<Arc<UpstreamTls>> {
-    let place = pool.entry("upstream").map_or(pool.place, |entry| entry.value.place);
-    let speaks = pool.read("upstream", |value| UPSTREAM.read(value)).unwrap_or(false);
-    if !speaks {
-        pool.misplaced(&["tls"], "means something only with `upstream = \"https\"`");
-        return None;
+const UPSTREAM: Choice<Upstream> = Choice {
+    words: &[
+        ("http", Upstream { tls: false, http2: false }),
+        ("https", Upstream { tls: true, http2: false }),
+        ("h2", Upstream { tls: true, http2: true }),
+        ("h2c", Upstream { tls: false, http2: true }),
+    ],
+    later: &[],
+};
+
+/// How servers are spoken to: in TLS (`None`: in the clear), and whether in HTTP/2.
+pub(super) fn upstream(
+    pool: &mut Reader<'_>,
+    bench: Bench<'_>,
+) -> (Option<Arc<UpstreamTls>>, bool) {
+    let read = pool.read("upstream", |value| UPSTREAM.read(value));
+    let Upstream { tls, http2 } = read.unwrap_or(Upstream { tls: false, http2: false });
+    if http2 {
+        let why = "names one client at the start of a connection, which HTTP/2 shares between many";
+        pool.misplaced(&["proxy_protocol"], why);
     }
+    if tls {
+        return (Some(secured(pool, bench)), http2);
+    }
+    pool.misplaced(&["tls"], "means something only with `upstream = \"https\"` or `\"h2\"`");
+    (None, http2)
+}
+
+/// `[pool.NAME.tls]`
+fn secured(pool: &mut Reader<'_>, bench: Bench<'_>) -> Arc<UpstreamTls> {
+    let place = pool.entry("upstream").map_or(pool.place, |entry| entry.value.place);
     let mut given = pool.table("tls");
     let verify = given.as_mut().and_then(|tls| tls.read("verify", boolean)).unwrap_or(true);
     let ca = given.as_mut().and_then(|tls| {
@@ -45,7 +71,7 @@ pub(super) fn tls(pool: &mut Reader<'_>, bench: Bench<'_>) -> Option<Arc<Upstrea
         tls.certificate = certificate(&mut reader, bench);
         reader.finish();
     }
-    Some(Arc::new(tls))
+    Arc::new(tls)
 }
 
 fn certificate(tls: &mut Reader<'_>, bench: Bench<'_>) -> Option<CertificateFiles> {

@@ -27,6 +27,9 @@ pub struct Http {
     /// Headers in which some listener of this node tells servers who the client is: no client may
     /// send one, on whichever listener. Lower-case names.
     pub reserved: Vec<Arc<str>>,
+    /// Without TLS: clients may begin with HTTP/2 (RFC 9113 §3.3). Within TLS they ask for it in
+    /// the handshake. Default off.
+    pub h2c: bool,
 }
 
 /// Which forwarding headers a request carries to the server.

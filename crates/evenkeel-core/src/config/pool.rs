@@ -42,6 +42,9 @@ pub struct Pool {
     pub proxy_protocol: Option<ProxyVersion>,
     /// How servers are spoken to in TLS. `None`, the default: in the clear.
     pub tls: Option<Arc<UpstreamTls>>,
+    /// Servers of an HTTP listener are spoken to in HTTP/2: many exchanges share a connection.
+    /// Default off: HTTP/1.1.
+    pub http2: bool,
 }
 
 /// A version of PROXY protocol (see [`crate::proxy_protocol`]).
@@ -78,6 +81,7 @@ impl Pool {
             idle_connections: 128,
             proxy_protocol: None,
             tls: None,
+            http2: false,
         }
     }
 }

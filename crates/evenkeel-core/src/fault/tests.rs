@@ -4,7 +4,7 @@
 use super::{Again, Blame, Fault, Level, Phase};
 
 /// Every fault there is. A new variant breaks `place`, which leads here.
-const ALL: [Fault; 32] = [
+const ALL: [Fault; 35] = [
     Fault::BadRequest(400),
     Fault::BadRequest(431),
     Fault::MethodClosed,
@@ -20,6 +20,7 @@ const ALL: [Fault; 32] = [
     Fault::ClientTimeout(Phase::Answer),
     Fault::ClientTimeout(Phase::Data),
     Fault::NoRoute,
+    Fault::Misdirected,
     Fault::NoServer,
     Fault::QueueFull,
     Fault::QueueTimeout,
@@ -29,6 +30,8 @@ const ALL: [Fault; 32] = [
     Fault::Exhausted,
     Fault::ServerReset,
     Fault::ServerResetReused,
+    Fault::ServerTls,
+    Fault::NotProcessed,
     Fault::ServerTimeout,
     Fault::BadAnswer,
     Fault::ServerCut,
@@ -56,6 +59,7 @@ ClientTimeout(Connect)  -    Client  Never         Info   cC
 ClientTimeout(Answer)   -    Client  Never         Info   cH
 ClientTimeout(Data)     -    Client  Never         Info   cD
 NoRoute                 404  Node    Never         Debug  PR
+Misdirected             421  Client  Never         Info   PR
 NoServer                503  Server  Never         Error  SC
 QueueFull               503  Node    Never         Warn   PQ
 QueueTimeout            503  Server  Never         Warn   sQ
@@ -65,6 +69,8 @@ ConnectTimeout          504  Server  Always        Warn   sC
 Exhausted               503  Node    Always        Error  RC
 ServerReset             502  Server  IfIdempotent  Warn   SH
 ServerResetReused       502  Server  IfIdempotent  Info   SH
+ServerTls               503  Server  Always        Warn   SC
+NotProcessed            503  Server  Always        Info   SH
 ServerTimeout           504  Server  IfIdempotent  Warn   sH
 BadAnswer               502  Server  Never         Error  PH
 ServerCut               -    Server  Never         Warn   SD
@@ -89,11 +95,11 @@ fn the_table() {
 
 #[test]
 fn every_variant_is_in_the_table() {
-    let mut seen = [false; 25];
+    let mut seen = [false; 28];
     for fault in ALL {
         seen[place(fault)] = true;
     }
-    assert_eq!(seen, [true; 25]);
+    assert_eq!(seen, [true; 28]);
 }
 
 fn place(fault: Fault) -> usize {
@@ -123,6 +129,9 @@ fn place(fault: Fault) -> usize {
         Fault::Denied => 22,
         Fault::RateLimited => 23,
         Fault::SourceFull => 24,
+        Fault::ServerTls => 25,
+        Fault::NotProcessed => 26,
+        Fault::Misdirected => 27,
     }
 }
 

@@ -185,10 +185,11 @@ impl Decoder {
     }
 }
 
-/// Appends the line before a chunk of `length` bytes, which must not be 0: that ends the body.
-/// CRLF follows the chunk.
-pub fn write_size(out: &mut Vec<u8>, length: usize) {
-    let _ = write!(out, "{length:x}\r\n"); // writing to memory does not fail
+/// Appends `data` as a chunk. It must not be empty: that would end the body.
+pub fn write_chunk(out: &mut Vec<u8>, data: &[u8]) {
+    let _ = write!(out, "{:x}\r\n", data.len()); // writing to memory does not fail
+    out.extend_from_slice(data);
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Appends the end of a body, with the lines of [`Decoder::trailers`].

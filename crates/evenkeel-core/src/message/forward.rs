@@ -54,6 +54,8 @@ pub struct Outgoing<'a> {
     pub reserved: &'a [Arc<str>],
     /// Whom the client's certificate is about, after the name of the header that says so.
     pub subject: Option<(&'a str, &'a str)>,
+    /// For a WebSocket whose client has sent no key, as over HTTP/2.
+    pub websocket_key: Option<&'a str>,
 }
 
 /// What an answer to a client is made of besides the server's own head.
@@ -84,12 +86,21 @@ pub fn write_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, outgoing: &O
     put(out, &[" HTTP/1.1\r\nHost: ", host, "\r\n"]);
 
     let edits = outgoing.edits;
+    let mut cookie_is_written = false;
     for (kind, name, value) in head.headers() {
         let passes = match kind {
             Name::Other => {
                 !head.fields.is_named_by_connection(name) && !is_reserved(outgoing.reserved, name)
             }
             Name::Trailer => head.body == Body::Chunked,
+            // RFC 9113 §8.2.3: HTTP/2 may cut the one line into several.
+            Name::Cookie if head.version == Version::Http2 => {
+                if !cookie_is_written && !is_edited(edits, name) {
+                    put_cookies(out, &head.fields);
+                }
+                cookie_is_written = true;
+                false
+            }
             Name::Authorization | Name::Cookie | Name::Referer | Name::UserAgent | Name::Via => {
                 true
             }
@@ -100,6 +111,9 @@ pub fn write_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, outgoing: &O
         }
     }
     write_framing(out, head);
+    if let Some(key) = outgoing.websocket_key {
+        put(out, &["Sec-WebSocket-Key: ", key, "\r\n"]);
+    }
     write_forwarding(out, head, outgoing);
     if let Some((name, subject)) = outgoing.subject {
         put_own(out, edits, name, subject);
@@ -314,7 +328,11 @@ fn write_answer_framing(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, answer: 
 
 /// RFC 9110 §7.6.3, with the version in which the message came.
 fn write_via(out: &mut Vec<u8>, version: Version, pseudonym: &str) {
-    let version = if version == Version::Http10 { "1.0" } else { "1.1" };
+    let version = match version {
+        Version::Http10 => "1.0",
+        Version::Http11 => "1.1",
+        Version::Http2 => "2",
+    };
     put(out, &["Via: ", version, " ", pseudonym, "\r\n"]);
 }
 
@@ -366,6 +384,15 @@ fn put_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
+}
+
+fn put_cookies(out: &mut Vec<u8>, fields: &Fields<'_, '_>) {
+    put(out, &["Cookie"]);
+    for (index, value) in fields.of(Name::Cookie).enumerate() {
+        put(out, &[if index == 0 { ": " } else { "; " }]);
+        out.extend_from_slice(value);
+    }
+    put(out, &["\r\n"]);
 }
 
 fn put_length(out: &mut Vec<u8>, length: u64) {

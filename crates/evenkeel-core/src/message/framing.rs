@@ -55,7 +55,7 @@ impl<'b> Framing<'b> {
 
     /// Whether the connection goes on after the message (RFC 9112 §9.3).
     pub(super) fn persists(&self, version: Version) -> bool {
-        !self.close && (version == Version::Http11 || self.keep_alive)
+        !self.close && (version != Version::Http10 || self.keep_alive)
     }
 
     /// Identical lengths are refused as well: no client sends them, attackers do.

@@ -112,6 +112,8 @@ impl Name {
 pub struct Space<'b> {
     pub(super) headers: [MaybeUninit<httparse::Header<'b>>; MOST],
     pub(super) kinds: [Name; MOST],
+    /// Fields that came in frames, one by one; no memory for others.
+    pub(super) framed: Vec<httparse::Header<'b>>,
     /// A path that had to be rewritten; no memory until then.
     pub(super) path: String,
 }
@@ -125,6 +127,7 @@ impl Space<'_> {
         Self {
             headers: [const { MaybeUninit::uninit() }; MOST],
             kinds: [Name::Other; MOST],
+            framed: Vec::new(),
             path: String::new(),
         }
     }

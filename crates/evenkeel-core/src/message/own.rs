@@ -40,6 +40,31 @@ pub fn write_own(
     }
 }
 
+/// Appends the answer that a gRPC client takes for a failed call: a head that says so, and nothing
+/// else ("Trailers-Only" in gRPC over HTTP2). The code is that which gRPC gives to the status of an
+/// HTTP answer.
+pub fn write_grpc(out: &mut Vec<u8>, status: u16, extra: &[(&str, &str)]) {
+    let code = match status {
+        400 => 13,             // INTERNAL
+        401 => 16,             // UNAUTHENTICATED
+        403 => 7,              // PERMISSION_DENIED
+        404 => 12,             // UNIMPLEMENTED
+        429 | 502..=504 => 14, // UNAVAILABLE
+        _ => 2,                // UNKNOWN
+    };
+    // Writing to memory does not fail.
+    let _ = write!(out, "HTTP/1.1 200 OK\r\n");
+    for (name, value) in extra {
+        let _ = write!(out, "{name}: {value}\r\n");
+    }
+    let _ = write!(
+        out,
+        "Content-Type: application/grpc\r\nContent-Length: 0\r\ngrpc-status: {code}\r\n\
+         grpc-message: {status} {}\r\n\r\n",
+        phrase(status)
+    );
+}
+
 /// `Location` of a redirect. Whatever the request holds, the result is visible ASCII: other bytes
 /// are escaped, so no line can be ended by them.
 pub fn redirect_location(redirect: &Redirect, host: &str, path_and_query: &str) -> String {

@@ -1,4 +1,4 @@
-//! Reading a request head: from bytes to the one meaning they have.
+//! Reading a request head: from bytes, or the fields of frames, to the one meaning they have.
 
 use super::framing::{Framing, classify};
 pub use super::header::Space;
@@ -8,8 +8,10 @@ use crate::config::HttpLimits;
 use crate::path;
 
 mod authority;
+mod framed;
 
 pub use authority::MOST_HOST_BYTES;
+pub use framed::{Pseudo, from_frames};
 
 /// Bytes of a method. The longest registered one, `UPDATEREDIRECTREF`, has 17.
 pub const MOST_METHOD_BYTES: usize = 32;
@@ -17,7 +19,7 @@ pub const MOST_METHOD_BYTES: usize = 32;
 /// A request head that was understood.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestHead<'s, 'b> {
-    /// Bytes of the head with the empty line before it, if one was skipped.
+    /// Bytes of the head with the empty line before it, if one was skipped; 0 if it came in frames.
     pub length: usize,
     pub method: &'b str,
     /// The request target as sent.
@@ -56,7 +58,7 @@ pub enum Body {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Upgrade<'b> {
     None,
-    /// The handshake of RFC 6455 is complete on the client's side.
+    /// The handshake of RFC 6455 is complete on the client's side, or that of RFC 8441.
     WebSocket,
     /// The value of `Upgrade`.
     Other(&'b [u8]),
@@ -94,7 +96,7 @@ pub fn parse<'s, 'b>(
     limits: &HttpLimits,
 ) -> Result<Option<RequestHead<'s, 'b>>, Refusal> {
     let most = usize::from(limits.headers).min(space.headers.len());
-    let Space { headers, kinds, path } = space;
+    let Space { headers, kinds, path, framed: _ } = space;
 
     let Some(skipped) = empty_line(bytes)? else { return Ok(None) };
     let unread = &bytes[skipped..];

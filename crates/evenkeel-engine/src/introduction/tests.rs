@@ -130,6 +130,7 @@ fn http() -> Protocol {
         hsts: None,
         client_subject: None,
         reserved: Vec::new(),
+        h2c: false,
     }))
 }
 

@@ -105,11 +105,6 @@ impl Front {
         Arc::clone(&self.showing.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// For a connection that begins.
-    pub(crate) fn config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.showing().config)
-    }
-
     /// One more handshake, until the result is dropped. `None`: too many are under way.
     pub(crate) fn enter(self: &Arc<Self>) -> Option<Handshake> {
         // Counted in before looking: two workers cannot both take the last place.

@@ -130,7 +130,7 @@ fn shake(
 ) -> Result<(ClientConnection, ServerConnection), Error> {
     let name = ServerName::try_from(name.to_owned()).unwrap();
     let mut client = ClientConnection::new(Arc::clone(client), name).unwrap();
-    let mut server = ServerConnection::new(front.config()).unwrap();
+    let mut server = ServerConnection::new(front.showing().config.clone()).unwrap();
     // A handshake has three flights; sessions follow.
     for _ in 0..4 {
         carry(&mut client, &mut server);
@@ -195,7 +195,7 @@ fn post_quantum_first_and_no_early_data() {
     let group = server.negotiated_key_exchange_group().unwrap().name();
     assert_eq!(group, NamedGroup::X25519MLKEM768);
     assert_eq!(client.alpn_protocol(), Some(&b"http/1.1"[..]));
-    assert_eq!(front.config().max_early_data_size, 0);
+    assert_eq!(front.showing().config.clone().max_early_data_size, 0);
 }
 
 #[test]

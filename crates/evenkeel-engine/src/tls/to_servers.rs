@@ -1,12 +1,15 @@
 //! TLS towards the servers of a pool.
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::{fmt, io};
 
 use evenkeel_core::config::{Pool, Server, UpstreamTls};
 use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
 use rustls::pki_types::{InvalidDnsNameError, ServerName};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, Error, SignatureScheme};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsConnector, TlsStream};
 
 use super::watched::{News, Watched, WatchedError};
 use super::{Anybody, provider, roots};
@@ -29,10 +32,19 @@ pub(crate) enum ToServersError {
 #[derive(Debug)]
 pub(crate) struct ToServers {
     made_from: Arc<UpstreamTls>,
-    /// For a connection that begins. Protocols to offer (ALPN) are for its user to add.
-    pub(crate) config: Arc<ClientConfig>,
+    /// HTTP/2 is offered, and nothing else.
+    http2: bool,
+    pub(super) config: Arc<ClientConfig>,
     name: Option<ServerName<'static>>,
     shown: Option<Arc<Shown>>,
+}
+
+/// How one server is spoken to.
+#[derive(Clone)]
+pub(crate) struct Towards {
+    connector: TlsConnector,
+    name: ServerName<'static>,
+    http2: bool,
 }
 
 /// The certificate this node shows to servers that ask.
@@ -44,7 +56,7 @@ struct Shown {
 
 impl ToServers {
     /// Reads the files that `tls` names.
-    pub(crate) fn open(tls: &Arc<UpstreamTls>) -> Result<Self, ToServersError> {
+    pub(crate) fn open(tls: &Arc<UpstreamTls>, http2: bool) -> Result<Self, ToServersError> {
         let provider = provider();
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider));
         let builder = builder.with_safe_default_protocol_versions();
@@ -67,16 +79,20 @@ impl ToServers {
             Ok::<_, WatchedError>(Arc::new(Shown { watched: Mutex::new(watched), current }))
         });
         let shown = shown.transpose()?;
-        let config = match &shown {
+        let mut config = match &shown {
             Some(shown) => builder.with_client_cert_resolver(Arc::clone(shown) as Arc<_>),
             None => builder.with_no_client_auth(),
         };
+        if http2 {
+            config.alpn_protocols.push(b"h2".to_vec());
+        }
         let name = tls.name.as_ref().map(|name| {
             let parsed = ServerName::try_from(name.to_string());
             parsed.map_err(|source| ToServersError::Name { name: Arc::clone(name), source })
         });
         Ok(Self {
             made_from: Arc::clone(tls),
+            http2,
             config: Arc::new(config),
             name: name.transpose()?,
             shown,
@@ -90,14 +106,22 @@ impl ToServers {
     ) -> Result<Option<Arc<Self>>, ToServersError> {
         let Some(tls) = &pool.tls else { return Ok(None) };
         match before {
-            Some(before) if before.made_from == *tls => Ok(Some(Arc::clone(before))),
-            _ => Self::open(tls).map(|new| Some(Arc::new(new))),
+            Some(before) if before.made_from == *tls && before.http2 == pool.http2 => {
+                Ok(Some(Arc::clone(before)))
+            }
+            _ => Self::open(tls, pool.http2).map(|new| Some(Arc::new(new))),
         }
+    }
+
+    /// What is needed to speak to `server`.
+    pub(crate) fn towards(&self, server: &Server) -> Towards {
+        let connector = TlsConnector::from(Arc::clone(&self.config));
+        Towards { connector, name: self.name(server), http2: self.http2 }
     }
 
     /// The name asked for and verified: the pool's, else the host the server was written with, else
     /// its address. Not that of the request: a connection carries requests for any host.
-    pub(crate) fn name(&self, server: &Server) -> ServerName<'static> {
+    pub(super) fn name(&self, server: &Server) -> ServerName<'static> {
         let host = || ServerName::try_from(server.host.as_deref()?.to_owned()).ok();
         let address = || ServerName::IpAddress(server.address.ip().into());
         self.name.clone().or_else(host).unwrap_or_else(address)
@@ -113,6 +137,24 @@ impl ToServers {
             }
         }
         news
+    }
+}
+
+impl Towards {
+    /// Shakes hands; the server must agree to what is offered.
+    pub(crate) async fn connect(&self, socket: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let stream = self.connector.connect(self.name.clone(), socket).await?;
+        let (_, session) = stream.get_ref();
+        if self.http2 && session.alpn_protocol().is_none() {
+            return Err(io::Error::other("the server does not speak HTTP/2"));
+        }
+        Ok(TlsStream::Client(stream))
+    }
+}
+
+impl fmt::Debug for Towards {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Towards").field("name", &self.name).finish_non_exhaustive()
     }
 }
 

@@ -139,9 +139,7 @@ fn harmful_trailers_are_dropped() {
 fn what_is_written_is_read() {
     let mut out = Vec::new();
     for piece in [&b"hello"[..], &[b'x'; 300]] {
-        write_size(&mut out, piece.len());
-        out.extend_from_slice(piece);
-        out.extend_from_slice(b"\r\n");
+        write_chunk(&mut out, piece);
     }
     assert!(out.starts_with(b"5\r\nhello\r\n12c\r\nxxx"));
     write_end(&mut out, b"Ok: 1\r\n");

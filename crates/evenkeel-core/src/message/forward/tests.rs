@@ -64,6 +64,7 @@ impl Setting {
             edits: &self.edits,
             reserved: &self.reserved,
             subject: self.subject,
+            websocket_key: None,
         };
         let mut out = Vec::new();
         write_request(&mut out, &head, &outgoing);

@@ -1,0 +1,56 @@
+//! A connection whose TLS ends here, once hands are shaken.
+
+use std::io;
+use std::sync::Arc;
+
+use rustls::{ProtocolVersion, ServerConnection};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsAcceptor, TlsStream};
+
+use super::front::{Showing, subject};
+
+/// What is known of a client from its handshake.
+#[derive(Debug)]
+pub(crate) struct Secured {
+    /// What it was shown.
+    pub(crate) showing: Arc<Showing>,
+    /// The name it asked for.
+    pub(crate) server_name: Option<Box<str>>,
+    /// The protocol that was agreed on.
+    pub(crate) alpn: Option<Box<[u8]>>,
+    /// Such as `TLSv1.3`.
+    pub(crate) version: &'static str,
+    /// Whom its certificate, which was verified, is about.
+    pub(crate) subject: Option<Box<str>>,
+}
+
+/// Shakes hands with a client. An error comes with the socket: there may be something to say.
+pub(crate) async fn accept(
+    showing: &Showing,
+    socket: TcpStream,
+) -> Result<TlsStream<TcpStream>, (io::Error, TcpStream)> {
+    let acceptor = TlsAcceptor::from(Arc::clone(&showing.config));
+    acceptor.accept(socket).into_fallible().await.map(TlsStream::Server)
+}
+
+impl Secured {
+    pub(crate) fn new(showing: Arc<Showing>, stream: &TlsStream<TcpStream>) -> Self {
+        let (_, session) = stream.get_ref();
+        let version = match session.protocol_version() {
+            Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
+            _ => "TLSv1.3",
+        };
+        let certificate = session.peer_certificates().and_then(|chain| chain.first());
+        let server_name = match stream {
+            TlsStream::Server(server) => ServerConnection::server_name(server.get_ref().1),
+            TlsStream::Client(_) => None,
+        };
+        Self {
+            showing,
+            server_name: server_name.map(Into::into),
+            alpn: session.alpn_protocol().map(Into::into),
+            version,
+            subject: certificate.and_then(|it| subject(it)).map(Into::into),
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! HTTP/2 in front, to servers of HTTP/1 and of HTTP/2; peers that break its rules, and floods.
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::Duration;
+
+use evenkeel_sim::body::{Body, Hasher};
+use evenkeel_sim::frames::{Frames, block, flag, frame, get as fields_of_get, kind};
+use evenkeel_sim::prelude::*;
+
+/// `ENHANCE_YOUR_CALM` (RFC 9113 §7).
+const CALM: &str = "goaway 11";
+
+fn h2c(listen: SocketAddr, origins: &[&Origin]) -> String {
+    http(listen, origins).replacen("protocol = \"http\"", "protocol = \"http\"\nh2c = true", 1)
+}
+
+/// A server of HTTP/1 behind a listener of HTTP/2.
+fn one_server() -> (SocketAddr, Origin, Balancer) {
+    let server = origin("0");
+    let listen = free_address();
+    let lb = balancer(&h2c(listen, &[&server]));
+    (listen, server, lb)
+}
+
+/// The same, reached through a second listener whose pool speaks HTTP/2 to the first.
+fn chain() -> (SocketAddr, Origin, Balancer) {
+    let server = origin("0");
+    let (far, near) = (free_address(), free_address());
+    let config = format!(
+        "{}[listener.near]\nbind = [\"{near}\"]\nprotocol = \"http\"\nh2c = true\npool = \"far\"\n\
+         [pool.far]\nservers = [\"{far}\"]\nupstream = \"h2c\"\n",
+        h2c(far, &[&server])
+    );
+    (near, server, balancer(&config))
+}
+
+fn curl(arguments: &[&str]) -> Option<String> {
+    curl_bytes(arguments).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// What curl prints, speaking HTTP/2 from the start.
+fn curl_bytes(arguments: &[&str]) -> Option<Vec<u8>> {
+    let output = Command::new("curl")
+        .args(["--silent", "--http2-prior-knowledge", "--max-time", "10"])
+        .args(arguments)
+        .output()
+        .ok()?;
+    Some(output.stdout)
+}
+
+#[test]
+fn curl_is_served_over_both_kinds_of_servers() {
+    for (listen, server, lb) in [one_server(), chain()] {
+        let url = |path: &str| format!("http://{listen}{path}");
+        let get =
+            curl(&["--write-out", " %{http_version} %{http_code}", &url("/?status=404&size=5")]);
+        let get = skip_unless!(get, "curl is not installed");
+        assert!(get.ends_with(" 2 404"), "{get}");
+        let head = curl(&["--head", &url("/?size=5000")]).unwrap_or_default();
+        assert!(head.contains("content-length: 5000"), "{head}");
+        assert!(!head.to_lowercase().contains("connection:"), "{head}");
+        for shape in ["length", "chunked", "close"] {
+            let path = format!("/?size=300000&shape={shape}");
+            let bytes = curl_bytes(&[&url(&path)]).unwrap_or_default();
+            let mut hasher = Hasher::default();
+            hasher.write(&bytes);
+            assert_eq!(hasher.finish(), Body::hash(&path, 300_000), "{shape}: {}", bytes.len());
+        }
+        let posted = curl(&["--data-binary", "hello", &url("/post")]);
+        assert!(posted.is_some());
+        let seen = server.seen();
+        assert!(seen.iter().any(|seen| seen.body == b"hello"), "{seen:?}");
+        drop(lb);
+    }
+}
+
+#[test]
+fn a_body_of_unknown_length_ends_with_its_stream_and_brings_trailers_back() {
+    for (listen, server, lb) in [one_server(), chain()] {
+        let mut peer = Frames::connect(listen);
+        let post = [
+            (":method", "POST"),
+            (":scheme", "http"),
+            (":path", "/?size=10&shape=chunked&trailer=1"),
+            (":authority", "test.example"),
+        ];
+        peer.head(0, 1, &post).send(kind::DATA, 0, 1, b"hello ");
+        peer.send(kind::DATA, flag::END_STREAM, 1, b"world");
+        assert_eq!(peer.outcome(1), "200");
+        let last = peer.find(|frame| frame.kind == kind::HEADERS && frame.stream == 1);
+        let last = last.expect("trailers");
+        assert_eq!(last.flags & flag::END_STREAM, flag::END_STREAM);
+        assert_eq!(server.seen()[0].body, b"hello world");
+        drop(lb);
+    }
+}
+
+#[test]
+fn cookies_cut_in_pieces_reach_the_server_as_one() {
+    let (listen, server, _lb) = one_server();
+    let mut fields = fields_of_get("/").to_vec();
+    fields.extend([("cookie", "a=1"), ("cookie", "b=2"), ("te", "trailers")]);
+    let mut peer = Frames::connect(listen);
+    assert_eq!(peer.head(flag::END_STREAM, 1, &fields).outcome(1), "200");
+    let head = &server.seen()[0].head;
+    assert_eq!(head.all("cookie").collect::<Vec<_>>(), ["a=1; b=2"]);
+    assert_eq!(head.all("host").collect::<Vec<_>>(), ["test.example"]);
+    assert_eq!(head.all("te").count(), 0);
+}
+
+/// Requests that are no requests, and what becomes of each.
+#[test]
+fn nothing_ambiguous_reaches_a_server() {
+    let get = |field: (&'static str, &'static str)| {
+        let mut fields = fields_of_get("/").to_vec();
+        fields.push(field);
+        fields
+    };
+    let without = |name: &str| -> Vec<(&str, &str)> {
+        fields_of_get("/").into_iter().filter(|(own, _)| *own != name).collect()
+    };
+    let with = |name: &'static str, value: &'static str| -> Vec<(&str, &str)> {
+        let change = |(own, old)| if own == name { (own, value) } else { (own, old) };
+        fields_of_get("/").into_iter().map(change).collect()
+    };
+    let refused: &[(&str, Vec<(&str, &str)>)] = &[
+        ("a line end in a value", get(("x", "a\r\nhost: evil"))),
+        ("NUL in a value", get(("x", "a\0b"))),
+        ("a blank before a value", get(("x", " a"))),
+        ("upper case", get(("X-Upper", "a"))),
+        ("an empty name", get(("", "a"))),
+        ("a line in a name", get(("x: y\r\nz", "a"))),
+        ("a colon in a name", get(("x:y", "a"))),
+        ("transfer-encoding", get(("transfer-encoding", "chunked"))),
+        ("connection", get(("connection", "close"))),
+        ("proxy-connection", get(("proxy-connection", "close"))),
+        ("upgrade", get(("upgrade", "h2c"))),
+        ("te", get(("te", "gzip"))),
+        ("two hosts", get(("host", "evil.example"))),
+        ("a length that is none", get(("content-length", "+5"))),
+        ("a length without a body", get(("content-length", "5"))),
+        ("a second path", get((":path", "/evil"))),
+        ("an unknown pseudo-header", get((":evil", "x"))),
+        ("no method", without(":method")),
+        ("no path", without(":path")),
+        ("no scheme", without(":scheme")),
+        ("an empty path", with(":path", "")),
+        ("a path that is none", with(":path", "evil")),
+        ("a path with a blank", with(":path", "/a b")),
+        ("a path that climbs", with(":path", "/../evil")),
+        ("NUL in a path", with(":path", "/%00")),
+        ("a method with a blank", with(":method", "GET /evil")),
+        ("an authority with a user", with(":authority", "u@test.example")),
+        ("CONNECT", with(":method", "CONNECT")),
+    ];
+    for (listen, server, lb) in [one_server(), chain()] {
+        for (name, fields) in refused {
+            let mut peer = Frames::connect(listen);
+            let outcome = peer.head(flag::END_STREAM, 1, fields).outcome(1);
+            let is_refused = outcome.starts_with('4')
+                || outcome == "501"
+                || outcome.starts_with("reset")
+                || outcome.starts_with("goaway");
+            assert!(is_refused, "{name}: {outcome}");
+            assert_eq!(Frames::connect(listen).get(1, "/ok").outcome(1), "200", "after {name}");
+        }
+        let paths: Vec<String> =
+            server.seen().iter().map(|seen| seen.head.first_line.clone()).collect();
+        assert!(paths.iter().all(|line| line == "GET /ok HTTP/1.1"), "{paths:?}");
+        drop(lb);
+    }
+}
+
+#[test]
+fn a_body_that_is_not_as_long_as_it_says_never_looks_whole() {
+    let (listen, server, _lb) = one_server();
+    let post = [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", "/"),
+        (":authority", "test.example"),
+        ("content-length", "10"),
+    ];
+    for data in [&b"hello"[..], b"hello world and more"] {
+        let mut peer = Frames::connect(listen);
+        peer.head(0, 1, &post).send(kind::DATA, flag::END_STREAM, 1, data);
+        let outcome = peer.outcome(1);
+        assert!(outcome.starts_with("reset") || outcome.starts_with("goaway"), "{outcome}");
+    }
+    assert_eq!(Frames::connect(listen).get(1, "/ok").outcome(1), "200");
+    assert!(server.seen().iter().all(|seen| seen.head.first_line != "POST / HTTP/1.1"));
+}
+
+#[test]
+fn an_answer_that_is_cut_is_reset() {
+    let (listen, server, _lb) = one_server();
+    server.set(Mode::Truncate);
+    let mut peer = Frames::connect(listen);
+    peer.get(1, "/?size=1000");
+    let end = peer.find(|frame| {
+        frame.kind == kind::RST_STREAM
+            || frame.kind == kind::DATA && frame.flags & flag::END_STREAM != 0
+    });
+    let end = end.expect("an end");
+    assert_eq!((end.kind, end.error()), (kind::RST_STREAM, 2), "INTERNAL_ERROR");
+}
+
+/// A flood, piece by piece, until the peer is told to calm down; another client is served meanwhile.
+#[track_caller]
+fn flood(name: &str, label: &str, pieces: impl Iterator<Item = Vec<u8>>) {
+    let (listen, server, mut lb) = one_server();
+    assert_eq!(get(listen, "/").status, 200);
+    let before = lb.process().resident_kib();
+    let mut peer = Frames::connect(listen);
+    for piece in pieces {
+        peer.raw(&piece);
+    }
+    let end = peer.find(|frame| frame.kind == kind::GOAWAY);
+    let end = end.map_or_else(|| "gone".to_owned(), |frame| format!("goaway {}", frame.error()));
+    assert!([CALM, "gone"].contains(&end.as_str()), "{name}: {end}");
+    wait_until(&format!("{name} is counted as {label}"), PATIENCE, || {
+        lb.metric("evenkeel_listener_refusals_total", &format!("reason=\"{label}\"")) >= 1.0
+    });
+    assert!(get(listen, "/").is_intact());
+    let grown = lb.process().resident_kib().saturating_sub(before);
+    assert!(grown < 4 * 1024, "{name}: {grown} KiB more");
+    drop(server);
+}
+
+#[test]
+fn floods_end_their_connection_and_nothing_else() {
+    let ping = frame(kind::PING, 0, 0, &[0; 8]);
+    flood("pings", "h2-ping-flood", (0..2_000).map(|_| ping.clone()));
+    let settings = frame(kind::SETTINGS, 0, 0, &[]);
+    flood("settings", "h2-settings-flood", (0..200).map(|_| settings.clone()));
+    let priority = frame(kind::PRIORITY, 0, 1, &[0, 0, 0, 0, 16]);
+    flood("priorities", "h2-idle-frame-flood", (0..2_000).map(|_| priority.clone()));
+    let unknown = frame(0x77, 0, 0, &[1, 2, 3]);
+    flood("unknown frames", "h2-idle-frame-flood", (0..2_000).map(|_| unknown.clone()));
+    let open = frame(kind::HEADERS, flag::END_HEADERS, 1, &block(&fields_of_get("/?wait=5000")));
+    let empty = frame(kind::DATA, 0, 1, &[]);
+    let empties = (0..200).map(|_| empty.clone());
+    flood("empty data", "h2-empty-data-flood", std::iter::once(open).chain(empties));
+}
+
+#[test]
+fn rapid_resets_end_their_connection() {
+    let (listen, _server, lb) = one_server();
+    let mut peer = Frames::connect(listen);
+    for number in 0..1_000 {
+        let stream = number * 2 + 1;
+        peer.get(stream, "/?wait=1000").send(kind::RST_STREAM, 0, stream, &[0, 0, 0, 8]);
+    }
+    let end = peer.find(|frame| frame.kind == kind::GOAWAY && frame.error() != 0);
+    assert_eq!(end.map(|frame| frame.error()), Some(11));
+    assert!(get(listen, "/").is_intact());
+    let in_flight = || lb.status()["pools"][0]["servers"][0]["in_flight"].as_u64();
+    wait_until("nothing is under way", PATIENCE, || in_flight() == Some(0));
+}
+
+#[test]
+fn a_header_block_without_end_ends_its_connection() {
+    let (listen, _server, mut lb) = one_server();
+    let before = lb.process().resident_kib();
+    let mut peer = Frames::connect(listen);
+    peer.send(kind::HEADERS, flag::END_STREAM, 1, &block(&fields_of_get("/")));
+    let more = block(&[("x-more", &"x".repeat(8_000))]);
+    for _ in 0..2_000 {
+        peer.send(kind::CONTINUATION, 0, 1, &more);
+    }
+    let end = peer.find(|frame| frame.kind == kind::GOAWAY);
+    assert!(end.is_none_or(|frame| frame.error() != 0));
+    let grown = lb.process().resident_kib().saturating_sub(before);
+    assert!(grown < 4 * 1024, "{grown} KiB more");
+}
+
+#[test]
+fn a_client_that_does_not_read_holds_little_and_not_for_ever() {
+    let server = origin("0");
+    let listen = free_address();
+    let config = h2c(listen, &[&server]).replacen(
+        "h2c = true",
+        "h2c = true\ntimeouts = { idle = \"500ms\" }",
+        1,
+    );
+    let mut lb = balancer(&config);
+    let before = lb.process().resident_kib();
+    let mut peer = Frames::connect(listen);
+    peer.send(kind::SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]); // a window of nothing
+    for number in 0..100 {
+        peer.get(number * 2 + 1, "/?size=1000000");
+    }
+    let reset = peer.find(|frame| frame.kind == kind::RST_STREAM).expect("streams time out");
+    assert_ne!(reset.error(), 0);
+    let grown = lb.process().resident_kib().saturating_sub(before);
+    assert!(grown < 8 * 1024, "{grown} KiB more");
+    wait_until("the servers are let go", PATIENCE, || {
+        lb.status()["pools"][0]["servers"][0]["in_flight"].as_u64() == Some(0)
+    });
+}
+
+#[test]
+fn a_drain_lets_streams_end_and_says_goodbye() {
+    let (listen, _server, mut lb) = one_server();
+    let mut peer = Frames::connect(listen);
+    peer.get(1, "/?wait=500");
+    wait_until("the request is under way", PATIENCE, || {
+        lb.status()["pools"][0]["servers"][0]["in_flight"].as_u64() == Some(1)
+    });
+    lb.process().signal(Signal::TERM);
+    let goodbye = peer.find(|frame| frame.kind == kind::GOAWAY).expect("a goodbye");
+    assert_eq!(goodbye.error(), 0);
+    assert_eq!(peer.outcome(1), "200");
+    assert!(lb.wait(Duration::from_secs(10)).success());
+}
+
+#[test]
+fn http1_goes_on_beside_it() {
+    let (listen, _server, _lb) = one_server();
+    assert!(get(listen, "/").is_intact());
+    let mut upgrade = client(listen);
+    upgrade.send(
+        "GET / HTTP/1.1\r\nHost: test.example\r\nConnection: Upgrade, HTTP2-Settings\r\n\
+         Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n",
+    );
+    assert_eq!(upgrade.answer().status, 200);
+}

@@ -45,7 +45,7 @@ pub fn again_on_status(policy: &Retry, status: u16, attempt: Attempt) -> bool {
 /// Whether a further try after this fault takes from the pool's budget, which holds back what buries
 /// servers. A kept connection that had died and a want of this node have cost no server anything.
 pub const fn is_charged(fault: Fault) -> bool {
-    !matches!(fault, Fault::ServerResetReused | Fault::Exhausted)
+    !matches!(fault, Fault::ServerResetReused | Fault::NotProcessed | Fault::Exhausted)
 }
 
 /// How long to wait before the next try, when [`again`] or [`again_on_status`] allows it. `fault`

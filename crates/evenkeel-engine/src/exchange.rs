@@ -270,7 +270,9 @@ impl<'a> Errand<'a> {
         let pick = self.pool.roster().pick(&choice, &loads, &self.tried);
         match (pick, last) {
             // A kept connection that had died says nothing against its server: a new one may serve.
-            (Pick::Nobody, Some((Fault::ServerResetReused, at))) => Pick::Server(at),
+            (Pick::Nobody, Some((Fault::ServerResetReused | Fault::NotProcessed, at))) => {
+                Pick::Server(at)
+            }
             _ => pick,
         }
     }

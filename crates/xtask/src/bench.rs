@@ -2,6 +2,7 @@
 //! the CPU time each spends on a request. CPU time, not throughput: it is what a proxy costs, and
 //! it hardly depends on how fast the load comes.
 
+mod certificate;
 mod child;
 mod config;
 mod cpu;
@@ -75,6 +76,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     raise_descriptor_limit()?;
     pin_to_load_core()?;
     let bench = Bench { options, scratch: Scratch::create()?, programs };
+    certificate::make(&bench.scratch)?;
     let upstreams = Upstreams::start(&bench.scratch, &[])?;
     bench.introduce()?;
     bench.scenarios(&upstreams)?;
@@ -251,7 +253,7 @@ fn programs(root: &Path, options: &Options) -> Result<Programs> {
     let debian = |name: &str| {
         command::find(name).with_context(|| format!("{name} is missing: `cargo xtask setup`"))
     };
-    for tool in ["wrk", "taskset"] {
+    for tool in ["wrk", "h2load", "openssl", "taskset"] {
         debian(tool)?;
     }
     if options.proxies.contains(&Kind::Evenkeel) && options.evenkeel.is_none() {

@@ -39,6 +39,7 @@ pub(super) enum Scale {
 pub(super) struct Wiring {
     pub(super) http: SocketAddr,
     pub(super) tcp: SocketAddr,
+    pub(super) https: SocketAddr,
     /// Of evenkeel only.
     pub(super) admin: SocketAddr,
     pub(super) servers: [SocketAddr; 2],
@@ -68,9 +69,17 @@ const PIPES: u32 = 4 * load::CONNECTIONS;
 /// Requests on one connection: no proxy may be slowed down by reconnecting.
 const ENDLESS: u64 = 1_000_000_000;
 
+/// The one cipher of all three: what a server would choose without a word is not the same.
+const CIPHER: &str = "TLS_AES_128_GCM_SHA256";
+
+/// A chain and its key, in the folder above that of each proxy; haproxy wants both in one file.
+const CERTIFICATE: &str = "../site.pem";
+const KEY: &str = "../site.key";
+const BOTH: &str = "../both.pem";
+
 /// Checks are on by default, and so is everything else the others are told to do.
 pub(super) fn evenkeel(wiring: &Wiring) -> String {
-    let Wiring { http, tcp, admin, servers: [one, two], setting, .. } = wiring;
+    let Wiring { http, tcp, https, admin, servers: [one, two], setting, .. } = wiring;
     let Setting { workers, log, scale, changes, .. } = setting;
     let servers = match scale {
         Scale::Usual | Scale::Few => format!("\"{one}\", \"{two}\""),
@@ -96,6 +105,15 @@ pool = "http"
 limits = {{ requests = {ENDLESS} }}
 
 {routes}
+[listener.https]
+bind = ["{https}"]
+protocol = "https"
+pool = "http"
+certificates = [{{ chain = "{CERTIFICATE}", key = "{KEY}" }}]
+ciphers = ["{CIPHER}"]
+versions = ["1.3"]
+limits = {{ requests = {ENDLESS} }}
+
 [listener.tcp]
 bind = ["{tcp}"]
 protocol = "tcp"
@@ -115,7 +133,7 @@ servers = ["{one}", "{two}"]
 /// The log is buffered, as evenkeel's is. Answers are streamed and not spilled to disk, which makes
 /// big ones cheaper than nginx's defaults do.
 pub(super) fn nginx(wiring: &Wiring, stream: &Stream) -> String {
-    let Wiring { http, servers: [one, two], folder, setting, .. } = wiring;
+    let Wiring { http, https, servers: [one, two], folder, setting, .. } = wiring;
     let Setting { workers, log, deferred, tuned, .. } = setting;
     let log = if *log { "access.log combined buffer=64k flush=1s" } else { "off" };
     let option = if *deferred { " deferred" } else { "" };
@@ -164,6 +182,11 @@ http {{
     {bulk}
     server {{
         listen {http}{option}{reuseport};
+        listen {https} ssl http2{option}{reuseport};
+        ssl_certificate {CERTIFICATE};
+        ssl_certificate_key {KEY};
+        ssl_protocols TLSv1.3;
+        ssl_conf_command Ciphersuites {CIPHER};
         location / {{ proxy_pass http://pool; }}
     }}
 }}
@@ -173,7 +196,7 @@ http {{
 
 /// Its log goes line by line to what its stdout is, which is a file here.
 pub(super) fn haproxy(wiring: &Wiring) -> String {
-    let Wiring { http, tcp, servers: [one, two], setting, .. } = wiring;
+    let Wiring { http, tcp, https, servers: [one, two], setting, .. } = wiring;
     let Setting { workers, log, deferred, tuned, .. } = setting;
     let log = if *log { "    log global\n    option httplog\n" } else { "" };
     let option = if *deferred { " defer-accept" } else { "" };
@@ -205,12 +228,13 @@ defaults
 
 frontend http
     bind {http}{option}
+    bind {https}{option} ssl crt {BOTH} alpn h2,http/1.1 ciphersuites {CIPHER} ssl-min-ver TLSv1.3
 {log}    default_backend http
 
 backend http
     option forwardfor
     http-request set-header X-Real-IP %[src]
-    http-request set-header X-Forwarded-Proto http
+    http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]
     http-request set-header X-Forwarded-Host %[req.hdr(host)]
     http-request set-header X-Forwarded-Port %[dst_port]
     http-request set-header X-Request-Id %[uuid()]
@@ -306,6 +330,7 @@ mod tests {
         Wiring {
             http: at(1001),
             tcp: at(1002),
+            https: at(1004),
             admin: at(1003),
             servers: [at(1), at(2)],
             folder: PathBuf::from("/scratch"),
@@ -324,7 +349,7 @@ mod tests {
     fn each_listens_at_both_and_knows_both_servers() {
         let wiring = wiring(false);
         for text in [evenkeel(&wiring), nginx(&wiring, &Stream::BuiltIn), haproxy(&wiring)] {
-            for port in [":1001", ":1002", ":1", ":2"] {
+            for port in [":1001", ":1002", ":1004", ":1", ":2"] {
                 assert!(text.contains(&format!("127.0.0.1{port}")), "{port}\n{text}");
             }
         }
@@ -338,7 +363,7 @@ mod tests {
             (nginx, haproxy(&wiring).matches(" defer-accept").count())
         };
         assert_eq!(of(false), (0, 0));
-        assert_eq!(of(true), (1, 1));
+        assert_eq!(of(true), (2, 2));
     }
 
     #[test]

@@ -1,15 +1,18 @@
-//! Closed-loop load by wrk.
+//! Closed-loop load by wrk, and for HTTP/2 by h2load.
 
 use std::net::SocketAddr;
 use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use super::scenario::Scenario;
+use super::scenario::{Listener, Scenario};
 use crate::command;
 
 /// Connections of the load, at once.
 pub(super) const CONNECTIONS: u32 = 64;
+
+/// The same for HTTP/2, and requests at once on each.
+const HTTP2: (u32, u32) = (16, 32);
 
 /// What came back.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,6 +23,46 @@ pub(super) struct Answered {
 
 /// `seconds` of `scenario` at `address`. Every request must have been answered with 2xx.
 pub(super) fn run(address: SocketAddr, scenario: &Scenario, seconds: u32) -> Result<Answered> {
+    match scenario.listener {
+        Listener::Http2 => h2load(address, scenario, seconds),
+        Listener::Http | Listener::Tcp => wrk("http", address, scenario, seconds),
+        Listener::Https => wrk("https", address, scenario, seconds),
+    }
+}
+
+fn h2load(address: SocketAddr, scenario: &Scenario, seconds: u32) -> Result<Answered> {
+    let (connections, streams) = HTTP2;
+    let mut h2load = Command::new("h2load");
+    h2load.args(["-t1", &format!("-c{connections}"), &format!("-m{streams}")]);
+    h2load.arg(format!("-D{seconds}")).arg(format!("https://{address}{}", scenario.path));
+    let (status, report) = command::stdout_of(&mut h2load)?;
+    if !status.success() {
+        bail!("h2load failed: {report}");
+    }
+    read_h2load(&report)
+}
+
+fn read_h2load(report: &str) -> Result<Answered> {
+    let number_before = |what: &str| {
+        report.lines().find_map(|line| {
+            let before = line.split_once(what)?.0.trim_end();
+            before.rsplit([' ', ',']).next()?.parse::<f64>().ok()
+        })
+    };
+    let failed = number_before(" failed").unwrap_or(1.0) + number_before(" 5xx").unwrap_or(1.0);
+    let requests = report.lines().find_map(|line| {
+        let counts = line.strip_prefix("status codes: ")?;
+        counts.split_once(" 2xx")?.0.trim().parse().ok()
+    });
+    match requests.zip(number_before(" req/s")) {
+        Some((requests, per_second)) if failed == 0.0 && requests > 0 => {
+            Ok(Answered { requests, per_second })
+        }
+        _ => bail!("not every request was answered well:\n{report}"),
+    }
+}
+
+fn wrk(scheme: &str, address: SocketAddr, scenario: &Scenario, seconds: u32) -> Result<Answered> {
     let mut wrk = Command::new("wrk");
     wrk.args(["-t1", &format!("-c{CONNECTIONS}"), &format!("-d{seconds}s")]);
     if scenario.close {
@@ -28,7 +71,7 @@ pub(super) fn run(address: SocketAddr, scenario: &Scenario, seconds: u32) -> Res
     if let Some(host) = scenario.host {
         wrk.args(["-H", &format!("Host: {host}")]);
     }
-    wrk.arg(format!("http://{address}{}", scenario.path));
+    wrk.arg(format!("{scheme}://{address}{}", scenario.path));
     let (status, report) = command::stdout_of(&mut wrk)?;
     if !status.success() {
         bail!("wrk failed: {report}");
@@ -70,6 +113,20 @@ Transfer/sec:     13.71MB
     fn a_report_is_read() {
         let answered = read(REPORT).unwrap();
         assert_eq!(answered, Answered { requests: 106_977, per_second: 53_464.12 });
+    }
+
+    const H2LOAD: &str = "
+finished in 2.01s, 5829.81 req/s, 1.51MB/s
+requests: 11718 total, 12230 started, 11718 done, 11718 succeeded, 0 failed, 0 errored, 0 timeout
+status codes: 11718 2xx, 0 3xx, 0 4xx, 0 5xx
+";
+
+    #[test]
+    fn a_report_of_h2load_is_read() {
+        let answered = read_h2load(H2LOAD).unwrap();
+        assert_eq!(answered, Answered { requests: 11_718, per_second: 5_829.81 });
+        read_h2load(&H2LOAD.replace(" 0 failed", " 3 failed")).expect_err("failures");
+        read_h2load(&H2LOAD.replace(" 0 5xx", " 3 5xx")).expect_err("errors");
     }
 
     #[test]

@@ -51,10 +51,11 @@ impl Proxy {
         upstreams: &Upstreams,
         scratch: &Scratch,
     ) -> Result<Self> {
-        let [http, tcp, admin] = upstream::free_addresses()?;
+        let [http, tcp, https, admin] = upstream::free_addresses()?;
         let wiring = Wiring {
             http,
             tcp,
+            https,
             admin,
             servers: upstreams.addresses,
             folder: scratch.folder(&format!("{kind}-{}", http.port()))?,
@@ -88,6 +89,7 @@ impl Proxy {
         match scenario.listener {
             Listener::Http => self.wiring.http,
             Listener::Tcp => self.wiring.tcp,
+            Listener::Https | Listener::Http2 => self.wiring.https,
         }
     }
 
@@ -171,6 +173,7 @@ fn spawn(kind: Kind, program: &Path, wiring: &Wiring, stream: &Stream) -> Result
         }
         Kind::Haproxy => command.arg("-db").arg("-f").arg(config),
     };
+    command.current_dir(folder);
     let file = |name: &str| {
         let path = folder.join(name);
         File::create(&path).with_context(|| format!("cannot create {}", path.display()))

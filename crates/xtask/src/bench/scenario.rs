@@ -27,6 +27,10 @@ pub(super) struct Scenario {
 pub(super) enum Listener {
     Http,
     Tcp,
+    /// HTTP/1.1 within TLS.
+    Https,
+    /// HTTP/2 within TLS.
+    Http2,
 }
 
 /// A hundred bytes.
@@ -42,6 +46,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "tcp", title: "tcp, the keep-alive requests", listener: Listener::Tcp, path: SMALL, host: None, close: false, log: false, targets: Some((0.92, 0.82)) },
     Scenario { name: "tcp-bulk", title: "tcp, 1 MiB answers", listener: Listener::Tcp, path: BIG, host: None, close: false, log: false, targets: Some((0.50, 1.00)) },
     Scenario { name: "http-bulk", title: "http, 1 MiB answers", listener: Listener::Http, path: BIG, host: None, close: false, log: false, targets: Some((0.50, 0.70)) },
+    Scenario { name: "https", title: "https, keep-alive, 100 B", listener: Listener::Https, path: SMALL, host: None, close: false, log: false, targets: Some((0.80, 0.68)) },
+    Scenario { name: "handshake", title: "https, a full handshake per request, 100 B", listener: Listener::Https, path: SMALL, host: None, close: true, log: false, targets: Some((0.80, 0.70)) },
+    Scenario { name: "https-bulk", title: "https, 1 MiB answers", listener: Listener::Https, path: BIG, host: None, close: false, log: false, targets: Some((0.90, 0.90)) },
+    Scenario { name: "h2", title: "HTTP/2 over TLS, 16 connections of 32 streams, 100 B", listener: Listener::Http2, path: SMALL, host: None, close: false, log: false, targets: Some((0.65, 0.52)) },
     Scenario { name: "access-log", title: "http, keep-alive, 100 B, access log on", listener: Listener::Http, path: SMALL, host: None, close: false, log: true, targets: None },
 ];
 

@@ -21,6 +21,11 @@ impl Scratch {
         Ok(Self { folder })
     }
 
+    /// The folder itself.
+    pub(super) fn path(&self) -> &Path {
+        &self.folder
+    }
+
     /// A new folder inside. A name may be given again; the contents are then those of before.
     pub(super) fn folder(&self, name: &str) -> Result<PathBuf> {
         let folder = self.folder.join(name);

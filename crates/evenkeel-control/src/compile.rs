@@ -11,6 +11,7 @@ mod guard;
 mod http;
 mod listener;
 mod log;
+mod outlier;
 mod pool;
 mod retry;
 mod servers;

@@ -298,6 +298,14 @@ impl Health {
         self.noted(change, now)
     }
 
+    /// It fails no more often than its peers, over a window that shows it.
+    pub fn is_no_outlier(&mut self, now: Moment) {
+        if matches!(self.reason, Reason::Spared(Charge::Rate(_))) {
+            self.reason = Reason::Answers;
+            self.noted(None, now);
+        }
+    }
+
     /// A request, or the stream of a client, has ended well.
     pub fn traffic_succeeded(&mut self, now: Moment) {
         self.failed_requests = 0;

@@ -45,7 +45,7 @@ impl Cap {
 /// What traffic has shown of a server: its counters, or their growth over a window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Requests that have ended.
+    /// Requests that it was given.
     pub requests: u64,
     /// Those that ended with a fault of the server's or an answer of status 500 or more.
     pub failures: u64,
@@ -84,8 +84,11 @@ impl Window {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Evidence {
     pub tally: Tally,
-    /// Failures of the peers it was compared with, in thousandths of their requests.
+    /// Failures of the peers it was compared with, in thousandths of their requests: the mean.
     pub peers_permille: u16,
+    /// How far from it is nothing unusual, in thousandths: their standard deviation, or that of
+    /// chance if it is more.
+    pub deviation_permille: u16,
 }
 
 impl Tally {
@@ -128,7 +131,7 @@ pub fn judge(policy: &FailureRate, tallies: &[Tally]) -> Vec<(usize, Evidence)> 
     let outliers = judged[first..].iter().rev();
     outliers
         .filter(|(_, tally)| peers.are_far_from(policy, *tally))
-        .map(|&(place, tally)| (place, Evidence { tally, peers_permille: permille(peers.mean()) }))
+        .map(|&(place, tally)| (place, peers.evidence(tally)))
         .collect()
 }
 
@@ -152,11 +155,20 @@ impl Peers {
     }
 
     fn are_far_from(&self, policy: &FailureRate, tally: Tally) -> bool {
+        let far = f64::from(policy.deviations_percent) / 100.0 * self.deviation(tally);
+        tally.rate() > self.mean() + far.max(LEAST_GAP)
+    }
+
+    fn deviation(&self, tally: Tally) -> f64 {
         let mean = self.mean();
         let deviation = (self.squares / self.count - mean * mean).max(0.0).sqrt();
         let chance = (mean * (1.0 - mean) / tally.volume()).sqrt();
-        let far = f64::from(policy.deviations_percent) / 100.0 * deviation.max(chance);
-        tally.rate() > mean + far.max(LEAST_GAP)
+        deviation.max(chance)
+    }
+
+    fn evidence(&self, tally: Tally) -> Evidence {
+        let (mean, deviation) = (self.mean(), self.deviation(tally));
+        Evidence { tally, peers_permille: permille(mean), deviation_permille: permille(deviation) }
     }
 }
 

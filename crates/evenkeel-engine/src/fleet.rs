@@ -14,7 +14,7 @@ use evenkeel_core::fault::Fault;
 use evenkeel_core::hash::identity;
 use evenkeel_core::health::{CheckFailure, Outcome};
 use evenkeel_core::moment::Moment;
-use evenkeel_core::outlier::Cap;
+use evenkeel_core::outlier::{self, Cap};
 use evenkeel_core::pick::Loads;
 use evenkeel_core::pool::{Admin as CoreAdmin, Member, Mode, Roster};
 use evenkeel_core::slow_start::{next_step, percent};
@@ -23,8 +23,8 @@ use evenkeel_core::verdict::Component;
 use crate::clock;
 use crate::count::{Counter, Padded, one_each};
 use crate::status::{
-    Admin, AdminChange, AdminState, AgentWord, BreakerStatus, Degraded, Evidence, Health,
-    LastCheck, PoolMode, PoolStatus, ServerStatus, TimeLineEntry, Verdict,
+    Admin, AdminChange, AdminState, AgentWord, BreakerStatus, CodeClass, Degraded, Evidence,
+    Health, LastCheck, PoolMode, PoolStatus, ServerStatus, TimeLineEntry, Verdict,
 };
 use crate::tls::ToServers;
 use crate::waiting::Waiting;
@@ -196,6 +196,17 @@ impl Server {
     fn state(&self) -> MutexGuard<'_, State> {
         // Each lock only reads or replaces whole fields: a panic cannot leave a half-made state.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How its traffic went so far, over all workers: its faults, and its answers that say so.
+    pub(crate) fn traffic(&self) -> outlier::Tally {
+        let mut traffic = outlier::Tally::default();
+        for Padded(tally) in &self.tallies {
+            traffic.requests += tally.requests.get();
+            traffic.failures += tally.failures.get();
+            traffic.failures += tally.answers[CodeClass::ServerError as usize].get();
+        }
+        traffic
     }
 
     fn status(&self, configured: &ServerConfig, limits: Limits, in_use: bool) -> ServerStatus {
@@ -444,8 +455,13 @@ impl LivePool {
 
     /// Whether one more of its servers may be taken out because of what is inferred of it.
     pub(crate) fn can_spare_one(&self) -> bool {
-        let out = self.servers.iter().filter(|server| !server.state().usable).count();
+        let out = self.out().count();
         Cap::new(self.config.outlier.cap_percent).leaves_room(self.servers.len(), out)
+    }
+
+    /// Servers that are not used because of their health.
+    pub(crate) fn out(&self) -> impl Iterator<Item = &Arc<Server>> {
+        self.servers.iter().filter(|server| !server.state().usable)
     }
 
     pub(crate) fn set_degraded(&self, degraded: Vec<Degraded>) {

@@ -4,6 +4,7 @@
 mod attempt;
 mod case;
 mod hearings;
+mod rate;
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
@@ -25,6 +26,7 @@ use tokio::task::{JoinError, JoinSet};
 use self::attempt::{Found, Heard, Method};
 use self::case::{Case, Due, Rules};
 use self::hearings::Hearings;
+use self::rate::Rates;
 use crate::clock;
 use crate::fleet::{LivePool, Server};
 use crate::plan::Plan;
@@ -134,6 +136,7 @@ struct Judge {
     /// Checks, and questions to agents.
     checks: JoinSet<Ended>,
     hearings: Hearings,
+    rates: Rates,
     /// Pools whose servers have changed in this turn.
     stale: Vec<Arc<LivePool>>,
     /// What there is to tell of this turn: kind of event, subject, message.
@@ -157,6 +160,7 @@ impl Judge {
             agenda: BTreeSet::new(),
             checks: JoinSet::new(),
             hearings: Hearings::default(),
+            rates: Rates::default(),
             stale: Vec::new(),
             news: Vec::new(),
             chance: Chance::new(),
@@ -173,7 +177,9 @@ impl Judge {
         // The order that is there already has not been seen by this judge.
         orders.mark_changed();
         loop {
-            let due = self.start_due(clock::now());
+            let window = self.judge_rates(clock::now());
+            let check = self.start_due(clock::now());
+            let due = window.into_iter().chain(check).min();
             self.make_known();
             let wake = tokio::select! {
                 order = orders.changed() => match order {
@@ -216,6 +222,7 @@ impl Judge {
         let mut before = mem::take(&mut self.cases);
         self.agenda.clear();
         self.hearings.follow(&plan.pools, now);
+        self.rates.follow(&plan.pools, now);
         for pool in &plan.pools {
             pool.set_degraded(self.hearings.degraded(&pool.name));
             let config = &pool.config;
@@ -262,8 +269,8 @@ impl Judge {
         }
         let change = match report.what {
             Traffic::Failed(fault) => {
-                let pool = &case.pool;
-                case.health.traffic_failed(fault, now, || pool.can_spare_one())
+                let (pool, hearings) = (&case.pool, &self.hearings);
+                case.health.traffic_failed(fault, now, || hearings.may_leave(pool, key))
             }
             Traffic::Succeeded => {
                 case.health.traffic_succeeded(now);

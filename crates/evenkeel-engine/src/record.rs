@@ -102,6 +102,10 @@ impl Record {
 
     /// A server is tried.
     pub(crate) fn tries(&mut self, server: &Rc<LocalServer>, worker: &Worker) {
+        // The answer of the server before was not passed on: its status is why there is this try.
+        if let (Some(status), Some(before)) = (self.status.take(), &self.server) {
+            before.tally(worker).answers[class(Some(status))].add(1);
+        }
         let tally = server.tally(worker);
         tally.requests.add(1);
         tally.retries.add(u64::from(self.tries > 0));

@@ -214,6 +214,7 @@ async fn reach(
             }
             Err(fault) => fault,
         };
+        local.tally(worker).requests.add(1);
         worker.report_fault(&local.server, fault);
         let tries = u8::try_from(tried.len()).unwrap_or(u8::MAX);
         let attempt = Attempt {

@@ -4,13 +4,13 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use evenkeel_core::config::{Outlier, Pool, PoolId, ProxyVersion, ServerTimeouts};
+use evenkeel_core::config::{Pool, PoolId, ProxyVersion, ServerTimeouts};
 
 use super::balance::{self, Choosing};
 use super::table::{Reader, Wrong, note, wrong};
 use super::value::{Choice, duration, integer, text};
-use super::{Bench, breaker, check, retry, servers, to_servers, word, zone};
-use crate::document::{Kind, Value};
+use super::{Bench, breaker, check, outlier, retry, servers, to_servers, word, zone};
+use crate::document::Value;
 use crate::finding::{Finding, Notes, Place};
 use crate::membership::Listed;
 use crate::nearest::nearest;
@@ -113,7 +113,7 @@ fn pool(name: Arc<str>, mut reader: Reader<'_>, bench: Bench<'_>) -> (Pool, Vec<
         breaker: breaker::breaker(&mut reader),
         agent: check::agent(&mut reader, check.as_ref()),
         check,
-        outlier: outlier(&mut reader),
+        outlier: outlier::outlier(&mut reader),
         idle_connections: reader
             .read("idle_connections", integer(0..=65_536_u32))
             .unwrap_or(IDLE_CONNECTIONS),
@@ -147,22 +147,4 @@ fn timeouts(pool: &mut Reader<'_>) -> ServerTimeouts {
     reader.misplaced(&["header"], why);
     reader.finish();
     timeouts
-}
-
-fn outlier(pool: &mut Reader<'_>) -> Outlier {
-    let mut outlier = Outlier::default();
-    let Some(entry) = pool.entry("outlier") else { return outlier };
-    if let Kind::Boolean(on) = entry.value.kind {
-        outlier.consecutive_failures = outlier.consecutive_failures.filter(|_| on);
-        return outlier;
-    }
-    let Some(mut reader) = pool.inner(entry) else { return outlier };
-    if let Some(failures) = reader.read("consecutive_failures", integer(1..=1_000_u32)) {
-        outlier.consecutive_failures = Some(failures);
-    }
-    if let Some(ejection) = reader.read("ejection", duration) {
-        outlier.ejection = ejection;
-    }
-    reader.finish();
-    outlier
 }

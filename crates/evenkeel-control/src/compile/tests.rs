@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use evenkeel_core::config::{
-    Action, Agent, AgentCheck, Balance, Check, CheckKind, ClientTimeouts, Config, HostPattern,
-    Http, InitialState, LogFormat, LogTarget, Outlier, PathPattern, PoolId, Protocol, ProxyVersion,
-    RedirectPart, Retry, ServerTimeouts, ZoneId, Zoning,
+    Action, Agent, AgentCheck, Balance, Check, CheckKind, ClientTimeouts, Config, FailureRate,
+    HostPattern, Http, InitialState, LogFormat, LogTarget, Outlier, PathPattern, PoolId, Protocol,
+    ProxyVersion, RedirectPart, Retry, ServerTimeouts, ZoneId, Zoning,
 };
 
 use super::{Compiled, Override, ResolverSettings, Surroundings, compile};
@@ -232,7 +232,20 @@ fn zones_are_known_by_their_names() {
 fn checks_and_outliers_are_on_until_switched_off() {
     let config = good(&format!("{SMALLEST}check = false\noutlier = false\n")).config;
     assert_eq!(config.pools[0].check, None);
-    assert_eq!(config.pools[0].outlier.consecutive_failures, None);
+    let Outlier { consecutive_failures, failure_rate, .. } = config.pools[0].outlier;
+    assert_eq!((consecutive_failures, failure_rate), (None, None));
+    let outlier = |keys: &str| {
+        let text = format!("{SMALLEST}[pool.app.outlier]\n{keys}\n");
+        good(&text).config.pools[0].outlier.clone()
+    };
+    assert_eq!(outlier("failure_rate = true"), Outlier::default());
+    let rows_only = Outlier { failure_rate: None, ..Outlier::default() };
+    assert_eq!(outlier("failure_rate = false"), rows_only);
+    let all = "failure_rate = { deviations = 2, requests = 100, window = \"5s\" }\ncap = \"50%\"";
+    let window = Duration::from_secs(5);
+    let rate = FailureRate { deviations_percent: 200, least_requests: 100, window };
+    let expected = Outlier { failure_rate: Some(rate), cap_percent: 50, ..Outlier::default() };
+    assert_eq!(outlier(all), expected);
     let text = format!(
         "{SMALLEST}[pool.app.check]\nkind = \"http\"\npath = \"/health?deep\"\n\
          expect = \"200,300-399\"\njitter = \"0%\"\ninitial = \"down\"\n"

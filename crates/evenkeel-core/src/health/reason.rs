@@ -109,13 +109,14 @@ impl fmt::Display for Charge {
             Self::Row { requests, last } => {
                 write!(f, "{requests} requests in a row failed: {last}")
             }
-            Self::Rate(Evidence { tally, peers_permille }) => write!(
+            Self::Rate(Evidence { tally, peers_permille, deviation_permille }) => write!(
                 f,
-                "{} of {} requests failed, {} against {} of its peers",
+                "{} of {} requests failed, {} against {} of its peers (deviation {})",
                 tally.failures,
                 tally.requests,
                 Percent(tally.permille()),
                 Percent(*peers_permille),
+                Percent(*deviation_permille),
             ),
         }
     }

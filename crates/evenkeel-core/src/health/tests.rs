@@ -451,14 +451,25 @@ fn a_server_the_pool_cannot_spare_stays_until_it_can() {
 
 #[test]
 fn a_server_that_fails_more_often_than_its_peers_is_held_though_its_checks_pass() {
-    let evidence = Evidence { tally: Tally { requests: 200, failures: 90 }, peers_permille: 12 };
+    let evidence = Evidence {
+        tally: Tally { requests: 200, failures: 90 },
+        peers_permille: 12,
+        deviation_permille: 8,
+    };
     for policy in [http(), tcp(), unchecked()] {
         let mut health = Health::new(policy, START);
+        let before = health.reason();
+        health.is_no_outlier(START);
+        assert_eq!(health.reason(), before, "nothing was held against it");
         assert_eq!(health.is_outlier(evidence, START, || false), None);
+        assert!(health.reason().to_string().ends_with("kept: enough of the pool are out"));
+        health.is_no_outlier(START);
+        assert_eq!(health.reason().to_string(), "answers again");
         let change = health.is_outlier(evidence, START, spare).unwrap();
         assert_eq!(
             change.reason.to_string(),
-            "90 of 200 requests failed, 45.0 % against 1.2 % of its peers; out for 30s"
+            "90 of 200 requests failed, 45.0 % against 1.2 % of its peers (deviation 0.8 %); \
+             out for 30s"
         );
         assert_eq!(health.is_outlier(evidence, START, spare), None, "it is out already");
         for _ in 0..10 {

@@ -50,6 +50,7 @@ fn few_requests_are_no_evidence() {
     let found = judge(&FailureRate::default(), &tallies(50));
     assert_eq!(found.len(), 1);
     assert_eq!((found[0].1.tally.permille(), found[0].1.peers_permille), (1_000, 0));
+    assert_eq!(found[0].1.deviation_permille, 0, "nobody fails but this one");
     let eager = FailureRate { least_requests: 0, ..FailureRate::default() };
     assert!(judge(&eager, &tallies(0)).is_empty(), "no request, no rate");
 }

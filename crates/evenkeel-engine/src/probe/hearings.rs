@@ -59,6 +59,14 @@ impl Hearings {
             .collect()
     }
 
+    /// Whether a pool can spare this server, given what is inferred of the others.
+    pub(super) fn may_leave(&self, pool: &LivePool, server: Key) -> bool {
+        match self.0.get(&pool.name) {
+            Some(hearing) => hearing.may_leave(server, pool.out().map(Arc::as_ptr)),
+            None => pool.can_spare_one(),
+        }
+    }
+
     /// A server has not answered.
     pub(super) fn dismiss(&mut self, pool: &str, server: Key) {
         if let Some(hearing) = self.0.get_mut(pool) {

@@ -68,6 +68,10 @@ fn exchange(
     } else {
         note(shared, number, head, &body);
     }
+    if let Mode::Every(count, other) = mode {
+        let is_one = shared.state().seen.len().is_multiple_of(count);
+        mode = if is_one { *other } else { Mode::Ok };
+    }
     let stream = reader.stream();
     match mode {
         Mode::Raw(bytes, then) => {
@@ -108,7 +112,7 @@ fn exchange(
             // At once, so that the next request on this connection is answered with a RST.
             return Err(Broken::Closed);
         }
-        Mode::Ok | Mode::Refuse | Mode::ResetOnAccept => {
+        Mode::Ok | Mode::Refuse | Mode::ResetOnAccept | Mode::Every(..) => {
             shared.linger(wanted.wait);
             answer(stream, &wanted, head, &body, Duration::ZERO, shared)?;
         }

@@ -31,6 +31,8 @@ pub enum Mode {
     SlowBody(Duration),
     /// No answer until the mode changes.
     Hang,
+    /// Every so-manieth request is treated in another way.
+    Every(usize, Box<Self>),
 }
 
 /// What follows raw bytes.

@@ -116,11 +116,14 @@ impl<T> Stock<T> {
         self.spare.borrow_mut().pop()
     }
 
-    pub(crate) fn give_back(&self, thing: T) {
+    /// Whether it is kept.
+    pub(crate) fn give_back(&self, thing: T) -> bool {
         let mut spare = self.spare.borrow_mut();
-        if spare.len() < self.most {
+        let has_room = spare.len() < self.most;
+        if has_room {
             spare.push(thing);
         }
+        has_room
     }
 }
 
@@ -149,8 +152,8 @@ mod tests {
     #[test]
     fn a_stock_keeps_no_more_than_it_may() {
         let stock = Stock::new(1);
-        stock.give_back(1);
-        stock.give_back(2);
+        assert!(stock.give_back(1));
+        assert!(!stock.give_back(2));
         assert_eq!((stock.take(), stock.take()), (Some(1), None));
     }
 }

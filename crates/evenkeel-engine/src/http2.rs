@@ -13,11 +13,10 @@ use evenkeel_core::moment::Moment;
 use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream};
 use http::Request;
-use tokio::task::spawn_local;
 
 use crate::accept::Seat;
 use crate::clock;
-use crate::exchange::{self, Client, DRAIN_PATIENCE, EVICTABLE_AFTER};
+use crate::exchange::{DRAIN_PATIENCE, EVICTABLE_AFTER};
 use crate::stream::Stream;
 use crate::timers::{Watch, until};
 
@@ -25,11 +24,14 @@ mod asking;
 mod fields;
 mod framed;
 mod metered;
+mod runner;
 mod shared;
 
 pub(crate) use asking::Asking;
 pub(crate) use framed::Framed;
 use metered::{Gauge, Metered};
+use runner::Job;
+pub(crate) use runner::Runner;
 pub(crate) use shared::SharedConnections;
 
 /// Exchanges at once on one connection: what nginx allows, and browsers are content with.
@@ -194,13 +196,7 @@ impl Driver {
         let framed = Framed::new(head, body, respond);
         let common = Rc::clone(&self.common);
         common.open.set(common.open.get() + 1);
-        let open = Open(common);
-        drop(spawn_local(async move {
-            let Common { seat, address_text, .. } = &*open.0;
-            let (seat, address_text) = (Rc::clone(seat), Rc::clone(address_text));
-            let stream = Stream::Framed(Box::new(framed));
-            exchange::serve_one(Client::new(seat, stream, address_text).await).await;
-        }));
+        runner::run(&self.common.seat.worker, Job { open: Open(common), framed });
     }
 
     /// Tells the client to connect elsewhere and finishes what it has begun.

@@ -24,6 +24,7 @@ use crate::connect::LocalServer;
 use crate::count::{Counter, Padded};
 use crate::exchange::Desk;
 use crate::fleet::{LivePool, Server};
+use crate::http2::Runner;
 use crate::log::LogLines;
 use crate::plan::{Bound, ListenerCounts, LiveListener, Plan};
 use crate::probe::{Report, Traffic};
@@ -36,6 +37,9 @@ use crate::tunnel::Conduit;
 const SPARE_BUFFERS: usize = 256;
 /// Spare pipes hold two file descriptors each.
 const SPARE_PIPES: usize = 32;
+
+/// Spare tasks for exchanges of HTTP/2, some 8 KiB each: what four busy connections have under way.
+const SPARE_RUNNERS: usize = 512;
 
 /// How soon a server that came back is noticed to be in its slow start, and how often at most its
 /// share grows.
@@ -101,6 +105,7 @@ pub(crate) struct Worker {
     pub(crate) desks: Stock<Box<Desk>>,
     pub(crate) buffers: Stock<Buffer>,
     pub(crate) pipes: Stock<Conduit>,
+    pub(crate) runners: Stock<Rc<Runner>>,
     pub(crate) log: RefCell<LogLines>,
     draining: Cell<bool>,
     /// When to look at slow starts again; worker 0 does it for all.
@@ -204,6 +209,7 @@ impl Worker {
             desks: Stock::new(SPARE_BUFFERS),
             buffers: Stock::new(SPARE_BUFFERS),
             pipes: Stock::new(SPARE_PIPES),
+            runners: Stock::new(SPARE_RUNNERS),
             log: RefCell::default(),
             draining: Cell::new(false),
             slow_starts: Cell::default(),

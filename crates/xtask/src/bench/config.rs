@@ -57,7 +57,7 @@ pub(super) enum Stream {
 }
 
 /// Idle upstream connections kept: more than the load ever uses at once.
-const KEPT: u32 = 4 * load::CONNECTIONS;
+const KEPT: u32 = 1_024;
 
 /// Connections a proxy may have: those of the memory measurement and room. haproxy wants twice as
 /// many descriptors, and 20,000 is a usual limit.

@@ -72,6 +72,7 @@ pub struct Machine {
     policy: Arc<Policy>,
     /// This node's own address on the link, of the family of the virtual ones.
     own: IpAddr,
+    boot: u64,
     phase: Phase,
     since: Moment,
     /// With which this node claims; `None`: it may not.
@@ -95,10 +96,11 @@ pub struct Machine {
 
 impl Machine {
     /// A machine that takes no part yet. `own`: this node's address on the link, which its adverts
-    /// come from.
-    pub fn new(policy: Arc<Policy>, own: IpAddr, now: Moment) -> Self {
+    /// come from; `boot`: as in [`Heartbeat`].
+    pub fn new(policy: Arc<Policy>, own: IpAddr, boot: u64, now: Moment) -> Self {
         Self {
             own,
+            boot,
             phase: Phase::Initialize,
             since: now,
             claim: Some(policy.priority),
@@ -155,6 +157,7 @@ impl Machine {
             node: self.own,
             owns: self.state() == State::Active,
             claim: self.claim.filter(|_| may),
+            boot: self.boot,
             claims: self.figures.claims,
         }
     }
@@ -520,7 +523,7 @@ impl Machine {
         if heartbeat.owns && self.state() == State::Active && is_settled {
             self.met(heartbeat.claim.unwrap_or(0), heartbeat.node, now, out);
         } else if self.state() == State::Active
-            && before.is_none_or(|it| it.owns || it.claims != heartbeat.claims)
+            && before.is_none_or(|it| it.owns || !it.has_claimed_as_often(&heartbeat))
         {
             // It has owned the address since, or has just started: neighbours may know its MAC.
             self.assert_itself(now, out);

@@ -9,7 +9,9 @@
 //! 1. Two nodes that hear each other own the address together for an interval at most, and the time
 //!    a packet takes.
 //! 2. Once nothing has gone wrong for a while and a node may own the address, exactly one does, no
-//!    other answers for it, and the client's neighbour table says so.
+//!    other answers for it, and of all that are there it was the last to announce itself. (That an
+//!    announcement is lost on its way to a client is made good by the next: after 5 s, then each
+//!    minute.)
 //! 3. A planned move leaves no moment without an owner; a killed owner is missed for no longer than
 //!    an owner may be silent.
 //! 4. A frozen owner does not answer with its program before it has listened.

@@ -31,7 +31,7 @@ fn heard(number: u8, priority: u8) -> Input {
 }
 
 fn beat(number: u8, owns: bool, claim: Option<u8>) -> Input {
-    Input::Heartbeat(Heartbeat { node: host(number), owns, claim, claims: 1 })
+    Input::Heartbeat(Heartbeat { node: host(number), owns, claim, boot: 1, claims: 1 })
 }
 
 /// A machine and its clock. It is node 2.
@@ -44,7 +44,7 @@ struct Case {
 impl Case {
     fn new(policy: Policy) -> Self {
         let now = Moment::START + SECOND * 100;
-        Self { machine: Machine::new(Arc::new(policy), host(2), now), now }
+        Self { machine: Machine::new(Arc::new(policy), host(2), 1, now), now }
     }
 
     fn in_state(policy: Policy, state: State) -> Self {
@@ -348,9 +348,13 @@ fn who_has_missed_another_owner_announces_itself_again() {
     case.tell(beat(1, false, Some(50)));
     case.pass(SECOND);
     assert_eq!(done(&case.tell(beat(1, false, Some(50)))), []);
-    let since = Heartbeat { node: host(1), owns: false, claim: Some(50), claims: 2 };
-    let actions = done(&case.tell(Input::Heartbeat(since)));
-    assert_eq!(actions, [Action::Advertise(100), Action::Announce(5)]);
+    let again = Heartbeat { node: host(1), owns: false, claim: Some(50), boot: 1, claims: 2 };
+    let restarted = Heartbeat { boot: 2, ..again };
+    for heartbeat in [again, restarted] {
+        let actions = done(&case.tell(Input::Heartbeat(heartbeat)));
+        assert_eq!(actions, [Action::Advertise(100), Action::Announce(5)]);
+        case.pass(SECOND);
+    }
 }
 
 #[test]

@@ -55,8 +55,18 @@ pub struct Heartbeat {
     pub owns: bool,
     /// With which it would claim it; `None`: it could not.
     pub claim: Option<u8>,
-    /// How often it has become owner: who owns it now may have missed that.
+    /// Which start of its program this is: greater each time, as [`crate::vrrp::signature::Signer`]
+    /// has it.
+    pub boot: u64,
+    /// How often it has become owner since: who owns it now may have missed that.
     pub claims: u64,
+}
+
+impl Heartbeat {
+    /// Whether a node has not become owner between two of its heartbeats, nor started anew.
+    pub(super) fn has_claimed_as_often(&self, later: &Self) -> bool {
+        (self.boot, self.claims) == (later.boot, later.claims)
+    }
 }
 
 /// What is to be done, in the order given.

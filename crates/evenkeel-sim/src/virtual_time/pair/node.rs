@@ -16,6 +16,8 @@ pub(super) struct Node {
     pub(super) address: IpAddr,
     pub(super) policy: Arc<Policy>,
     pub(super) machine: Machine,
+    /// How often its program was started.
+    boot: u64,
     pub(super) program: Program,
     /// Whether the kernel answers for the virtual address.
     pub(super) holds: bool,
@@ -44,7 +46,8 @@ impl Node {
     pub(super) fn new(address: IpAddr, policy: Arc<Policy>, now: Moment) -> Self {
         Self {
             address,
-            machine: Machine::new(Arc::clone(&policy), address, now),
+            machine: Machine::new(Arc::clone(&policy), address, 0, now),
+            boot: 0,
             program: Program::Gone,
             holds: false,
             unread: Vec::new(),
@@ -64,7 +67,9 @@ impl Node {
 
     /// A new program knows nothing.
     pub(super) fn start(&mut self, now: Moment) {
-        self.machine = Machine::new(Arc::clone(&self.policy), self.address, self.clock(now));
+        self.boot += 1;
+        let policy = Arc::clone(&self.policy);
+        self.machine = Machine::new(policy, self.address, self.boot, self.clock(now));
         self.program = Program::Runs;
         self.unread.clear();
         for input in [Input::Claim(self.claim), Input::Witness(self.witness)] {

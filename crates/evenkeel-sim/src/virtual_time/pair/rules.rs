@@ -61,7 +61,7 @@ impl Rules {
         nodes: &[Node],
         trouble: &Trouble,
         is_calm: bool,
-        client: Option<usize>,
+        last_word: Option<usize>,
         now: Moment,
     ) -> Result<(), String> {
         self.two_owners(nodes, trouble, now)?;
@@ -72,7 +72,7 @@ impl Rules {
             self.before = state;
         }
         if now.since(self.calm_since) > self.bounds.settle {
-            settled(nodes, client)?;
+            settled(nodes, last_word)?;
         }
         Ok(())
     }
@@ -116,16 +116,16 @@ impl Rules {
     }
 }
 
-fn settled(nodes: &[Node], client: Option<usize>) -> Result<(), String> {
+fn settled(nodes: &[Node], last_word: Option<usize>) -> Result<(), String> {
     if !nodes.iter().any(Node::is_able) {
         return Ok(());
     }
     let owners: Vec<usize> = (0..nodes.len()).filter(|&at| nodes[at].serves()).collect();
     let holders = nodes.iter().filter(|node| node.holds).count();
     match *owners {
-        [owner] if holders == 1 && client.is_none_or(|known| known == owner) => Ok(()),
+        [owner] if holders == 1 && last_word.is_none_or(|last| last == owner) => Ok(()),
         [_] if holders > 1 => Err("somebody answers who does not own it".to_owned()),
-        [owner] => Err(format!("{owner} owns it, the client knows {client:?}")),
+        [owner] => Err(format!("{owner} owns it, {last_word:?} had the last word")),
         [] => Err("nobody owns it".to_owned()),
         _ => Err(format!("{owners:?} own it")),
     }

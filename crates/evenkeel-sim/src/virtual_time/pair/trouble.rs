@@ -131,7 +131,7 @@ impl World {
         let node = &mut self.nodes[at];
         node.program = Program::Gone;
         node.unread.clear();
-        self.client_asks_anew(at);
+        self.has_ended(at);
         let node = &mut self.nodes[at];
         if left.is_zero() {
             node.holds = false;

@@ -70,8 +70,9 @@ pub(super) struct World {
     pub(super) nodes: Vec<Node>,
     pub(super) interval: Duration,
     pub(super) trouble: Trouble,
-    /// Whom the client sends its packets to, as it was told.
-    pub(super) client: Option<usize>,
+    /// Who has last announced itself; nobody, if its program has ended since: whoever still sends
+    /// packets there finds nobody, and asks.
+    last_word: Option<usize>,
     pub(super) rules: Rules,
     pub(super) story: Story,
     troubled_until: Moment,
@@ -121,7 +122,7 @@ impl World {
             rules: Rules::new(bounds, count, now),
             trouble: Trouble::none(),
             troubled_until: now + interval * TROUBLE_INTERVALS,
-            client: None,
+            last_word: None,
             story: Story::default(),
             seed,
             dice,
@@ -170,7 +171,7 @@ impl World {
     fn look(&mut self) -> Result<(), Broken> {
         let now = self.now();
         let is_calm = self.trouble.is_none();
-        let found = self.rules.look(&self.nodes, &self.trouble, is_calm, self.client, now);
+        let found = self.rules.look(&self.nodes, &self.trouble, is_calm, self.last_word, now);
         let story = &mut self.story;
         let part = |time: Duration| {
             u64::try_from(time.as_micros() * 1_000 / self.interval.as_micros()).unwrap_or(u64::MAX)
@@ -290,21 +291,18 @@ impl World {
         if node.runs() && node.machine.state() == State::Initialize {
             node.program = Program::Gone;
             node.holds = false;
-            self.client_asks_anew(at);
+            self.has_ended(at);
         }
         self.plan_to_wake(at);
     }
 
-    /// Whom the client knew is no more; if nobody has told it of the next one, it asks.
-    pub(super) fn client_asks_anew(&mut self, gone: usize) {
-        self.client = self.client.filter(|&known| known != gone);
+    pub(super) fn has_ended(&mut self, at: usize) {
+        self.last_word = self.last_word.filter(|&last| last != at);
     }
 
     fn announce(&mut self, at: usize) {
         self.send_to_all(at, Packet::Announcement);
-        if self.dice.below(100) >= self.trouble.loss {
-            self.client = Some(at);
-        }
+        self.last_word = Some(at);
     }
 
     fn plan_to_wake(&mut self, at: usize) {

@@ -98,7 +98,7 @@ pub enum Severity {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Listener {
     pub name: String,
-    /// `tcp`, `tls` or `http`.
+    /// `tcp`, `tls`, `http` or `https`.
     pub protocol: String,
     /// As bound.
     pub addresses: Vec<String>,
@@ -106,6 +106,33 @@ pub struct Listener {
     pub connections: u32,
     pub connections_total: u64,
     pub requests_total: u64,
+    /// In the order of the file; none unless TLS ends here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<Certificate>,
+}
+
+/// A certificate that a listener shows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Certificate {
+    /// Where it comes from.
+    pub file: String,
+    /// Hosts it is for.
+    pub names: Vec<String>,
+    /// What signs with its key: `ecdsa`, `ed25519`, `rsa`.
+    pub key: String,
+    /// SHA-256 over the certificate, in lower-case hexadecimal.
+    pub fingerprint: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub not_before: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    pub not_after: Timestamp,
+    /// Until when the OCSP response that is shown with it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ocsp_until: Option<Timestamp>,
+    /// Why its files as they are now are not in use; the certificate from before is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
 }
 
 /// Servers that do the same job.

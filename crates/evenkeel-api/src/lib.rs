@@ -8,7 +8,7 @@ mod time;
 
 pub use client::{Client, ClientError, DEFAULT_URL};
 pub use documents::{
-    AddedServer, AdminState, AgentWord, Applied, BreakerLoad, CheckOutcome, Component,
+    AddedServer, AdminState, AgentWord, Applied, BreakerLoad, Certificate, CheckOutcome, Component,
     ComponentStatus, ConfigStatus, ConfigVersion, Degraded, Event, Evidence, Found, Health,
     LastCheck, Listener, NameState, NodeState, Pool, PoolMode, Problem, RemovedServer, Said,
     Server, ServerAddition, ServerAdmin, ServerChange, ServerConfigured, ServerName,

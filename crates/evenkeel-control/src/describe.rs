@@ -1,14 +1,14 @@
 //! The engine's values as documents of the API.
 
 use std::error::Error;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use evenkeel_api as api;
 use evenkeel_core::health::Outcome;
 use evenkeel_core::verdict::{Component, Status};
 use evenkeel_engine::{
-    AdminState, AgentWord, BreakerStatus, Degraded, EngineStatus, Event, Evidence, Health,
-    LastCheck, ListenerStatus, PoolMode, PoolStatus, ServerStatus, TimeLineEntry,
+    AdminState, AgentWord, BreakerStatus, CertificateStatus, Degraded, EngineStatus, Event,
+    Evidence, Health, LastCheck, ListenerStatus, PoolMode, PoolStatus, ServerStatus, TimeLineEntry,
 };
 
 use crate::finding::{Described, Findings, Severity};
@@ -44,6 +44,24 @@ fn listener(listener: &ListenerStatus) -> api::Listener {
         connections: listener.connections,
         connections_total: listener.connections_total,
         requests_total: listener.requests_total,
+        certificates: listener.certificates.iter().map(certificate).collect(),
+    }
+}
+
+fn certificate(certificate: &CertificateStatus) -> api::Certificate {
+    let time = |seconds: i64| {
+        let since = Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
+        api::Timestamp(SystemTime::UNIX_EPOCH + since)
+    };
+    api::Certificate {
+        file: certificate.source.display().to_string(),
+        names: certificate.names.iter().map(ToString::to_string).collect(),
+        key: certificate.key.to_owned(),
+        fingerprint: certificate.fingerprint.clone(),
+        not_before: time(certificate.not_before),
+        not_after: time(certificate.not_after),
+        ocsp_until: certificate.ocsp_until.map(time),
+        failure: certificate.failure.clone(),
     }
 }
 

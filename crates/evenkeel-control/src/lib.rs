@@ -22,6 +22,7 @@ mod process;
 mod state_file;
 mod surroundings;
 mod targets;
+mod ticket_file;
 
 pub use lifetime::{Signals, run};
 pub use membership::{Listed, Named};

@@ -8,6 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::admin;
 use crate::node::Node;
+use crate::node::certificates::keep_certificates;
 use crate::node::names::keep_names;
 use crate::notify::{Notice, notify};
 
@@ -59,7 +60,8 @@ pub async fn run(node: Arc<Node>, admin: TcpListener, mut signals: Signals) {
             admin::serve(&node, admin),
             node.relay_events(),
             node.keep_servers(),
-            keep_names(&node)
+            keep_names(&node),
+            keep_certificates(&node)
         );
     };
     let living = async {

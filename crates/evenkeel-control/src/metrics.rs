@@ -4,8 +4,8 @@ use std::fmt::{Display, Write as _};
 use std::time::SystemTime;
 
 use evenkeel_engine::{
-    BreakerStatus, EngineStatus, Health, ListenerStatus, PoolMode, PoolStatus, RateStatus,
-    ServerStatus,
+    BreakerStatus, CertificateStatus, EngineStatus, Health, ListenerStatus, PoolMode, PoolStatus,
+    RateStatus, ServerStatus,
 };
 
 use crate::node::{Node, Tally};
@@ -64,6 +64,7 @@ pub(crate) fn metrics(node: &Node) -> String {
     about_config(&mut text, &node.tally(), node.version().applied);
     about_process(&mut text, &Figures::now());
     about_listeners(&mut text, &status.listeners);
+    about_certificates(&mut text, &status.listeners);
     about_rates(&mut text, &status.rates);
     about_pools(&mut text, &status.pools);
     about_limits(&mut text, &status.pools);
@@ -188,6 +189,72 @@ fn about_listeners(text: &mut Exposition, listeners: &[ListenerStatus]) {
         }
     }
     durations(text, listeners);
+}
+
+fn about_certificates(text: &mut Exposition, listeners: &[ListenerStatus]) {
+    let name = "evenkeel_listener_handshakes";
+    text.family(name, Kind::Gauge, "TLS handshakes under way.");
+    for listener in listeners.iter().filter(|it| !it.certificates.is_empty()) {
+        text.sample(name, &[("listener", &listener.name)], listener.handshakes);
+    }
+    let seconds = |time: i64| u64::try_from(time).unwrap_or_default();
+    let figures: [Figure<CertificateStatus>; 4] = [
+        (
+            "evenkeel_certificate_not_after_timestamp_seconds",
+            Kind::Gauge,
+            "When a certificate ends, in seconds of the Unix epoch.",
+            |it| u64::try_from(it.not_after).unwrap_or_default(),
+        ),
+        (
+            "evenkeel_certificate_failing",
+            Kind::Gauge,
+            "1 while the files of a certificate are of no use, and the one from before is shown.",
+            |it| it.failure.is_some().into(),
+        ),
+        (
+            "evenkeel_certificate_replaced_total",
+            Kind::Counter,
+            "Times another certificate was found in the files of one.",
+            |it| it.replaced_total,
+        ),
+        (
+            "evenkeel_certificate_refused_total",
+            Kind::Counter,
+            "Times the files of a certificate were found to be of no use.",
+            |it| it.refused_total,
+        ),
+    ];
+    for (name, kind, help, value) in figures {
+        text.family(name, kind, help);
+        certificate_samples(text, name, listeners, |it| Some(value(it)));
+    }
+    let name = "evenkeel_certificate_ocsp_until_timestamp_seconds";
+    let help = "Until when the OCSP response shown with a certificate holds.";
+    text.family(name, Kind::Gauge, help);
+    certificate_samples(text, name, listeners, |it| it.ocsp_until.map(seconds));
+}
+
+/// Labelled by the place of a certificate in its listener, from 1, and its first name.
+fn certificate_samples(
+    text: &mut Exposition,
+    name: &str,
+    listeners: &[ListenerStatus],
+    value: impl Fn(&CertificateStatus) -> Option<u64>,
+) {
+    for listener in listeners {
+        for (number, certificate) in (1..).zip(&listener.certificates) {
+            let Some(value) = value(certificate) else { continue };
+            let (number, host): (String, &str) =
+                (u32::to_string(&number), certificate.names.first().map_or("", |name| name));
+            let labels = [
+                ("listener", &*listener.name),
+                ("certificate", &number),
+                ("host", host),
+                ("key", certificate.key),
+            ];
+            text.sample(name, &labels, value);
+        }
+    }
 }
 
 fn durations(text: &mut Exposition, listeners: &[ListenerStatus]) {

@@ -1,5 +1,6 @@
 //! The node: an engine, the configuration in force, and the one path by which it changes.
 
+pub(crate) mod certificates;
 mod layers;
 pub(crate) mod names;
 mod said;
@@ -13,6 +14,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use evenkeel_api as api;
+use evenkeel_core::ticket_key::TicketKey;
 use evenkeel_engine::{Drained, Engine, EngineStatus, Options};
 use tokio::sync::{Notify, broadcast};
 
@@ -97,6 +99,8 @@ struct Current {
     token: Option<Token>,
     drain: Duration,
     tally: Tally,
+    /// What seals session tickets, the newest first.
+    ticket_keys: Vec<TicketKey>,
 }
 
 /// A running node.
@@ -158,6 +162,7 @@ impl Node {
             current: Mutex::default(),
             events,
         };
+        node.restore_ticket_keys().await;
         node.put_in_force(loaded).await?;
         Ok(node)
     }
@@ -287,6 +292,10 @@ impl Node {
             | "server-down"
             | "pool-mode"
             | "accept-paused"
+            | "certificate-expired"
+            | "certificate-expires"
+            | "certificate-ocsp-expired"
+            | "certificate-refused"
             | "config-refused" => {
                 tracing::warn!(kind, subject, "{message}");
             }

@@ -1,7 +1,8 @@
 //! Documents kept in `state_dir` between runs, each a file of its own.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -40,11 +41,25 @@ pub(crate) fn load<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, StateE
 
 /// Writes the document so that a crash leaves the old one or the new one, never a part.
 pub(crate) fn save(path: &Path, document: &impl Serialize) -> Result<(), StateError> {
+    write(path, document, 0o644)
+}
+
+/// As [`save`], for nobody but this user to read.
+pub(crate) fn save_secret(path: &Path, document: &impl Serialize) -> Result<(), StateError> {
+    write(path, document, 0o600)
+}
+
+fn write(path: &Path, document: &impl Serialize, mode: u32) -> Result<(), StateError> {
     let write = || {
         let directory = path.parent().unwrap_or_else(|| Path::new("."));
         fs::create_dir_all(directory)?;
         let new = path.with_extension("new");
-        let mut file = File::create(&new)?;
+        // What a crash left may have another mode, which opening it would keep.
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&new)?;
         file.write_all(&serde_json::to_vec_pretty(document)?)?;
         file.sync_all()?;
         fs::rename(&new, path)?;

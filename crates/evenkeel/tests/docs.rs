@@ -6,8 +6,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Files that configurations in the documents name.
-const NAMED_FILES: [(&str, &str); 2] =
-    [("admin.token", "a-token-of-more-than-sixteen-letters"), ("sorry.html", "<h1>Sorry</h1>")];
+const NAMED_FILES: [(&str, &str); 7] = [
+    ("admin.token", "a-token-of-more-than-sixteen-letters"),
+    ("sorry.html", "<h1>Sorry</h1>"),
+    ("site.pem", include_str!("check/tls/site.pem")),
+    ("site.key", include_str!("check/tls/site.key")),
+    ("site-rsa.pem", include_str!("check/tls/site-rsa.pem")),
+    ("site-rsa.key", include_str!("check/tls/site-rsa.key")),
+    ("ca.pem", include_str!("check/tls/ca.pem")),
+];
 
 /// A document with its path from the root.
 struct Document {

@@ -188,8 +188,12 @@ fn default_certificate(reader: &mut Reader<'_>, named: &[Named]) -> Option<Arc<s
 
 fn all_names(named: &[Named]) -> String {
     const MOST_SHOWN: usize = 8;
-    let names: Vec<&str> =
-        named.iter().flat_map(|it| &it.facts.names).map(|name| &**name).take(MOST_SHOWN).collect();
+    let mut names: Vec<&str> = Vec::new();
+    for name in named.iter().flat_map(|it| &it.facts.names) {
+        if names.len() < MOST_SHOWN && !names.contains(&&**name) {
+            names.push(name);
+        }
+    }
     format!("they are for: {}", names.join(", "))
 }
 
@@ -343,3 +347,6 @@ pub(super) fn redirecting(https: &Listener, at: std::net::SocketAddr) -> Listene
 pub(super) fn redirecting_name(https: &str) -> Arc<str> {
     format!("{https}:redirect").into()
 }
+
+#[cfg(test)]
+mod tests;

@@ -38,6 +38,12 @@ fn read(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
     let content: &[u8] = match path.to_str() {
         Some("/etc/evenkeel/token") => b"0123456789abcdef\n",
         Some("/etc/evenkeel/sorry.html") => b"sorry",
+        Some("/etc/evenkeel/site.pem") => {
+            include_bytes!("../../../evenkeel/tests/check/tls/site.pem")
+        }
+        Some("/etc/evenkeel/site.key") => {
+            include_bytes!("../../../evenkeel/tests/check/tls/site.key")
+        }
         _ => return Err(io::ErrorKind::NotFound.into()),
     };
     Ok(content[..content.len().min(limit)].to_vec())

@@ -29,7 +29,8 @@ impl Node {
             let reason = look.content.as_ref().err()?;
             Some(format!("{} {reason}; its servers stay as they were", path.display()))
         });
-        servers.problems.values().cloned().chain(files).collect()
+        let of_certificates = self.certificate_problems();
+        servers.problems.values().cloned().chain(files).chain(of_certificates).collect()
     }
 
     /// What the API tells of each pool beyond what the engine knows, by the pool's name.

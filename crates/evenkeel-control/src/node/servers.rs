@@ -99,7 +99,7 @@ impl Servers {
         servers
     }
 
-    fn problem(&mut self, file: &'static str, error: &StateError) {
+    pub(super) fn problem(&mut self, file: &'static str, error: &StateError) {
         tracing::warn!(kind = "state", "{error}");
         self.problems.insert(file, error.to_string());
     }

@@ -66,6 +66,22 @@ mod tests {
 
     use super::*;
 
+    /// Written by OpenSSL: one for a certificate that is good, one for a revoked one.
+    const GOOD: &[u8] = include_bytes!("../../../evenkeel/tests/check/tls/site.ocsp");
+    const REVOKED: &[u8] = include_bytes!("../../../evenkeel/tests/check/tls/again.ocsp");
+
+    #[test]
+    fn what_an_authority_says() {
+        let (good, revoked) = (Response::read(GOOD).unwrap(), Response::read(REVOKED).unwrap());
+        assert!(good.good && !revoked.good);
+        assert_ne!(good.serial, revoked.serial);
+        // Some hundred years from when they were made.
+        assert!(good.next_update.is_some_and(|until| until > 4_000_000_000));
+        for length in 0..GOOD.len() / 2 {
+            assert_eq!(Response::read(&GOOD[..length]), None, "{length} bytes");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_bytes_are_too_strange(bytes in prop::collection::vec(any::<u8>(), 0..200)) {

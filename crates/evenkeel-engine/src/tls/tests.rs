@@ -428,3 +428,44 @@ fn servers_are_verified_unless_that_is_switched_off() {
         assert_eq!(shown.is_ok(), is_fine, "{name:?}");
     }
 }
+
+#[test]
+fn what_the_authority_says_is_shown_while_it_is_good() {
+    macro_rules! file {
+        ($name:literal) => {
+            include_bytes!(concat!("../../../evenkeel/tests/check/tls/", $name))
+        };
+    }
+    let folder = Folder::new("ocsp");
+    let files = CertificateFiles {
+        chain: folder.write("a.pem", file!("site.pem")),
+        key: folder.write("a.key", file!("site.key")),
+        ocsp: Some(folder.write("a.ocsp", file!("site.ocsp"))),
+    };
+    let front = open(&front_of(&[&files]));
+    let shown = || {
+        let status = front.certificates().remove(0);
+        (status.ocsp_until.is_some(), status.failure)
+    };
+    assert_eq!(shown(), (true, None));
+    for (content, why) in [
+        (&file!("again.ocsp")[..], "is about another certificate"),
+        (b"nonsense", "is no OCSP response (DER) that gives an answer"),
+    ] {
+        folder.write("a.ocsp", content);
+        assert_eq!(look(&front), ["certificate-refused"]);
+        let (is_shown, failure) = shown();
+        assert!(!is_shown && failure.is_some_and(|failure| failure.ends_with(why)), "{why}");
+    }
+    folder.write("a.pem", file!("again.pem"));
+    folder.write("a.key", file!("again.key"));
+    folder.write("a.ocsp", file!("again.ocsp"));
+    assert_eq!(look(&front), ["certificate-refused", "certificate-replaced"]);
+    let (is_shown, failure) = shown();
+    assert!(!is_shown && failure.is_some_and(|failure| failure.ends_with("it may be revoked")));
+    folder.write("a.pem", file!("site.pem"));
+    folder.write("a.key", file!("site.key"));
+    folder.write("a.ocsp", file!("site.ocsp"));
+    assert_eq!(look(&front), ["certificate-replaced"]);
+    assert_eq!(shown(), (true, None));
+}

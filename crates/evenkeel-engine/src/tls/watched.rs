@@ -172,7 +172,7 @@ impl Watched {
                 self.news("certificate-expired", &message)
             }
             Stage::Within { .. } | Stage::Far => {
-                self.news("certificate-expiring", &format!("expires in {days} days"))
+                self.news("certificate-expires", &format!("expires in {days} days"))
             }
         });
     }

@@ -1,5 +1,6 @@
 //! A listener where TLS ends, as it shows itself: certificates, rules, and how many may knock.
 
+use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -66,6 +67,7 @@ struct Rules {
 pub(crate) struct Showing {
     pub(crate) config: Arc<ServerConfig>,
     shelf: Arc<Shelf>,
+    is_strict: bool,
 }
 
 /// A handshake under way, counted until it is dropped.
@@ -172,6 +174,16 @@ impl Drop for Handshake {
 }
 
 impl Showing {
+    /// Whether who asks for a name that no certificate covers is refused.
+    pub(crate) fn is_strict(&self) -> bool {
+        self.is_strict
+    }
+
+    /// Whether some certificate is for the name that a client asks for.
+    pub(crate) fn covers(&self, name: Option<&str>) -> bool {
+        name.is_some_and(|name| self.shelf.index.covers(name))
+    }
+
     /// Whether a connection made for `name` may carry a request for `host`; else the answer is 421.
     pub(crate) fn is_at_home(&self, name: Option<&str>, host: &str) -> bool {
         self.shelf.index.is_at_home(name, host)
@@ -181,6 +193,11 @@ impl Showing {
 /// Whom a client's certificate is about, for the servers. `None`: that cannot be told.
 pub(crate) fn subject(certificate: &[u8]) -> Option<String> {
     Facts::read(certificate)?.subject_text()
+}
+
+/// The end of a handshake with a client that asks for a name of others.
+pub(crate) fn unknown_name() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, Error::General(NOTHING_TO_SHOW.to_owned()))
 }
 
 /// Bytes to send to a client in place of what rustls would, after a handshake ended like this.
@@ -262,7 +279,7 @@ impl Rules {
             Some(tickets) => server.ticketer = Arc::clone(tickets) as Arc<_>,
             None => server.send_tls13_tickets = 0,
         }
-        Ok(Showing { config: Arc::new(server), shelf })
+        Ok(Showing { config: Arc::new(server), shelf, is_strict: config.strict_sni })
     }
 }
 

@@ -3,11 +3,12 @@
 use std::io;
 use std::sync::Arc;
 
+use rustls::server::Acceptor;
 use rustls::{ProtocolVersion, ServerConnection};
 use tokio::net::TcpStream;
-use tokio_rustls::{TlsAcceptor, TlsStream};
+use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor, TlsStream};
 
-use super::front::{Showing, subject};
+use super::front::{Showing, subject, unknown_name};
 
 /// What is known of a client from its handshake.
 #[derive(Debug)]
@@ -29,8 +30,20 @@ pub(crate) async fn accept(
     showing: &Showing,
     socket: TcpStream,
 ) -> Result<TlsStream<TcpStream>, (io::Error, TcpStream)> {
-    let acceptor = TlsAcceptor::from(Arc::clone(&showing.config));
-    acceptor.accept(socket).into_fallible().await.map(TlsStream::Server)
+    let config = Arc::clone(&showing.config);
+    if !showing.is_strict() {
+        let accepted = TlsAcceptor::from(config).accept(socket).into_fallible().await;
+        return accepted.map(TlsStream::Server);
+    }
+    // By itself rustls would say `access_denied` to who asks for a name that is not here.
+    let mut acceptor = LazyConfigAcceptor::new(Acceptor::default(), socket);
+    match (&mut acceptor).await {
+        Ok(start) if showing.covers(start.client_hello().server_name()) => {
+            start.into_stream(config).into_fallible().await.map(TlsStream::Server)
+        }
+        Ok(start) => Err((unknown_name(), start.io)),
+        Err(error) => Err((error, acceptor.take_io().expect("nothing was accepted"))),
+    }
 }
 
 impl Secured {

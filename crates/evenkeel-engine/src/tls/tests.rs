@@ -469,3 +469,44 @@ fn what_the_authority_says_is_shown_while_it_is_good() {
     assert_eq!(look(&front), ["certificate-replaced"]);
     assert_eq!(shown(), (true, None));
 }
+
+#[test]
+fn a_name_of_others_is_unrecognized() {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpStream;
+
+    let folder = Folder::new("unrecognized");
+    let authority = Authority::new();
+    let mut config = front_of(&[&authority.files(&folder, "a", &["shop.example"], &ecdsa())]);
+    config.strict_sni = true;
+    let showing = open(&config).showing();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+    let _entered = runtime.enter();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    for (name, recognized) in [("shop.example", true), ("other.example", false)] {
+        let name = ServerName::try_from(name).unwrap();
+        let client = Arc::new(client_of(&authority, &BOTH));
+        let mut client = ClientConnection::new(client, name).unwrap();
+        let mut socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        client.write_tls(&mut socket).unwrap();
+        socket.shutdown(std::net::Shutdown::Write).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        server.set_nonblocking(true).unwrap();
+        let server = tokio::net::TcpStream::from_std(server).unwrap();
+        let Err((error, server)) = runtime.block_on(accept(&showing, server)) else {
+            panic!("a client that says no more");
+        };
+        let said = error.get_ref().and_then(|error| error.downcast_ref::<Error>());
+        assert_eq!(said.is_some_and(|error| label(error) == "unknown-name"), !recognized);
+        let mut server = server.into_std().unwrap();
+        server.set_nonblocking(false).unwrap();
+        if let Some(farewell) = said.and_then(farewell) {
+            server.write_all(farewell).unwrap();
+        }
+        drop(server);
+        let mut heard = Vec::new();
+        let _ = socket.read_to_end(&mut heard); // reset, where not all was read
+        let alert = [21, 3, 3, 0, 2, 2, 112];
+        assert_eq!(heard == alert, !recognized, "{heard:?}");
+    }
+}

@@ -60,7 +60,7 @@ fn what_is_left_out() {
             strict_sni: false,
             versions: vec![TlsVersion::V12, TlsVersion::V13],
             ciphers: Vec::new(),
-            alpn: vec!["http/1.1".into()],
+            alpn: vec!["h2".into(), "http/1.1".into()],
             client_auth: None,
             max_handshakes: 4_096,
         }

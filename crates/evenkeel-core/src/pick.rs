@@ -114,12 +114,14 @@ impl Roster {
     /// last place: who keeps a limit strictly counts the request in first and picks again if that
     /// was one too many.
     pub fn pick(&self, choice: &Choice, loads: &impl Loads, tried: &Tried) -> Pick {
-        let home = choice
-            .token
-            .and_then(|token| self.home(token))
-            .filter(|&(member, limit)| !tried.contains(member) && has_room(member, limit, loads));
-        if let Some((member, _)) = home {
-            return Pick::Server(member);
+        let home = choice.token.and_then(|token| self.home(token)).filter(|home| {
+            let member = home.member.into();
+            // What has met one server that fails is not sent to another in a panic.
+            let fit = home.usable || tried.is_empty();
+            fit && !tried.contains(member) && has_room(member, home.limit, loads)
+        });
+        if let Some(home) = home {
+            return Pick::Server(home.member.into());
         }
         let new = |used: &Used| !tried.contains(used.member.into());
         let open = |used: &Used| new(used) && has_room(used.member.into(), used.limit, loads);

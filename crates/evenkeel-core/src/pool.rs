@@ -4,7 +4,7 @@ mod home;
 mod tier;
 mod zone;
 
-use self::home::Homes;
+use self::home::{Home, Homes};
 use self::tier::Crowd;
 use crate::config::{Balance, Pool, ZoneId, Zoning};
 use crate::hash::Seed;
@@ -210,8 +210,8 @@ impl Roster {
         &self.groups
     }
 
-    /// The server that a cookie means, and its limit, if it takes those who stick to it.
-    pub(crate) fn home(&self, token: Token) -> Option<(usize, u32)> {
+    /// The server that a cookie means, if it takes those who stick to it.
+    pub(crate) fn home(&self, token: Token) -> Option<Home> {
         self.homes.as_ref()?.find(token)
     }
 }

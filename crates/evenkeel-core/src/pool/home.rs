@@ -9,8 +9,18 @@ use crate::sticky::Token;
 pub(super) struct Homes {
     /// Of every member, in their order.
     tokens: Box<[Token]>,
-    /// Of those who take the clients that stick to them, sorted: with place and limit.
-    open: Box<[(Token, u16, u32)]>,
+    /// Of those who take the clients that stick to them, sorted.
+    open: Box<[(Token, Home)]>,
+}
+
+/// A server that takes the clients that stick to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Home {
+    /// Its place among the members.
+    pub(crate) member: u16,
+    pub(crate) limit: u32,
+    /// False only while its pool panics.
+    pub(crate) usable: bool,
 }
 
 impl Homes {
@@ -19,21 +29,22 @@ impl Homes {
     pub(super) fn build(seed: Seed, members: &[Member], uses: impl Fn(usize) -> bool) -> Self {
         let tokens: Box<[Token]> =
             members.iter().map(|member| Token::new(seed, member.identity)).collect();
-        let mut open: Box<[(Token, u16, u32)]> = (0..)
+        let mut open: Box<[(Token, Home)]> = (0..)
             .zip(members)
             .filter(|(_, member)| member.admin != Admin::Maint)
             .filter(|&(place, member)| member.usable || uses(usize::from(place)))
-            .map(|(place, member)| (tokens[usize::from(place)], place, member.limit))
+            .map(|(place, &Member { limit, usable, .. })| {
+                (tokens[usize::from(place)], Home { member: place, limit, usable })
+            })
             .collect();
         open.sort_unstable();
         Self { tokens, open }
     }
 
-    /// The server that takes clients with this cookie, and its limit.
-    pub(super) fn find(&self, token: Token) -> Option<(usize, u32)> {
-        let at = self.open.binary_search_by_key(&token, |&(token, ..)| token).ok()?;
-        let (_, place, limit) = self.open[at];
-        Some((place.into(), limit))
+    /// The server that takes clients with this cookie.
+    pub(super) fn find(&self, token: Token) -> Option<Home> {
+        let at = self.open.binary_search_by_key(&token, |&(token, _)| token).ok()?;
+        Some(self.open[at].1)
     }
 
     pub(super) fn token(&self, member: usize) -> Option<Token> {

@@ -8,6 +8,8 @@ use evenkeel_core::retry::Attempt;
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) choice: Choice,
+    /// The server that its cookie means.
+    pub(super) home: Option<usize>,
     pub(super) idempotent: bool,
     pub(super) tried: Tried,
     /// Held until it is over.

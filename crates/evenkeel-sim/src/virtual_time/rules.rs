@@ -1,15 +1,15 @@
 //! What must hold at every step, told from the outside: nothing here asks the code under trial how
 //! it came to its decision.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use evenkeel_core::config::RetryBudget;
+use evenkeel_core::config::{RetryBudget, ZoneId, Zoning};
 use evenkeel_core::health::{CheckFailure, Health, Reason};
 use evenkeel_core::moment::Moment;
 use evenkeel_core::outlier::Cap;
 use evenkeel_core::pick::Tried;
-use evenkeel_core::pool::{Admin, Member, Roster};
+use evenkeel_core::pool::{Admin, Member, Mode, Roster, Rules};
 
 /// Never more servers are out by inference than the cap allows.
 pub(super) fn no_more_out_than_may_be<'a>(
@@ -98,6 +98,53 @@ pub(super) fn no_weight_is_lost(members: &[Member], roster: &Roster) -> Result<(
         return Ok(());
     }
     Err(format!("weight {found} of {wanted} is used, for {parts} parts of {whole}"))
+}
+
+/// Whatever is down: when each zone's node gives away what core computes for it, each zone carries as
+/// much of the traffic as it has of all that can be carried, and a zone that can carry what comes in
+/// through it keeps all of that.
+pub(super) fn zones_carry_what_they_can(members: &[Member]) -> Result<(), String> {
+    let mut zones: BTreeMap<ZoneId, (u32, u32)> = BTreeMap::new();
+    for member in members.iter().filter(|member| in_service(member) && !member.backup) {
+        let (all, usable) = zones.entry(member.zone.ok_or("a server without a zone")?).or_default();
+        *all += u32::from(member.weight);
+        *usable += if member.usable { u32::from(member.weight) } else { 0 };
+    }
+    let capacity = |(all, usable): (u32, u32)| f64::from(all).min(1.4 * f64::from(usable));
+    let total: f64 = zones.values().copied().map(capacity).sum();
+    let comes_in = f64::from(u32::try_from(zones.len()).expect("three")).recip();
+    let mut carried: BTreeMap<ZoneId, f64> = BTreeMap::new();
+    for (&own, &servers) in &zones {
+        let zoning = Zoning { own, balancers: Vec::new() };
+        let roster = Roster::build(Rules { zoning: Some(&zoning), ..Rules::default() }, members);
+        if roster.mode() != Mode::Normal {
+            return Ok(());
+        }
+        let mut kept = 0.0;
+        for share in roster.shares() {
+            let part = f64::from(share.parts_per_million) / 1e6;
+            let zone = share.zone.ok_or("a share of no zone")?;
+            *carried.entry(zone).or_default() += part * comes_in;
+            kept += if zone == own { part } else { 0.0 };
+        }
+        if capacity(servers) >= total * comes_in && kept < 1.0 {
+            return Err(format!("{own:?} could carry all and keeps {kept} of it"));
+        }
+    }
+    for (zone, servers) in zones {
+        let (found, expected) = (carried.get(&zone).unwrap_or(&0.0), capacity(servers) / total);
+        // Each of three nodes rounds its millionths.
+        if (found - expected).abs() > 1e-5 {
+            return Err(format!("{zone:?} carries {found} and should {expected}"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether clients come back to this server: also to a drained one, and to a backup.
+pub(super) fn is_open(members: &[Member], tried: &Tried, home: usize) -> bool {
+    let member = members[home];
+    member.admin != Admin::Maint && member.usable && !tried.contains(home)
 }
 
 fn not(not: bool) -> &'static str {

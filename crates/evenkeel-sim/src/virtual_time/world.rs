@@ -19,6 +19,7 @@ use evenkeel_core::outlier::{self, Tally, Window};
 use evenkeel_core::pick::{Choice, Loads, Pick, Tried};
 use evenkeel_core::pool::{Admin, Member, Mode, Roster};
 use evenkeel_core::retry;
+use evenkeel_core::slow_start::{next_step, percent};
 use evenkeel_core::verdict::{Hearing, Ruling, Testimony};
 
 use self::trouble::Trouble;
@@ -59,10 +60,24 @@ pub struct Story {
 enum Event {
     Arrive,
     Try(u64),
-    Ended { request: u64, server: usize, began: Moment, result: Result<(), Fault> },
-    Visit { server: usize, due: Moment },
-    Checked { server: usize, asked: Moment, result: Result<Testimony, CheckFailure> },
+    Ended {
+        request: u64,
+        server: usize,
+        began: Moment,
+        result: Result<(), Fault>,
+    },
+    Visit {
+        server: usize,
+        due: Moment,
+    },
+    Checked {
+        server: usize,
+        asked: Moment,
+        result: Result<Testimony, CheckFailure>,
+    },
     Window,
+    /// A server that came back takes more than before.
+    Step,
     Trouble(Trouble),
 }
 
@@ -73,6 +88,8 @@ struct Server {
     health: Health,
     /// Nothing has ever been wrong with it.
     untouched: bool,
+    /// When it was last put back.
+    came: Moment,
     in_flight: u32,
     ewma: Ewma,
     failures: Failures,
@@ -88,6 +105,8 @@ pub(super) struct World {
     seed: u64,
     dice: Dice,
     agenda: Agenda<Event>,
+    /// When a slow start makes its next step.
+    step: Option<Moment>,
     pool: Pool,
     members: Vec<Member>,
     servers: Vec<Server>,
@@ -164,6 +183,8 @@ impl World {
                 return self.checked(server, asked, result);
             }
             Event::Window => return self.judge(),
+            Event::Step if self.step == Some(self.now()) => return self.publish(),
+            Event::Step => {}
             Event::Trouble(trouble) => return self.meet(trouble),
         }
         Ok(())
@@ -191,6 +212,9 @@ impl World {
         if let Some(server) = self.servers.iter().find(|server| !server.health.usable()) {
             let reason = server.health.reason();
             return Err(format!("all is well, but a server does not come back: {reason}"));
+        }
+        if let Some(member) = self.members.iter().find(|member| member.ramp < 100) {
+            return Err(format!("all is well, but a server takes {} % of its weight", member.ramp));
         }
         if self.roster.mode() != Mode::Normal {
             return Err(format!("all is well, but the pool is in {:?}", self.roster.mode()));
@@ -226,10 +250,14 @@ impl World {
             return;
         };
         let request = self.story.requests;
-        let choice = Choice { turn: request, chance: self.dice.roll(), ..Choice::default() };
+        let sticks = self.pool.sticky.as_ref().filter(|_| self.dice.below(2) == 0);
+        let home = sticks.map(|_| self.dice.below(self.members.len()));
+        let token = home.and_then(|home| self.roster.token_to_issue(None, home));
+        let chance = self.dice.roll();
+        let choice = Choice { turn: request, chance, token, ..Choice::default() };
         let idempotent = self.dice.below(5) > 0;
         let tried = Tried::new();
-        self.requests.insert(request, Request { choice, idempotent, tried, _permit: permit });
+        self.requests.insert(request, Request { choice, home, idempotent, tried, _permit: permit });
         self.agenda.at(now, Event::Try(request));
     }
 
@@ -243,7 +271,14 @@ impl World {
             }
             return self.give_up(id);
         };
-        rules::the_pick_is_right(&self.members, &request.tried, server)?;
+        let home = request.home.filter(|&home| rules::is_open(&self.members, &request.tried, home));
+        match home {
+            Some(home) if home != server => {
+                return Err(format!("a client of server {home} was sent to {server}"));
+            }
+            Some(_) => {}
+            None => rules::the_pick_is_right(&self.members, &request.tried, server)?,
+        }
         request.tried.insert(server);
         let known = &mut self.servers[server];
         known.in_flight += 1;
@@ -434,6 +469,9 @@ impl World {
                 matches!(change.reason, Reason::Failed { last: CheckFailure::Lacks(_), .. });
             self.story.found += u64::from(lacks);
             self.members[server].usable = change.usable;
+            if change.usable {
+                self.servers[server].came = self.now();
+            }
             self.publish()?;
         }
         if self.members[server].usable != self.servers[server].health.usable() {
@@ -444,8 +482,21 @@ impl World {
     }
 
     fn publish(&mut self) -> Result<(), String> {
+        let now = self.agenda.now();
+        if let Some(window) = self.pool.slow_start {
+            for (member, server) in self.members.iter_mut().zip(&self.servers) {
+                member.ramp = percent(server.came, window, now);
+            }
+            let up = self.servers.iter().filter(|server| server.health.usable());
+            let step = up.filter_map(|up| next_step(up.came, window, now)).min();
+            if let Some(step) = step.filter(|step| self.step != Some(*step)) {
+                self.agenda.at(step, Event::Step);
+            }
+            self.step = step;
+        }
         self.roster = Roster::build(&self.pool, &self.members);
-        rules::no_weight_is_lost(&self.members, &self.roster)
+        rules::no_weight_is_lost(&self.members, &self.roster)?;
+        rules::zones_carry_what_they_can(&self.members)
     }
 
     fn plan_visit(&mut self, server: usize) {

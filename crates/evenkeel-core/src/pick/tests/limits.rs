@@ -87,6 +87,18 @@ fn a_cookie_leads_home_while_there_is_one() {
 }
 
 #[test]
+fn a_request_that_has_failed_does_not_go_home_to_a_server_that_is_down() {
+    let mut members = weighted(&[1; 4]);
+    members[..3].iter_mut().for_each(|member| member.usable = false);
+    let roster = sticky(&members);
+    let choice = Choice { token: Some(token(&members, 0)), ..Choice::default() };
+    assert_eq!(roster.pick(&choice, &IDLE, &Tried::new()), Pick::Server(0), "in a panic");
+    let mut tried = Tried::new();
+    tried.insert(1);
+    assert_eq!(roster.pick(&choice, &IDLE, &tried), Pick::Server(3), "the one that is up");
+}
+
+#[test]
 fn new_clients_get_a_cookie_and_others_keep_theirs() {
     let mut members = weighted(&[1; 3]);
     members[0].limit = 1;

@@ -6,10 +6,12 @@ use std::time::Duration;
 use evenkeel_core::breaker::Breaker;
 use evenkeel_core::budget::Budget;
 use evenkeel_core::config::{
-    Balance, Check, CheckKind, Hash, HttpCheck, Limits, Pool, RetryBudget, ZoneId, Zoning,
+    Balance, Check, CheckKind, Hash, HttpCheck, Limits, Pool, RetryBudget, SameSite, Sticky,
+    ZoneId, Zoning,
 };
 use evenkeel_core::dice::Dice;
 use evenkeel_core::ewma::{Ewma, Failures};
+use evenkeel_core::hash::Seed;
 use evenkeel_core::health::{Health, Policy};
 use evenkeel_core::moment::Moment;
 use evenkeel_core::outlier::{Cap, Tally, Window};
@@ -54,6 +56,7 @@ impl World {
             story: Story::default(),
             dice,
             agenda,
+            step: None,
         }
     }
 }
@@ -82,6 +85,13 @@ fn pool(dice: &mut Dice, calm: bool) -> Pool {
     pool.outlier.cap_percent = [0, 33, 33, 50][dice.below(4)];
     let requests = [None, Some(20)][dice.below(2)];
     pool.breaker.pool = Limits { requests, ..Limits::default() };
+    pool.slow_start = (dice.below(3) == 0).then(|| Duration::from_secs(20));
+    pool.sticky = (dice.below(3) == 0).then(|| Sticky {
+        cookie: "srv".into(),
+        seed: Seed::from_secret(b"simulated"),
+        same_site: SameSite::default(),
+        max_age: None,
+    });
     pool.zoning = (dice.below(2) == 0).then(|| Zoning { own: ZoneId(0), balancers: Vec::new() });
     pool
 }
@@ -105,6 +115,7 @@ fn server(policy: &Arc<Policy>, chance: u64, now: Moment) -> Server {
         nature: Nature::WELL,
         untouched: true,
         health: Health::new(Arc::clone(policy), now),
+        came: Moment::START,
         in_flight: 0,
         ewma: Ewma::new(now),
         failures: Failures::new(now),

@@ -29,7 +29,13 @@ pub(crate) use self::watched::News;
 /// The cryptography of this program: AWS-LC, with X25519MLKEM768 before other key exchanges.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
-    Arc::clone(PROVIDER.get_or_init(|| Arc::new(aws_lc_rs::default_provider())))
+    Arc::clone(PROVIDER.get_or_init(|| {
+        let provider = aws_lc_rs::default_provider();
+        // The first number of a process takes AWS-LC half a second, in which it gathers chance.
+        // Without any now, each handshake says so.
+        let _ = provider.secure_random.fill(&mut [0]);
+        Arc::new(provider)
+    }))
 }
 
 /// Whether this is a list of certificates (PEM) of who may have signed those of others; an error

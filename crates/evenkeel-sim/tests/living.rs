@@ -161,6 +161,48 @@ fn the_command_line_speaks_to_the_node() {
 }
 
 #[test]
+fn a_drain_waits_for_what_runs_and_says_who_wanted_it_and_why() {
+    let [server] = &origins();
+    let listen = free_address();
+    let lb = balancer(&http(listen, &[server]));
+    let name = server.address().to_string();
+    let which = format!("app/{name}");
+    server.set(Mode::Hang);
+    let mut client = client(listen);
+    client.send("GET / HTTP/1.1\r\nHost: test.example\r\n\r\n");
+    wait_until("it is under way", PATIENCE, || lb.server("app", &name)["in_flight"] == 1);
+
+    let why = ["--reason", "new disk", "--author", "ann"];
+    let drain = ["server", "drain", &which, "--wait"];
+    let late = lb.cli(&[&drain[..], &["--limit", "1"], &why].concat());
+    assert_eq!(late.status.code(), Some(1));
+    let told = text(&late.stderr);
+    assert!(told.contains("draining, 1 under way after 1 s"), "{told}");
+    let admin = lb.server("app", &name)["admin"].clone();
+    assert_eq!(
+        (&admin["state"], &admin["author"], &admin["reason"]),
+        (&"drain".into(), &"ann".into(), &"new disk".into())
+    );
+
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| lb.cli(&[&drain[..], &["--author", "bob"]].concat()));
+        wait_until("it is asked again", PATIENCE, || {
+            lb.server("app", &name)["admin"]["author"] == "bob"
+        });
+        assert!(!waiting.is_finished(), "a request is under way");
+        server.set(Mode::Ok);
+        assert_eq!(client.answer().status, 200);
+        let said = done(&waiting.join().expect("it ends"));
+        assert_eq!(said, format!("{which} is draining, 0 under way\n"));
+    });
+    for state in ["maint", "ready"] {
+        done(&lb.cli(&[&["server", state, &which, "--wait"][..], &why].concat()));
+        let admin = lb.server("app", &name)["admin"].clone();
+        assert_eq!((&admin["state"], &admin["author"]), (&state.into(), &"ann".into()));
+    }
+}
+
+#[test]
 fn metrics_can_be_read_and_count() {
     let [server] = &origins();
     let listen = free_address();

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use super::{
     Change, CheckFailure, Health, LONGEST_HOLD, Outcome, Policy, Reason, State, TimeLine, Words,
 };
 use crate::config::{Check, CheckKind, HttpCheck, InitialState, Outlier};
+use crate::dice::Dice;
 use crate::fault::{Fault, Phase};
 use crate::moment::Moment;
 use crate::outlier::{Evidence, Tally};
@@ -491,6 +493,36 @@ fn an_undecided_check_changes_nothing_and_is_soon_repeated() {
     server.now = server.now + SECOND;
     server.health.look_again(server.now);
     assert_eq!(waits(&server), (Duration::ZERO, Duration::ZERO));
+}
+
+/// In virtual time: four thousand servers whose checks take 20 ms, for half a minute.
+#[test]
+fn thousands_of_servers_are_checked_evenly_and_none_waits_long() {
+    const SERVERS: usize = 4_000;
+    const TOOK: Duration = Duration::from_millis(20);
+    const SLICES: usize = 300;
+    let interval = Check::default().interval;
+    let mut dice = Dice::new(1);
+    let mut fleet: Vec<_> = (0..SERVERS).map(|_| Health::new(tcp(), START)).collect();
+    let due = |health: &Health, dice: &mut Dice| health.next_check(dice.roll()).expect("a check");
+    let mut agenda: BTreeSet<_> =
+        fleet.iter().enumerate().map(|(at, health)| (due(health, &mut dice), at)).collect();
+    let mut begun = vec![START; SERVERS];
+    let mut slices = [0_usize; SLICES];
+    let slice = |now: Moment| usize::try_from(now.since(START).as_millis() / 100).unwrap();
+    while let Some((now, at)) = agenda.pop_first()
+        && slice(now) < SLICES
+    {
+        slices[slice(now)] += 1;
+        let longest = interval + interval / 10 + TOOK;
+        assert!(now.since(begun[at]) <= longest, "server {at} waits {:?}", now.since(begun[at]));
+        begun[at] = now;
+        fleet[at].checked(Outcome::Passed, now + TOOK);
+        agenda.insert((due(&fleet[at], &mut dice), at));
+    }
+    // An even 200 in each slice, and less than a twentieth of them under way at any moment.
+    let (least, most) = (slices.iter().min(), slices.iter().max());
+    assert!(least >= Some(&120) && most <= Some(&280), "{least:?} to {most:?} in 100 ms");
 }
 
 #[test]

@@ -28,6 +28,20 @@ const AGENT_JITTER_PERCENT: u8 = 10;
 /// What there is to tell: kind of event, message.
 pub(super) type News = (&'static str, String);
 
+impl Remarks {
+    fn behind(&self, reason: Reason) -> String {
+        let Self { check, agent, now } = self;
+        let mut words = reason.to_string();
+        for remark in [check, agent].into_iter().flatten() {
+            words = format!("{words}; {remark}");
+        }
+        if let Some(failure) = now {
+            words = format!("{words}; now: {failure}");
+        }
+        words
+    }
+}
+
 /// A server with its health and what has been made known of it.
 #[derive(Debug)]
 pub(super) struct Case {
@@ -58,6 +72,8 @@ pub(super) struct Case {
 struct Remarks {
     check: Option<Box<str>>,
     agent: Option<Box<str>>,
+    /// How checks of a server that is down fail now, where that is not what took it down.
+    now: Option<CheckFailure>,
 }
 
 /// How the servers of a pool are judged and checked.
@@ -285,7 +301,17 @@ impl Case {
             self.resting = Some(now + MAINTENANCE_WAIT);
             return None;
         }
-        self.health.checked(outcome, now)
+        let change = self.health.checked(outcome, now);
+        let told = match self.health.reason() {
+            Reason::Failed { last, .. } | Reason::Relapsed { last, .. } => Some(last),
+            _ => None,
+        };
+        let is_down = self.health.state() == State::Down;
+        self.remarks.now = match outcome {
+            Outcome::Failed(failure) if is_down && told != Some(failure) => Some(failure),
+            _ => None,
+        };
+        change
     }
 
     /// Makes the verdict known, if it or its reason is a new one.
@@ -297,10 +323,7 @@ impl Case {
             return;
         }
         self.shown = Some(verdict);
-        let Remarks { check, agent } = &self.remarks;
-        let remarks = [check, agent].into_iter().flatten();
-        let in_words =
-            remarks.fold(reason.to_string(), |words, remark| format!("{words}; {remark}"));
+        let in_words = self.remarks.behind(reason);
         let usable = self.health.usable();
         let since = clock::wall_at(self.health.since());
         let verdict = Verdict { health: shown(state, usable), reason: in_words.into(), since };

@@ -300,6 +300,59 @@ fn more_servers_than_checks_at_once_are_all_checked() {
     });
 }
 
+#[test]
+fn a_reason_says_what_took_a_server_down_and_what_is_wrong_now() {
+    run(async {
+        let words = Rc::new(RefCell::new("HTTP/1.1 503 x\r\n\r\n".to_owned()));
+        let a = says(Rc::clone(&words)).await;
+        let check = Check { kind: CheckKind::Http(HttpCheck::default()), ..often() };
+        let (engine, mut events) = start(config(&[("a", a)], Some(check))).await;
+        event(&mut events, "server-down", "web/a").await;
+        words.replace("HTTP/1.1 500 x\r\n\r\n".to_owned());
+        checks(&engine, "a", 2).await;
+        let reason = server(&engine, "a").verdict.reason;
+        let expected = "1 of 1 checks failed: answered with status 503; \
+                        now: answered with status 500";
+        assert_eq!(&*reason, expected);
+        engine.drain(Duration::ZERO).await;
+    });
+}
+
+#[test]
+fn two_thousand_servers_on_one_thread_all_have_their_turn() {
+    run(async {
+        // One socket for all of 127.0.0.0/8: as many servers as addresses.
+        let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        spawn_local(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                drop(client);
+            }
+        });
+        let address = |number: u32| SocketAddr::from((std::net::Ipv4Addr::from(number), port));
+        let first = u32::from_be_bytes([127, 1, 0, 1]);
+        let names: Vec<_> = (0..2_000_u32).map(|number| format!("s{number}")).collect();
+        let servers: Vec<_> =
+            names.iter().map(String::as_str).zip((first..).map(address)).collect();
+        let check = Check { timeout: PATIENCE, fast: PATIENCE, ..Check::default() };
+        let (engine, _events) = start(config(&servers, Some(check))).await;
+        let counts = || {
+            let servers = engine.status().pools.remove(0).servers;
+            servers.iter().map(|server| server.checks_total).collect::<Vec<_>>()
+        };
+        let all_checked = async {
+            while counts().iter().any(|count| *count < 2) {
+                // wait: a look at two thousand servers takes the time in which they are accepted
+                tokio::time::sleep(OFTEN).await;
+            }
+        };
+        timeout(PATIENCE * 3, all_checked).await.expect("all are checked again");
+        let most = counts().into_iter().max();
+        assert!(most <= Some(5), "{most:?} checks of one before the second of another");
+        engine.drain(Duration::ZERO).await;
+    });
+}
+
 /// A server that answers every connection with these words, whatever they are at the moment.
 async fn says(words: Rc<RefCell<String>>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

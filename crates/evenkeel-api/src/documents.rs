@@ -19,6 +19,9 @@ pub struct Status {
     pub workers: usize,
     /// Client connections held now.
     pub connections: u32,
+    /// Requests of routes with a lower priority are answered 503; 0: nothing is shed.
+    #[serde(default)]
+    pub shed_level: u8,
     pub config: ConfigStatus,
     pub listeners: Vec<Listener>,
     pub pools: Vec<Pool>,

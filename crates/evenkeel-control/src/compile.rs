@@ -16,6 +16,7 @@ mod pool;
 mod retry;
 mod servers;
 mod settings;
+mod shed;
 mod table;
 mod to_servers;
 mod trust;
@@ -176,9 +177,10 @@ fn meaning(main: usize, tree: &Table, surroundings: &Surroundings, notes: &Notes
     let listeners = listener::listeners(&mut root, bench, &directory, (admin.bind, admin_place));
     directory.warn_of_unused(notes);
     zone::warn_of_unused(zone_place, &members, notes);
+    let shed = shed::shed(&mut root);
     root.later(&["cache", "vip"]);
     root.finish();
-    let config = Config { listeners, pools, rates: rates.limits, access_log, shed: None };
+    let config = Config { listeners, pools, rates: rates.limits, access_log, shed };
     Compiled { config, members, resolver, node, admin, warnings: Findings::default() }
 }
 

@@ -15,7 +15,7 @@ use crate::finding::{Described, Findings, Severity};
 use crate::node::{LoadError, Membership, Node};
 
 pub(crate) fn node(node: &Node) -> api::Status {
-    let EngineStatus { listeners, pools, workers, connections, draining, .. } =
+    let EngineStatus { listeners, pools, workers, connections, shed_level, draining, .. } =
         node.engine_status();
     let mut membership = node.membership();
     let state = if draining { api::NodeState::Draining } else { api::NodeState::Running };
@@ -26,6 +26,7 @@ pub(crate) fn node(node: &Node) -> api::Status {
         started: api::Timestamp(node.started()),
         workers,
         connections,
+        shed_level,
         config: node.config_status(),
         listeners: listeners.iter().map(listener).collect(),
         pools: pools

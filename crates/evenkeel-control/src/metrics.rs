@@ -93,6 +93,12 @@ fn about_node(text: &mut Exposition, node: &Node, status: &EngineStatus) {
             status.accept_pauses_total,
         ),
         (
+            "evenkeel_shed_level",
+            Kind::Gauge,
+            "Requests of routes with a lower priority are answered 503; 0: nothing is shed.",
+            status.shed_level.into(),
+        ),
+        (
             "evenkeel_panics_total",
             Kind::Counter,
             "Connections ended by a defect of this program.",
@@ -179,6 +185,15 @@ fn about_listeners(text: &mut Exposition, listeners: &[ListenerStatus]) {
     for listener in listeners {
         for (code, value) in CODES.iter().zip(listener.answers_total) {
             text.sample(name, &[("listener", &listener.name), ("code", code)], value);
+        }
+    }
+    let name = "evenkeel_listener_shed_total";
+    text.family(name, Kind::Counter, "Requests shed, by the priority of their routes.");
+    for listener in listeners {
+        let shed = listener.shed_total.iter().zip(0_u8..).filter(|(value, _)| **value > 0);
+        for (value, priority) in shed {
+            let labels = [("listener", &*listener.name), ("priority", &priority.to_string())];
+            text.sample(name, &labels, value);
         }
     }
     let name = "evenkeel_listener_refusals_total";
@@ -329,6 +344,23 @@ fn about_limits(text: &mut Exposition, pools: &[PoolStatus]) {
     for pool in pools {
         for (result, value) in pool.further_tries_total {
             text.sample(name, &[("pool", &pool.name), ("result", result)], value);
+        }
+    }
+    let figures: [Figure<PoolStatus>; 2] = [
+        (
+            "evenkeel_pool_hedges_total",
+            Kind::Counter,
+            "Requests sent to a second server because the first one was late.",
+            |it| it.hedges_total,
+        ),
+        ("evenkeel_pool_hedges_won_total", Kind::Counter, "Those the second one answered.", |it| {
+            it.hedges_won_total
+        }),
+    ];
+    for (name, kind, help, value) in figures {
+        text.family(name, kind, help);
+        for pool in pools {
+            text.sample(name, &[("pool", &pool.name)], value(pool));
         }
     }
     breakers(text, pools, "under_way", "What is under way, where a breaker limits it.", |it| {

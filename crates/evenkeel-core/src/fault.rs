@@ -35,6 +35,8 @@ pub enum Fault {
     QueueTimeout,
     /// As much is under way in the pool, or at its server, as its breaker allows.
     BreakerOpen,
+    /// This node has more to do than it can, and the route is not important enough.
+    Shed,
     /// The server refused or reset the connection being made, or the network has no way to it.
     ConnectRefused,
     /// The connection was not made in time.
@@ -137,6 +139,7 @@ impl Fault {
             Self::QueueFull => "queue-full",
             Self::QueueTimeout => "queue-timeout",
             Self::BreakerOpen => "breaker-open",
+            Self::Shed => "shed",
             Self::ConnectRefused => "connect-refused",
             Self::ConnectTimeout => "connect-timeout",
             Self::Exhausted => "exhausted",
@@ -173,6 +176,7 @@ impl Fault {
             Self::QueueFull => row(Some(503), Node, Never, Warn, "PQ"),
             Self::QueueTimeout => row(Some(503), Server, Never, Warn, "sQ"),
             Self::BreakerOpen => row(Some(503), Node, Never, Warn, "PC"),
+            Self::Shed => row(Some(503), Node, Never, Info, "RQ"),
             Self::ConnectRefused | Self::ServerTls => row(Some(503), Server, Always, Warn, "SC"),
             Self::ConnectTimeout => row(Some(504), Server, Always, Warn, "sC"),
             Self::Exhausted => row(Some(503), Node, Always, Error, "RC"),
@@ -207,6 +211,7 @@ impl fmt::Display for Fault {
             Self::QueueFull => "every server and the queue are full",
             Self::QueueTimeout => "no server had room in time",
             Self::BreakerOpen => "as much is under way as the breaker allows",
+            Self::Shed => "this node has too much to do for a request of this priority",
             Self::ConnectRefused => "connection refused",
             Self::ConnectTimeout => "no connection in time",
             Self::Exhausted => "this node has no file descriptor, port or memory left",

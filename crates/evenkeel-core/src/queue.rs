@@ -4,6 +4,7 @@
 //! newcomer waits behind.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use crate::config::QueueLimits;
 use crate::moment::Moment;
@@ -86,6 +87,13 @@ impl Queue {
     pub fn leave(&mut self, ticket: Ticket) -> bool {
         let place = self.waiting.binary_search_by_key(&ticket, |&(ticket, _)| ticket);
         place.is_ok_and(|at| self.waiting.remove(at).is_some())
+    }
+
+    /// How long the one that has waited longest has been waiting.
+    pub fn oldest_wait(&self, now: Moment) -> Duration {
+        let waited =
+            |&(_, until): &(Ticket, Moment)| self.limits.wait.saturating_sub(until.since(now));
+        self.waiting.front().map_or(Duration::ZERO, waited)
     }
 
     /// A reload has changed the limits. Who waits keeps its deadline.

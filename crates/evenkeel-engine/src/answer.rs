@@ -1,7 +1,6 @@
 //! Waiting for the head of a server's answer, while the request may still be on its way.
 
 use std::future::poll_fn;
-use std::io;
 use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -44,8 +43,8 @@ enum Head {
 }
 
 /// One wait for an answer.
-struct Wait<'w, 'e> {
-    errand: &'w mut Errand<'e>,
+pub(crate) struct Wait<'w, 'e> {
+    pub(crate) errand: &'w mut Errand<'e>,
     upstream: &'w mut Upstream,
     interim: u16,
     /// Bytes of interim answers the client has taken.
@@ -58,19 +57,30 @@ pub(crate) async fn await_answer(
     errand: &mut Errand<'_>,
     upstream: &mut Upstream,
 ) -> Result<Answer, Fault> {
-    errand.patience(errand.pool.live.config.timeouts.idle);
-    let mut wait = Wait { errand, upstream, interim: 0, passed: 0, sent: false };
-    let answer = poll_fn(|cx| wait.poll(cx)).await;
-    // In the middle of an interim answer nothing else can be said to the client.
-    let mute = |fault: Fault| match fault.verdict().status {
-        Some(_) if wait.passed > 0 => Fault::ServerCut,
-        _ => fault,
-    };
-    answer.map_err(mute)
+    let mut wait = Wait::new(errand, upstream);
+    poll_fn(|cx| wait.poll(cx)).await
 }
 
-impl Wait<'_, '_> {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, Fault>> {
+impl<'w, 'e> Wait<'w, 'e> {
+    pub(crate) fn new(errand: &'w mut Errand<'e>, upstream: &'w mut Upstream) -> Self {
+        errand.patience(errand.pool.live.config.timeouts.idle);
+        Self { errand, upstream, interim: 0, passed: 0, sent: false }
+    }
+
+    /// Something of an answer has come.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.interim > 0 || !self.errand.desk.answer.is_empty()
+    }
+
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, Fault>> {
+        // In the middle of an interim answer nothing else can be said to the client.
+        self.poll_both(cx).map_err(|fault| match fault.verdict().status {
+            Some(_) if self.passed > 0 => Fault::ServerCut,
+            _ => fault,
+        })
+    }
+
+    fn poll_both(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, Fault>> {
         if !self.sent {
             self.poll_upload(cx)?;
         }
@@ -142,11 +152,7 @@ impl Wait<'_, '_> {
             match ready!(answer.poll_fill(cx, &mut self.upstream.link.stream)) {
                 Ok(read) if read > 0 => {}
                 Ok(_) if begun => return Poll::Ready(Err(Fault::BadAnswer)),
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                    return Poll::Ready(Err(Fault::NotProcessed));
-                }
-                _ if self.upstream.reused => return Poll::Ready(Err(Fault::ServerResetReused)),
-                _ => return Poll::Ready(Err(Fault::ServerReset)),
+                lost => return Poll::Ready(Err(self.upstream.lost(&lost))),
             }
         }
     }

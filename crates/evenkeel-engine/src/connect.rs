@@ -100,7 +100,12 @@ impl LocalServer {
     pub(crate) fn configure(&self, most_idle: u32, keep_alive: Duration, tls: Option<Towards>) {
         self.most_idle.set(most_idle as usize);
         self.keep_alive.set(keep_alive);
-        self.tls.replace(tls);
+        let before = self.tls.replace(tls);
+        if !Towards::are_same(before.as_ref(), self.tls.borrow().as_ref()) {
+            // What was made by other rules carries no more requests.
+            self.idle.borrow_mut().clear();
+            self.shared.close();
+        }
     }
 
     pub(crate) fn tally(&self, worker: &Worker) -> &Tally {
@@ -143,6 +148,15 @@ impl LocalServer {
 }
 
 impl Upstream {
+    /// What it means that the connection has ended this way before an answer began.
+    pub(crate) fn lost(&self, end: &io::Result<usize>) -> Fault {
+        match end {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Fault::NotProcessed,
+            _ if self.reused => Fault::ServerResetReused,
+            _ => Fault::ServerReset,
+        }
+    }
+
     /// Keeps the connection for another exchange.
     pub(crate) fn keep(self) {
         let Self { link, local, .. } = self;

@@ -13,7 +13,7 @@ use evenkeel_core::ticket_key::TicketKey;
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 
 use crate::accept;
-use crate::count::one_each;
+use crate::count::{Padded, one_each};
 use crate::plan::Plan;
 use crate::probe;
 use crate::status::{AdminChange, EngineStatus, Event};
@@ -95,6 +95,7 @@ impl Engine {
             most_sockets: AtomicU32::new(u32::MAX),
             paused_at: AtomicU64::new(0),
             ticket_keys: Arc::default(),
+            shed_level: Padded::default(),
             panic_path: env::var("EVENKEEL_FAULT_PANIC_PATH").ok(),
         });
         accept::measure_room(&shared);
@@ -144,6 +145,7 @@ impl Engine {
             accept_pauses_total: vitals().map(|vitals| vitals.accept_pauses.get()).sum(),
             panics_total: vitals().map(|vitals| vitals.panics.load(Ordering::Relaxed)).sum(),
             log_lines_dropped_total: vitals().map(|vitals| vitals.log_lines_dropped.get()).sum(),
+            shed_level: self.shared.shed_level.0.load(Ordering::Relaxed),
             draining: phase != Phase::Serving,
         }
     }

@@ -14,6 +14,7 @@ use evenkeel_core::fault::{Fault, Phase};
 use evenkeel_core::moment::Moment;
 use evenkeel_core::pick::{Choice, Pick, Tried};
 use evenkeel_core::retry;
+use evenkeel_core::shed::Level;
 use evenkeel_sys::Peeked;
 
 use crate::accept::Seat;
@@ -24,9 +25,10 @@ use crate::connect::{Upstream, Wanted, connect};
 use crate::deliver::deliver;
 use crate::fleet::InFlight;
 use crate::guard;
+use crate::hedge;
 use crate::introduction;
 use crate::own;
-use crate::receive::{Goal, Request, receive};
+use crate::receive::{Goal, Offered, Request, receive};
 use crate::record::Record;
 use crate::stream::Stream;
 use crate::timers::Watch;
@@ -90,15 +92,15 @@ pub(crate) struct Errand<'a> {
     /// One request of its pool, over all its tries.
     pub(crate) admitted: Permit,
     /// One that is in a further try.
-    retry: Permit,
+    pub(crate) retry: Permit,
     /// The client has said more or sent its FIN: nothing to learn from it until its answer is over.
     client_spoke: Cell<bool>,
-    tried: Tried,
+    pub(crate) tried: Tried,
     /// Place in the pool of the server that was tried last.
     pub(crate) serving: usize,
     turn: u64,
     /// When the exchange as a whole has taken too long.
-    end: Moment,
+    pub(crate) end: Moment,
 }
 
 /// Why a try did not give an answer to pass on.
@@ -151,15 +153,12 @@ async fn exchange(client: &mut Client, desk: &mut Desk) -> Next {
     let outcome = match receive(client, desk, &place).await {
         Ok(None) => return Next::Close,
         Ok(Some(request)) => match &request.goal {
-            Goal::Pool(pool) => {
-                let (live, began) = (&place.pool(*pool).live, desk.record.began());
-                match live.admit(began) {
-                    Ok(admitted) => {
-                        Errand::new(client, desk, (&place, *pool), &request, admitted).run().await
-                    }
-                    Err(fault) => Err(fault),
+            Goal::Pool(pool) => match admit(client, desk, (&place, *pool), &request) {
+                Ok(admitted) => {
+                    Errand::new(client, desk, (&place, *pool), &request, admitted).run().await
                 }
-            }
+                Err(fault) => Err(fault),
+            },
             Goal::Redirect { status, location } => {
                 own::redirect(client, desk, &place, &request, (*status, location)).await
             }
@@ -174,6 +173,25 @@ async fn exchange(client: &mut Client, desk: &mut Desk) -> Next {
     };
     desk.record.finish(client, fault);
     next
+}
+
+/// A request that this node and its pool have room for.
+fn admit(
+    client: &Client,
+    desk: &Desk,
+    (place, pool): (&Place, PoolId),
+    request: &Request,
+) -> Result<Permit, Fault> {
+    let level = client.worker().shed_level();
+    if level != Level::NONE {
+        let priority = place.route(request).map(|route| route.priority).unwrap_or_default();
+        if level.sheds(priority) {
+            let tally = client.seat.slot.counts.tally(client.worker().index);
+            tally.shed[usize::from(priority.get())].add(1);
+            return Err(Fault::Shed);
+        }
+    }
+    place.pool(pool).live.admit(desk.record.began())
 }
 
 impl<'a> Errand<'a> {
@@ -226,7 +244,6 @@ impl<'a> Errand<'a> {
             let (index, in_flight) = self.seize(last).await?;
             self.tried.insert(index);
             self.serving = index;
-            let server = &self.pool.servers[index].server;
             let fault = match self.attempt(in_flight, last.is_none()).await {
                 Ok((upstream, answer)) => return self.hand_over(upstream, answer).await,
                 Err(Miss::Status(retry)) => {
@@ -234,7 +251,7 @@ impl<'a> Errand<'a> {
                     None
                 }
                 Err(Miss::Fault(fault)) => {
-                    self.client.worker().report_fault(server, fault);
+                    self.blame(self.serving, fault);
                     if self.is_over_time() {
                         return Err(Fault::TotalTimeout);
                     }
@@ -243,7 +260,7 @@ impl<'a> Errand<'a> {
                 }
             };
             self.back_off(fault).await?;
-            last = Some((fault.unwrap_or(Fault::BadAnswer), index));
+            last = Some((fault.unwrap_or(Fault::BadAnswer), self.serving));
             self.upload.rewind();
             self.desk.answer.clear();
             self.desk.reply.clear();
@@ -302,8 +319,18 @@ impl<'a> Errand<'a> {
         if self.is_over_time() { Err(Fault::TotalTimeout) } else { Ok(()) }
     }
 
+    /// A server other than those that were tried.
+    pub(crate) fn pick_another(&self) -> Pick {
+        self.pick(Some((Fault::BadAnswer, self.serving)))
+    }
+
+    /// Tells the judge of a server's failure.
+    pub(crate) fn blame(&self, member: usize, fault: Fault) {
+        self.client.worker().report_fault(&self.pool.servers[member].server, fault);
+    }
+
     /// What `stage` gives, unless the client leaves before.
-    async fn unless_gone<T>(
+    pub(crate) async fn unless_gone<T>(
         &self,
         stage: impl Future<Output = Result<T, Fault>>,
     ) -> Result<T, Fault> {
@@ -354,8 +381,21 @@ impl<'a> Errand<'a> {
         let connecting = connect(&worker, live, (server, in_flight), (watch, deadline), wanted);
         let mut upstream = self.unless_gone(connecting).await.map_err(Miss::Fault)?;
         self.desk.record.connected();
-        let answer = await_answer(self, &mut upstream).await.map_err(Miss::Fault)?;
+        let hedged = self.place.hedged(self.request).filter(|_| self.may_be_hedged());
+        let late = hedged.and_then(|route| Some((route, route.wait(self)?)));
+        let answer = match late {
+            None => await_answer(self, &mut upstream).await,
+            Some((route, late)) => {
+                let answered = hedge::first_answer(self, upstream, route, late).await;
+                let (other, answer) = answered.map_err(Miss::Fault)?;
+                upstream = other;
+                Ok(answer)
+            }
+        };
+        let answer = answer.map_err(Miss::Fault)?;
         let waited = self.desk.record.answered(answer.status);
+        hedged.inspect(|route| route.record(waited));
+        let server = &pool.servers[self.serving];
         if answer.status >= 500 {
             server.server.latency.fail(waited, clock::now());
             server.server.failing.add(clock::now());
@@ -365,11 +405,16 @@ impl<'a> Errand<'a> {
         let attempt = self.upload.attempt(self.request.idempotent, self.tried.len());
         // Where no other server is left, this one's own words beat ours.
         let wanted = retry::again_on_status(&config.retry, answer.status, attempt);
-        let elsewhere = wanted && matches!(self.pick(None), Pick::Server(_));
+        let elsewhere = wanted && matches!(self.pick_another(), Pick::Server(_));
         match elsewhere.then(|| pool.live.admit_retry()).flatten() {
             Some(retry) => Err(Miss::Status(retry)),
             None => Ok((upstream, answer)),
         }
+    }
+
+    /// Nothing but a head is to be sent, and nothing but an answer can come of it.
+    fn may_be_hedged(&self) -> bool {
+        self.request.body.is_empty() && matches!(self.request.upgrade, Offered::Nothing)
     }
 
     /// The rest of the answer, or all that follows when both sides changed the protocol.

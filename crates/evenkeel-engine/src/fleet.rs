@@ -1,5 +1,7 @@
 //! The servers as they live: what outlasts a snapshot because it belongs to a server by identity.
 
+mod pool_tally;
+
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,6 +22,7 @@ use evenkeel_core::pool::{Admin as CoreAdmin, Member, Mode, Roster};
 use evenkeel_core::slow_start::{next_step, percent};
 use evenkeel_core::verdict::Component;
 
+pub(crate) use self::pool_tally::PoolTally;
 use crate::clock;
 use crate::count::{Counter, Padded, one_each};
 use crate::status::{
@@ -289,43 +292,6 @@ impl Drop for InFlight {
     }
 }
 
-/// What is counted of a pool beside its servers. All of it is rare, so workers share it.
-#[derive(Debug, Default)]
-pub(crate) struct PoolTally {
-    pub(crate) refused_by_pool: AtomicU64,
-    pub(crate) refused_by_servers: AtomicU64,
-    pub(crate) queue_full: AtomicU64,
-    pub(crate) queue_timeouts: AtomicU64,
-    pub(crate) retries: AtomicU64,
-    pub(crate) retries_over_budget: AtomicU64,
-    pub(crate) retries_over_breaker: AtomicU64,
-}
-
-impl PoolTally {
-    pub(crate) fn count(counter: &AtomicU64) {
-        counter.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn refusals(&self) -> [(&'static str, u64); 4] {
-        [
-            ("pool-breaker", &self.refused_by_pool),
-            ("server-breakers", &self.refused_by_servers),
-            ("queue-full", &self.queue_full),
-            ("queue-timeout", &self.queue_timeouts),
-        ]
-        .map(|(reason, count)| (reason, count.load(Ordering::Relaxed)))
-    }
-
-    fn further_tries(&self) -> [(&'static str, u64); 3] {
-        [
-            ("granted", &self.retries),
-            ("over-budget", &self.retries_over_budget),
-            ("over-breaker", &self.retries_over_breaker),
-        ]
-        .map(|(result, count)| (result, count.load(Ordering::Relaxed)))
-    }
-}
-
 /// A pool of one snapshot over servers that may be older.
 #[derive(Debug)]
 pub(crate) struct LivePool {
@@ -393,6 +359,11 @@ impl LivePool {
     /// One more that waits for a server or its connection.
     pub(crate) fn admit_pending(&self) -> Result<Permit, Fault> {
         self.permit(Load::Pending)
+    }
+
+    /// The same for a request that can do without.
+    pub(crate) fn try_pending(&self) -> Option<Permit> {
+        self.breaker.enter(Load::Pending, self.config.breaker.pool)
     }
 
     fn permit(&self, load: Load) -> Result<Permit, Fault> {
@@ -504,6 +475,8 @@ impl LivePool {
             breaker: breaker_status(&self.breaker, self.config.breaker.pool),
             refusals_total: self.tally.refusals(),
             further_tries_total: self.tally.further_tries(),
+            hedges_total: self.tally.hedges.load(Ordering::Relaxed),
+            hedges_won_total: self.tally.hedges_won.load(Ordering::Relaxed),
             servers: servers
                 .map(|(index, (server, configured))| {
                     server.status(configured, self.config.breaker.server, roster.uses(index))

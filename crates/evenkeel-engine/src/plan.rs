@@ -77,6 +77,8 @@ pub(crate) struct ListenerTally {
     pub(crate) connections: Counter,
     pub(crate) requests: Counter,
     pub(crate) answers: [Counter; 6],
+    /// Requests shed, by priority.
+    pub(crate) shed: [Counter; 10],
     pub(crate) bytes_received: Counter,
     pub(crate) bytes_sent: Counter,
     pub(crate) durations: [Counter; EngineStatus::DURATION_BOUNDS.len() + 1],
@@ -210,10 +212,11 @@ impl LiveListener {
     pub(crate) fn status(&self) -> ListenerStatus {
         let counts = &self.counts;
         let tallies = || counts.tallies.iter().map(|tally| &tally.0);
-        let mut answers_total = [0; 6];
+        let (mut answers_total, mut shed_total) = ([0; 6], [0; 10]);
         let mut durations = vec![0; EngineStatus::DURATION_BOUNDS.len() + 1];
         for tally in tallies() {
             add(&mut answers_total, &tally.answers);
+            add(&mut shed_total, &tally.shed);
             add(&mut durations, &tally.durations);
         }
         let micros: u64 = tallies().map(|tally| tally.duration_micros.get()).sum();
@@ -226,6 +229,7 @@ impl LiveListener {
             connections_total: tallies().map(|tally| tally.connections.get()).sum(),
             requests_total: tallies().map(|tally| tally.requests.get()).sum(),
             answers_total,
+            shed_total,
             refusals_total: refusals.iter().map(|(&label, &count)| (label, count)).collect(),
             bytes_received_total: tallies().map(|tally| tally.bytes_received.get()).sum(),
             bytes_sent_total: tallies().map(|tally| tally.bytes_sent.get()).sum(),

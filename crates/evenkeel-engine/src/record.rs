@@ -115,6 +115,18 @@ impl Record {
         self.server = Some(Rc::clone(server));
     }
 
+    /// Another server is asked besides.
+    pub(crate) fn hedges(&mut self, server: &LocalServer, worker: &Worker) {
+        server.tally(worker).requests.add(1);
+        self.tries += 1;
+    }
+
+    /// That one answers.
+    pub(crate) fn hedged(&mut self, server: &Rc<LocalServer>, asked: Moment, connected: Moment) {
+        (self.trying, self.connected) = (Some(asked), Some(connected));
+        self.server = Some(Rc::clone(server));
+    }
+
     pub(crate) fn connected(&mut self) {
         self.connected = Some(clock::now());
     }

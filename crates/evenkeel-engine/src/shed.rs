@@ -12,7 +12,7 @@ use evenkeel_core::shed::{Level, Shedder, Strain};
 use evenkeel_sys::cpu_time;
 
 use crate::plan::Plan;
-use crate::worker::Shared;
+use crate::worker::{Shared, Worker};
 
 /// Between two measurements: half of the time between two steps.
 const LOOK: Duration = Duration::from_millis(50);
@@ -65,6 +65,13 @@ impl Shedding {
             None => {}
         }
         shared.shed_level.0.store(self.shedder.level().get(), Ordering::Relaxed);
+    }
+}
+
+impl Worker {
+    /// What is shed at the moment.
+    pub(crate) fn shed_level(&self) -> Level {
+        Level::new(self.shared.shed_level.0.load(Ordering::Relaxed))
     }
 }
 

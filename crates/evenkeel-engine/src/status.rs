@@ -197,6 +197,10 @@ pub struct PoolStatus {
     pub refusals_total: [(&'static str, u64); 4],
     /// Further tries that a request was allowed: granted, or refused by budget or breaker.
     pub further_tries_total: [(&'static str, u64); 3],
+    /// Requests sent to a second server because the first one was late.
+    pub hedges_total: u64,
+    /// Those that the second server answered.
+    pub hedges_won_total: u64,
     pub servers: Vec<ServerStatus>,
 }
 
@@ -212,6 +216,8 @@ pub struct ListenerStatus {
     pub requests_total: u64,
     /// Answers to clients by status class; the last one counts exchanges closed without an answer.
     pub answers_total: [u64; 6],
+    /// Requests that were shed, by the priority of their routes.
+    pub shed_total: [u64; 10],
     /// Refusals by label (`bare-lf`, `no-tls`, …); only those that occurred.
     pub refusals_total: Vec<(&'static str, u64)>,
     pub bytes_received_total: u64,
@@ -270,6 +276,8 @@ pub struct EngineStatus {
     /// Connections ended by a defect of this program.
     pub panics_total: u64,
     pub log_lines_dropped_total: u64,
+    /// Requests of routes with a lower priority are answered 503; 0: nothing is shed.
+    pub shed_level: u8,
     pub draining: bool,
 }
 
@@ -283,7 +291,7 @@ impl EngineStatus {
 #[derive(Clone, Debug)]
 pub struct Event {
     pub at: SystemTime,
-    /// `server-down`, `server-up`, `server-admin`, `pool-mode`, `accept-paused`, `connection-panicked`.
+    /// `server-down`, `server-up`, `server-admin`, `pool-mode`, `accept-paused`, `shed-level`, `connection-panicked`.
     pub kind: &'static str,
     /// `POOL/SERVER`, `POOL` or a listener's name.
     pub subject: String,

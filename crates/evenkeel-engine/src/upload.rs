@@ -107,6 +107,12 @@ impl Upload {
         self.failed = false;
     }
 
+    /// Another connection has taken all of the request, which has no body.
+    pub(crate) fn was_sent(&mut self, desk: &Desk) {
+        self.sent = desk.outbox.len();
+        self.failed = false;
+    }
+
     /// How long the client may be waited for by what it has sent so far.
     pub(crate) fn client_time(&mut self) -> Duration {
         self.pace.wait(self.received, clock::now())

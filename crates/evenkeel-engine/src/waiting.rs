@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
+use std::time::Duration;
 
 use evenkeel_core::config::QueueLimits;
 use evenkeel_core::fault::Fault;
@@ -103,6 +104,11 @@ impl Waiting {
 
     pub(crate) fn length(&self) -> u32 {
         self.length.load(Ordering::Relaxed)
+    }
+
+    /// How long the one that has waited longest has been waiting.
+    pub(crate) fn oldest_wait(&self, now: Moment) -> Duration {
+        if self.is_used() { self.lock().queue.oldest_wait(now) } else { Duration::ZERO }
     }
 
     /// A place at the end of the line. `None`: the line is full.

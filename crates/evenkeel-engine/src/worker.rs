@@ -5,10 +5,10 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use evenkeel_core::config::{Listener, PoolId};
+use evenkeel_core::config::{Listener, PoolId, Route};
 use evenkeel_core::fault::{Blame, Fault};
 use evenkeel_core::moment::Moment;
 use evenkeel_core::pool::Roster;
@@ -24,10 +24,13 @@ use crate::connect::LocalServer;
 use crate::count::{Counter, Padded};
 use crate::exchange::Desk;
 use crate::fleet::{LivePool, Server};
+use crate::hedge::Hedged;
 use crate::http2::Runner;
 use crate::log::LogLines;
 use crate::plan::{Bound, ListenerCounts, LiveListener, Plan};
 use crate::probe::{Report, Traffic};
+use crate::receive::Request;
+use crate::shed::Shedding;
 use crate::status::Event;
 use crate::timers::Timers;
 use crate::tls::TicketKeys;
@@ -62,6 +65,8 @@ pub(crate) struct Shared {
     pub(crate) paused_at: AtomicU64,
     /// What session tickets of all listeners are sealed with.
     pub(crate) ticket_keys: Arc<TicketKeys>,
+    /// What is shed, see [`crate::shed`].
+    pub(crate) shed_level: Padded<AtomicU8>,
     /// A request for this path panics: the way the isolation of panics is tested.
     pub(crate) panic_path: Option<String>,
 }
@@ -128,7 +133,7 @@ pub(crate) struct Worker {
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     pub(crate) local: Rc<Local>,
-    index: usize,
+    pub(crate) index: usize,
 }
 
 /// A plan as one worker sees it.
@@ -136,6 +141,7 @@ pub(crate) struct Place {
 pub(crate) struct Local {
     pub(crate) plan: Arc<Plan>,
     pub(crate) pools: Vec<LocalPool>,
+    pub(crate) hedged: Vec<Hedged>,
 }
 
 /// A pool as one worker sees it.
@@ -204,7 +210,7 @@ impl Worker {
         Self {
             index,
             shared,
-            local: RefCell::new(Rc::new(Local { plan, pools: Vec::new() })),
+            local: RefCell::new(Rc::new(Local { plan, pools: Vec::new(), hedged: Vec::new() })),
             timers: Rc::default(),
             desks: Stock::new(SPARE_BUFFERS),
             buffers: Stock::new(SPARE_BUFFERS),
@@ -427,6 +433,7 @@ impl Worker {
     /// Deadlines, idle connections past their time, log lines waiting to be written.
     async fn sweep(self: Rc<Self>) {
         let mut scans = 0_u32;
+        let mut shedding = Shedding::new(self.shared.workers, clock::now());
         loop {
             let now = clock::refresh();
             let wait = self.timers.scan(now);
@@ -438,6 +445,7 @@ impl Worker {
             }
             if self.index == 0 {
                 self.slow_starts.set(self.step_slow_starts(now));
+                shedding.look(&self.local().plan, &self.shared, now);
             }
             self.flush_log();
             scans = scans.wrapping_add(1);
@@ -475,7 +483,8 @@ impl Local {
             .iter()
             .map(|live| LocalPool::new(Arc::clone(live), known(live), worker))
             .collect();
-        Self { plan, pools }
+        let hedged = Hedged::all(plan.snapshot.config(), &before.hedged);
+        Self { plan, pools, hedged }
     }
 
     /// Closes the idle connections to servers that `after` no longer has.
@@ -498,6 +507,12 @@ impl Place {
 
     pub(crate) fn live_listener(&self) -> &LiveListener {
         &self.local.plan.listeners[self.index]
+    }
+
+    /// The route a request has taken; `None`: the listener's default.
+    pub(crate) fn route(&self, request: &Request) -> Option<&Route> {
+        let http = self.listener().protocol.http()?;
+        request.route.map(|route| &http.routes[route])
     }
 
     pub(crate) fn http_router(&self) -> &HttpRouter {

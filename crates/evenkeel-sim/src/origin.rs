@@ -178,6 +178,8 @@ struct State {
     mode: Mode,
     seen: Vec<Seen>,
     checks: usize,
+    /// Requests it works at, in [`Mode::Works`].
+    working: usize,
     observer: Option<fn(&str, &str)>,
     open: HashMap<u64, TcpStream>,
     connections: u64,
@@ -191,6 +193,21 @@ impl Shared {
     fn update(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.state());
         self.changed.notify_all();
+    }
+
+    /// Works at a request for this long; `false`: as many as it can do are under way.
+    fn work(&self, at_once: usize, time: Duration) -> bool {
+        let has_room = {
+            let mut state = self.state();
+            let has_room = state.working < at_once;
+            state.working += usize::from(has_room);
+            has_room
+        };
+        if has_room {
+            self.linger(time);
+            self.state().working -= 1;
+        }
+        has_room
     }
 
     /// Lets `time` pass, or less if the mode changes.

@@ -1,9 +1,11 @@
-//! Breakers that let a request in where there is room, and clients that leave before a server has it.
+//! More than can be done: breakers, retries that do not bury their servers, requests that are shed,
+//! and clients that leave before a server has theirs.
 
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use evenkeel_sim::balancer::file_with;
+use evenkeel_sim::clock;
 use evenkeel_sim::prelude::*;
 use socket2::{Domain, SockRef, Socket, Type};
 
@@ -46,10 +48,12 @@ fn a_server_with_a_full_breaker_is_left_out_while_another_one_has_room() {
     assert_eq!(shown["breaker"], full);
 
     pool[1].set(Mode::Ok);
-    wait_until("one has room", PATIENCE, || get(listen, "/").status == 200);
     for _ in 0..10 {
-        let answer = get(listen, "/");
-        assert_eq!((answer.status, answer.server()), (200, "1"));
+        // An answer may be read before the place of its request is free again.
+        wait_until("one has room", PATIENCE, || {
+            let answer = get(listen, "/");
+            answer.status == 200 && answer.server() == "1"
+        });
     }
 }
 
@@ -167,4 +171,181 @@ fn a_client_that_leaves_the_line_is_noticed_at_once() {
     assert!(length() < 1.0);
     server.set(Mode::Ok);
     assert_eq!(first.answer().status, 200);
+}
+
+/// What one server does at once, and how long each request takes: threads that sleep, so that it
+/// holds on a machine with other things to do.
+const AT_ONCE: usize = 8;
+const WORK: Duration = Duration::from_millis(200);
+/// Requests a second that three such servers can answer.
+const CAPACITY: u128 = 120;
+
+/// Three servers at twice what they can do: what they achieved of [`CAPACITY`], and tries for each
+/// request, both in percent.
+fn storm(settings: &str) -> (u128, u64) {
+    const TRIES: usize = 900;
+    let pool: [Origin; 3] = origins();
+    for server in &pool {
+        server.set(Mode::Works { at_once: AT_ONCE, time: WORK });
+    }
+    let listen = free_address();
+    let servers: Vec<_> = pool
+        .iter()
+        .map(|server| format!("{{ address = \"{}\"{settings} }}", server.address()))
+        .collect();
+    let retry = "retry = { on = [\"connect\", \"timeout\", \"503\"], budget_floor = 1 }\n\
+                 queue = { length = 100, wait = \"1s\" }\n";
+    let _lb = balancer(&config(listen, &format!("{retry}servers = [{}]", servers.join(", "))));
+    let tries = || pool.iter().map(Origin::served).sum::<usize>();
+    let began = clock::now();
+    let load = Load::start(Plan::steady(listen, 240));
+    wait_until("the storm has raged for a while", 3 * PATIENCE, || tries() >= TRIES);
+    let report = load.stop();
+    let could = CAPACITY * began.elapsed().as_millis() / 1_000;
+    assert_eq!(report.corrupt, 0, "{report}");
+    (u128::from(report.ok) * 100 / could, tries() as u64 * 100 / report.sent)
+}
+
+#[test]
+fn a_retry_storm_leaves_most_of_the_capacity_for_work() {
+    // Servers that refuse what is too much, and servers whose limit the balancer knows.
+    for settings in ["", ", max_connections = 8"] {
+        let (goodput, tries) = storm(settings);
+        eprintln!("goodput {goodput} % of capacity, {tries} tries for 100 requests{settings}");
+        assert!(goodput >= 80, "{goodput} % of capacity{settings}");
+        assert!(tries <= 120, "{tries} tries for 100 requests{settings}");
+    }
+}
+
+#[test]
+fn the_least_important_routes_are_shed_first_and_let_in_again() {
+    let [server] = &origins();
+    server.set(Mode::Hang);
+    let listen = free_address();
+    let settings = format!(
+        "queue = {{ wait = \"1h\" }}\nservers = [{{ address = \"{}\", max_connections = 1 }}]\n\
+         [pool.other]\nservers = [\"{0}\"]\ncheck = false\n\
+         [[listener.front.route]]\npath = \"/least\"\npool = \"other\"\npriority = 0\n\
+         [[listener.front.route]]\npath = \"/most\"\npool = \"other\"\npriority = 9\n\
+         [shed]\nqueue_wait = \"50ms\"\ncpu = \"100%\"\n",
+        server.address()
+    );
+    let lb = balancer(&config(listen, &settings));
+    let level = || lb.metric("evenkeel_shed_level", "");
+    let mut running = [client(listen), client(listen)];
+    for client in &mut running {
+        client.send(GET);
+    }
+    wait_until("the queue's wait is over its limit for long", PATIENCE, || level() >= 9.0);
+    let refused = get(listen, "/least");
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
+    assert_eq!(get(listen, "/").status, 503, "routes are of priority 5");
+    let shed = lb.metric("evenkeel_listener_shed_total", "listener=\"front\",priority=\"0\"");
+    assert!(shed >= 1.0);
+    assert!(lb.log().contains("shed-level"), "{}", lb.log());
+    assert_eq!(file_with(&lb.file("access.log"), 2), ["RQ 503", "RQ 503"]);
+    let mut most = client(listen);
+    most.send("GET /most HTTP/1.1\r\nHost: test.example\r\n\r\n");
+    wait_until("the most important one is let in", PATIENCE, || {
+        server.seen().iter().any(|seen| seen.target == "/most")
+    });
+    server.set(Mode::Ok);
+    assert_eq!(most.answer().status, 200);
+    for client in &mut running {
+        assert_eq!(client.answer().status, 200);
+    }
+    wait_until("everybody is let in again", 3 * PATIENCE, || {
+        let status = get(listen, "/least").status;
+        status == 200
+    });
+}
+
+/// A route that hedges, warmed up so that this node knows what late is, on one worker.
+fn hedging(pool: &[Origin; 2], settings: &str) -> (Balancer, SocketAddr) {
+    let listen = free_address();
+    let settings = format!(
+        "balance = \"first\"\n{settings}servers = {}\n\
+         [[listener.front.route]]\npath = \"/\"\npool = \"app\"\nhedge = true\n",
+        servers(pool)
+    );
+    let lb = balancer(&config(listen, &settings).replace("workers = 2", "workers = 1"));
+    let mut client = client(listen);
+    for _ in 0..120 {
+        assert_eq!(client.get("/").status, 200);
+    }
+    (lb, listen)
+}
+
+#[test]
+fn a_late_request_is_answered_by_a_second_server_and_the_first_one_is_given_up() {
+    let pool: [Origin; 2] = origins();
+    let (lb, listen) = hedging(&pool, "");
+    assert_eq!(pool[1].served(), 0, "nobody was late");
+    pool[0].set(Mode::Hang);
+    let answer = get(listen, "/late");
+    assert_eq!((answer.status, answer.server(), answer.is_intact()), (200, "1", true));
+    for (figure, least) in [("hedges_total", 1.0), ("hedges_won_total", 1.0)] {
+        assert!(lb.metric(&format!("evenkeel_pool_{figure}"), "") >= least, "{figure}");
+    }
+    let failures = lb.metric("evenkeel_server_failures_total", "");
+    assert!(failures < 1.0, "nobody is blamed: {failures}");
+    wait_until("nothing is under way", PATIENCE, || {
+        lb.metric("evenkeel_server_in_flight", "") < 1.0
+    });
+    // What must not be done twice is waited for, and so is what has a body.
+    let served = pool[1].served();
+    let mut patient = client(listen);
+    patient.send("POST /once HTTP/1.1\r\nHost: test.example\r\nContent-Length: 0\r\n\r\n");
+    wait_until("the first one has it", PATIENCE, || {
+        pool[0].seen().iter().any(|seen| seen.target == "/once")
+    });
+    assert_eq!(get(listen, "/late").server(), "1");
+    pool[0].set(Mode::Ok);
+    assert_eq!(patient.answer_to("POST").server(), "0");
+    assert_eq!(pool[1].served(), served + 1);
+}
+
+#[test]
+fn a_hedge_that_fails_leaves_the_first_server_its_time() {
+    let pool: [Origin; 2] = origins();
+    let (lb, listen) = hedging(&pool, "");
+    pool[1].set(Mode::ResetBeforeAnswer);
+    pool[0].set(Mode::Hang);
+    let mut late = client(listen);
+    late.send(GET);
+    wait_until("the second one has failed", PATIENCE, || pool[1].served() == 1);
+    pool[0].set(Mode::Ok);
+    let answer = late.answer();
+    assert_eq!((answer.status, answer.server()), (200, "0"));
+    assert!(lb.metric("evenkeel_pool_hedges_won_total", "") < 1.0);
+}
+
+#[test]
+fn when_the_first_server_breaks_the_hedge_serves() {
+    let pool: [Origin; 2] = origins();
+    let (_lb, listen) = hedging(&pool, "retry = { attempts = 0 }\n");
+    pool[0].set(Mode::Hang);
+    pool[1].set(Mode::Hang);
+    let mut late = client(listen);
+    late.send(GET);
+    wait_until("both are asked", PATIENCE, || pool[1].served() == 1);
+    pool[0].hang_up();
+    pool[1].set(Mode::Ok);
+    let answer = late.answer();
+    assert_eq!((answer.status, answer.server()), (200, "1"));
+}
+
+#[test]
+fn hedges_are_paid_from_the_retry_budget() {
+    let pool: [Origin; 2] = origins();
+    let (lb, listen) = hedging(&pool, "retry = { budget = \"0%\", budget_floor = 0 }\n");
+    pool[0].set(Mode::Hang);
+    let mut late = client(listen);
+    late.send(GET);
+    wait_until("it was refused", PATIENCE, || {
+        lb.metric("evenkeel_pool_further_tries_total", "result=\"over-budget\"") >= 1.0
+    });
+    assert_eq!(pool[1].served(), 0);
+    pool[0].set(Mode::Ok);
+    assert_eq!(late.answer().server(), "0");
 }

@@ -5,7 +5,7 @@ mod listen;
 mod pipe;
 mod stream;
 
-pub use limits::{file_limit, is_exhausted, raise_file_limit};
+pub use limits::{cpu_time, file_limit, is_exhausted, raise_file_limit};
 pub use listen::{Listening, defer_accept, listen};
 pub use pipe::{PIPE_BYTES, Pipe, Spliced};
 pub use stream::{Peeked, peek, reset_on_close, unacknowledged};

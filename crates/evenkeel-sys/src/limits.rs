@@ -1,9 +1,11 @@
-//! File descriptor limits.
+//! What this process may use, and what it has used.
 
 use std::io;
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::time::{ClockId, clock_gettime};
 
 /// Raises the soft limit of open files to the hard one and returns it.
 pub fn raise_file_limit() -> io::Result<u64> {
@@ -17,6 +19,11 @@ pub fn raise_file_limit() -> io::Result<u64> {
 /// Open files this process may hold now; `u64::MAX` when there is no limit.
 pub fn file_limit() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+/// Processor time this process has used, over all its threads.
+pub fn cpu_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default()
 }
 
 /// Whether a call failed for want of file descriptors, memory or local ports: a want of this node,

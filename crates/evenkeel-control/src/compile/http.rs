@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use evenkeel_core::config::{
-    Action, Forwarding, HeaderMatch, HostPattern, Http, HttpLimits, Methods, PathPattern, PoolId,
-    Priority, Route,
+    Action, Forwarding, HeaderMatch, Hedge, HostPattern, Http, HttpLimits, Methods, PathPattern,
+    PoolId, Route,
 };
 
 use super::listener::routes;
 use super::pool::Directory;
 use super::table::{Reader, Wrong, wrong};
-use super::value::{boolean, expected, integer, size, size_within, text};
-use super::{Bench, edit, guard, word};
-use crate::document::{Entry, Kind};
+use super::value::{boolean, duration, expected, integer, size, size_within, text};
+use super::{Bench, edit, guard, shed, word};
+use crate::document::{Entry, Kind, Value};
 use crate::finding::{Finding, Place};
 
 /// A tenth of them is the largest file anybody has shown; each costs a few hundred bytes.
@@ -148,9 +148,32 @@ fn route(reader: &mut Reader<'_>, bench: Bench<'_>, pools: &Directory) -> Route 
         path,
         methods,
         headers,
-        priority: Priority::default(),
-        hedge: None,
+        priority: shed::priority(reader),
+        hedge: hedge(reader),
     }
+}
+
+/// `true`, or `{ after = "p95", least = "5ms" }`
+fn hedge(route: &mut Reader<'_>) -> Option<Hedge> {
+    let entry = route.entry("hedge")?;
+    if let Kind::Boolean(on) = entry.value.kind {
+        return on.then(Hedge::default);
+    }
+    let mut reader = route.inner(entry)?;
+    let mut hedge = Hedge::default();
+    hedge.percent = reader.read("after", percentile).unwrap_or(hedge.percent);
+    hedge.least = reader.read("least", duration).unwrap_or(hedge.least);
+    reader.finish();
+    Some(hedge)
+}
+
+/// `"p95"`
+fn percentile(value: &Value) -> Result<u8, Wrong> {
+    let written = text(value)?;
+    let percent = written.strip_prefix('p').and_then(|digits| digits.parse().ok());
+    percent.filter(|percent| (50..=99).contains(percent)).ok_or_else(|| {
+        wrong(format!("\"{written}\" is not a percentile")).help("from \"p50\" to \"p99\"")
+    })
 }
 
 /// `shop.example/api/`, as the operator would say it.

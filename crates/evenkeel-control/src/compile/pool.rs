@@ -122,7 +122,7 @@ fn pool(name: Arc<str>, mut reader: Reader<'_>, bench: Bench<'_>) -> (Pool, Vec<
         http2,
         ..Pool::new(name)
     };
-    reader.later(&["hedge"]);
+    reader.misplaced(&["hedge"], "belongs to a route");
     reader.finish();
     (pool, listed)
 }

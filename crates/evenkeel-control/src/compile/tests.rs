@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use evenkeel_core::config::{
     Action, Agent, AgentCheck, Balance, Check, CheckKind, ClientTimeouts, Config, FailureRate,
-    HostPattern, Http, InitialState, LogFormat, LogTarget, Outlier, PathPattern, PoolId, Protocol,
-    ProxyVersion, RedirectPart, Retry, ServerTimeouts, ZoneId, Zoning,
+    Hedge, HostPattern, Http, InitialState, LogFormat, LogTarget, Outlier, PathPattern, PoolId,
+    Priority, Protocol, ProxyVersion, RedirectPart, Retry, ServerTimeouts, Shed, ZoneId, Zoning,
 };
 
 use super::{Compiled, Override, ResolverSettings, Surroundings, compile};
@@ -420,8 +420,6 @@ fn an_admin_address_that_others_reach_needs_a_token() {
 
 #[test]
 fn what_a_later_version_brings_is_never_ignored() {
-    let found = bad(&format!("{SMALLEST}hedge = true\n"));
-    assert!(found.contains("is not in this version yet"), "{found}");
     for section in ["[cache.a]\n", "[vip.a]\n"] {
         assert!(bad(&format!("{SMALLEST}{section}")).contains("is not in this version yet"));
     }
@@ -474,4 +472,35 @@ fn a_flood_of_faults_is_bounded() {
     );
     let found = compile("file", &text, &surroundings(&[])).unwrap_err();
     assert!(found.to_string().contains("at most 1024 names"), "{found}");
+}
+
+#[test]
+fn shedding_is_off_until_it_is_asked_for_and_then_has_limits() {
+    assert_eq!(good(SMALLEST).config.shed, None);
+    assert_eq!(good(&format!("{SMALLEST}[shed]\n")).config.shed, Some(Shed::default()));
+    let shed = good(&format!("{SMALLEST}[shed]\nqueue_wait = \"200ms\"\ncpu = \"70%\"\n"));
+    let wanted = Shed { queue_wait: Some(Duration::from_millis(200)), cpu_percent: Some(70) };
+    assert_eq!(shed.config.shed, Some(wanted));
+    assert!(bad(&format!("{SMALLEST}[shed]\ncpu = \"0%\"\n")).contains("from 1% to 100%"));
+}
+
+#[test]
+fn routes_say_how_important_they_are_and_whether_they_hedge() {
+    let route = |keys: &str| {
+        format!("{SMALLEST}[[listener.web.route]]\npath = \"/a/\"\npool = \"app\"\n{keys}\n")
+    };
+    let hedge = |keys: &str| http(&good(&route(keys)).config).routes[0].hedge;
+    let plain = good(&route("")).config;
+    assert_eq!(http(&plain).routes[0].priority, Priority::default());
+    assert_eq!(http(&good(&route("priority = 9")).config).routes[0].priority, Priority::MOST);
+    assert_eq!((hedge(""), hedge("hedge = false")), (None, None));
+    assert_eq!(hedge("hedge = true"), Some(Hedge::default()));
+    let wanted = Hedge { percent: 90, least: Duration::from_millis(20) };
+    assert_eq!(hedge("hedge = { after = \"p90\", least = \"20ms\" }"), Some(wanted));
+    assert!(bad(&route("priority = 10")).contains("0 to 9"));
+    for after in ["p49", "p100", "95", "p"] {
+        let found = bad(&route(&format!("hedge = {{ after = \"{after}\" }}")));
+        assert!(found.contains("is not a percentile"), "{after}: {found}");
+    }
+    assert!(bad(&format!("{SMALLEST}hedge = true\n")).contains("belongs to a route"));
 }

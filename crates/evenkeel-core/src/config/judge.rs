@@ -173,6 +173,13 @@ pub struct Shed {
     pub cpu_percent: Option<u8>,
 }
 
+impl Default for Shed {
+    /// A queue's wait of 1 s, long before requests give it up, and 90 % of the processors.
+    fn default() -> Self {
+        Self { queue_wait: Some(Duration::from_secs(1)), cpu_percent: Some(90) }
+    }
+}
+
 /// How important a route is: [`Priority::LEAST`] is shed first, [`Priority::MOST`] never.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Priority(u8);

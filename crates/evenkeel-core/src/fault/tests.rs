@@ -4,7 +4,7 @@
 use super::{Again, Blame, Fault, Level, Phase};
 
 /// Every fault there is. A new variant breaks `place`, which leads here.
-const ALL: [Fault; 35] = [
+const ALL: [Fault; 36] = [
     Fault::BadRequest(400),
     Fault::BadRequest(431),
     Fault::MethodClosed,
@@ -25,6 +25,7 @@ const ALL: [Fault; 35] = [
     Fault::QueueFull,
     Fault::QueueTimeout,
     Fault::BreakerOpen,
+    Fault::Shed,
     Fault::ConnectRefused,
     Fault::ConnectTimeout,
     Fault::Exhausted,
@@ -64,6 +65,7 @@ NoServer                503  Server  Never         Error  SC
 QueueFull               503  Node    Never         Warn   PQ
 QueueTimeout            503  Server  Never         Warn   sQ
 BreakerOpen             503  Node    Never         Warn   PC
+Shed                    503  Node    Never         Info   RQ
 ConnectRefused          503  Server  Always        Warn   SC
 ConnectTimeout          504  Server  Always        Warn   sC
 Exhausted               503  Node    Always        Error  RC
@@ -95,15 +97,16 @@ fn the_table() {
 
 #[test]
 fn every_variant_is_in_the_table() {
-    let mut seen = [false; 28];
+    let mut seen = [false; 29];
     for fault in ALL {
         seen[place(fault)] = true;
     }
-    assert_eq!(seen, [true; 28]);
+    assert_eq!(seen, [true; 29]);
 }
 
 fn place(fault: Fault) -> usize {
     match fault {
+        Fault::Shed => 28,
         Fault::BadRequest(_) => 0,
         Fault::MethodClosed => 1,
         Fault::ClientGone(_) => 2,

@@ -88,3 +88,14 @@ fn new_limits_hold_for_newcomers() {
     assert_eq!(wait(&mut queue, at(1)).1, at(10));
     assert_eq!(queue.len(), 2);
 }
+
+#[test]
+fn the_oldest_tells_how_long_it_has_waited() {
+    let mut queue = queue(10);
+    assert_eq!(queue.oldest_wait(at(0)), Duration::ZERO);
+    let (first, _) = wait(&mut queue, at(100));
+    wait(&mut queue, at(102));
+    assert_eq!(queue.oldest_wait(at(103)), Duration::from_millis(3));
+    queue.leave(first);
+    assert_eq!(queue.oldest_wait(at(103)), Duration::from_millis(1));
+}

@@ -141,6 +141,18 @@ impl ToServers {
 }
 
 impl Towards {
+    /// Whether connections made by one could have been made by the other.
+    pub(crate) fn are_same(one: Option<&Self>, other: Option<&Self>) -> bool {
+        match (one, other) {
+            (None, None) => true,
+            (Some(one), Some(other)) => {
+                Arc::ptr_eq(one.connector.config(), other.connector.config())
+                    && one.name == other.name
+            }
+            _ => false,
+        }
+    }
+
     /// Shakes hands; the server must agree to what is offered.
     pub(crate) async fn connect(&self, socket: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         let stream = self.connector.connect(self.name.clone(), socket).await?;

@@ -47,6 +47,18 @@ fn finish(stream: &TcpStream) {
     }
 }
 
+/// How a request is treated: a check as by a good server, if by any.
+fn mode_for(is_check: bool, shared: &Shared) -> Mode {
+    let state = shared.state();
+    match &state.mode {
+        Mode::Hang => Mode::Hang,
+        _ if is_check => Mode::Ok,
+        Mode::Every(count, other) if state.seen.len().is_multiple_of(*count) => (**other).clone(),
+        Mode::Every(..) => Mode::Ok,
+        mode => mode.clone(),
+    }
+}
+
 /// One request and its answer; whether the connection stays.
 fn exchange(
     reader: &mut Reader,
@@ -54,24 +66,18 @@ fn exchange(
     number: u64,
     shared: &Shared,
 ) -> Result<bool, Broken> {
-    let mut mode = shared.state().mode.clone();
     if head.lists("expect", "100-continue") {
         send(reader.stream(), b"HTTP/1.1 100 Continue\r\n\r\n")?;
     }
     let body = reader.body(head.framing(Framing::Length(0))?)?;
     let mut wanted = Wanted::of(head);
-    if wanted.path == "/health" {
+    let is_check = wanted.path == "/health";
+    if is_check {
         shared.update(|state| state.checks += 1);
-        if mode != Mode::Hang {
-            mode = Mode::Ok;
-        }
     } else {
         note(shared, number, head, &body);
     }
-    if let Mode::Every(count, other) = mode {
-        let is_one = shared.state().seen.len().is_multiple_of(count);
-        mode = if is_one { *other } else { Mode::Ok };
-    }
+    let mode = mode_for(is_check, shared);
     let stream = reader.stream();
     match mode {
         Mode::Raw(bytes, then) => {
@@ -92,6 +98,12 @@ fn exchange(
         }
         Mode::Slow(time) => {
             shared.linger(time);
+            answer(stream, &wanted, head, &body, Duration::ZERO, shared)?;
+        }
+        Mode::Works { at_once, time } => {
+            if !shared.work(at_once, time) {
+                wanted.status = 503;
+            }
             answer(stream, &wanted, head, &body, Duration::ZERO, shared)?;
         }
         Mode::LengthAndChunked => {

@@ -27,6 +27,8 @@ pub enum Mode {
     LengthAndChunked,
     /// Every answer comes this much later.
     Slow(Duration),
+    /// So many requests are answered at once, each after this time; what is more gets 503 at once.
+    Works { at_once: usize, time: Duration },
     /// The head at once, the body over this time.
     SlowBody(Duration),
     /// No answer until the mode changes.

@@ -220,7 +220,12 @@ fn notes(status: &Status) -> Option<String> {
     let refusal =
         refusal.map(|why| format!("the last change of the configuration was refused: {why}"));
     let problems = status.problems.iter().cloned();
+    let level = status.shed_level;
+    let shed = (level > 0).then(|| {
+        format!("too much to do: requests of routes with a priority below {level} are answered 503")
+    });
     let notes = modes
+        .chain(shed)
         .chain(degraded)
         .chain(waiting)
         .chain(full)

@@ -84,6 +84,7 @@ fn beyond_its_breaker_a_request_is_refused_at_once() {
         wait_until("the server has it", PATIENCE, || server.served() == 1);
         assert_eq!(get(listen, "/").status, 503, "{breaker}");
         assert_eq!(first.answer().status, 200, "{breaker}");
-        assert_eq!(get(listen, "/").status, 200, "what is over makes room: {breaker}");
+        // An answer may be read before the place of its request is free again.
+        wait_until("what is over makes room", PATIENCE, || get(listen, "/").status == 200);
     }
 }

@@ -181,16 +181,23 @@ impl Judge {
             let check = self.start_due(clock::now());
             let due = window.into_iter().chain(check).min();
             self.make_known();
+            let other = async {
+                tokio::select! {
+                    // Never closed: what is shared holds a sender.
+                    _ = inbox.recv_many(&mut reports, MOST_REPORTS) => Wake::Reported,
+                    Some(ended) = self.checks.join_next() => Wake::Ended(ended),
+                    () = until(due) => Wake::Due,
+                }
+            };
             let wake = tokio::select! {
+                // An order comes first: reports that follow from it may speak of new servers.
+                biased;
                 order = orders.changed() => match order {
                     Ok(()) => Wake::Ordered,
                     // The engine is gone.
                     Err(_) => return,
                 },
-                // Never closed: what is shared holds a sender.
-                _ = inbox.recv_many(&mut reports, MOST_REPORTS) => Wake::Reported,
-                Some(ended) = self.checks.join_next() => Wake::Ended(ended),
-                () = until(due) => Wake::Due,
+                wake = other => wake,
             };
             let now = clock::refresh();
             match wake {

@@ -100,14 +100,15 @@ fn a_full_server_makes_wait_and_a_full_queue_refuses() {
     assert!(answers[2].header("retry-after").is_some());
 }
 
-/// What 99 of 100 requests took, over these servers and this balance.
-fn p99(pool: &[Origin], balance: &str, requests: u64) -> Duration {
+/// How many of these requests the last server got, over this balance.
+fn on_the_last(pool: &[Origin; 10], balance: &str, requests: u32) -> usize {
     let listen = free_address();
     let settings = format!("balance = \"{balance}\"\nservers = {}", servers(pool));
     let _lb = balancer(&two_workers(listen, &settings));
-    let report = Load::start(Plan::rush(listen, 24, requests)).finish();
+    pool[9].forget();
+    let report = Load::start(Plan::rush(listen, 24, requests.into())).finish();
     assert!(report.is_clean(), "{balance}: {report}");
-    report.per_mille(990)
+    pool[9].served()
 }
 
 #[test]
@@ -118,15 +119,11 @@ fn one_slow_server_is_left_alone_by_those_who_look() {
     for server in &pool {
         server.set(Mode::Slow(usual));
     }
-    let healthy = p99(&pool, "p2c", 400);
     pool[9].set(Mode::Slow(slow));
-    let blind = p99(&pool, "round-robin", 200);
-    assert!(blind >= slow, "one in ten meets it: {blind:?}");
+    assert_eq!(on_the_last(&pool, "round-robin", 200), 20, "one in ten meets it");
     for balance in ["p2c", "peak-ewma"] {
-        let looking = p99(&pool, balance, 1_200);
-        eprintln!("p99 all healthy {healthy:?}, round-robin {blind:?}, {balance} {looking:?}");
-        // A busy machine may disturb one run and not the other; the slow server shows far above.
-        let most = (healthy * 2).max(slow / 8);
-        assert!(looking <= most, "{balance}: {looking:?}, healthy {healthy:?}");
+        let met = on_the_last(&pool, balance, 1_600);
+        // Its turn would be one in ten. A part of these are the first requests, sent unknowing.
+        assert!(met < 1_600 / 50, "{balance}: {met}");
     }
 }

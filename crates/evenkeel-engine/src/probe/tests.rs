@@ -292,7 +292,8 @@ fn more_servers_than_checks_at_once_are_all_checked() {
         let (engine, _events) = start(config(&servers, Some(check))).await;
         let all_checked = async {
             while engine.status().pools[0].servers.iter().any(|server| server.checks_total == 0) {
-                tokio::task::yield_now().await;
+                // wait: between two looks, so that looking does not keep the checks from running
+                tokio::time::sleep(OFTEN).await;
             }
         };
         timeout(PATIENCE, all_checked).await.expect("all are checked");

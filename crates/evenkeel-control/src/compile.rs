@@ -6,6 +6,7 @@ mod balance;
 mod breaker;
 mod check;
 mod edit;
+mod files;
 mod front;
 mod guard;
 mod http;

@@ -5,6 +5,7 @@
 
 mod balance;
 mod check;
+mod files;
 mod front;
 mod guard;
 mod http;
@@ -19,6 +20,7 @@ pub use balance::{
 pub use check::{
     Agent, AgentCheck, Check, CheckKind, ExecCheck, HttpCheck, InitialState, Talk, TlsCheck,
 };
+pub use files::{Expires, Files, Symlinks};
 pub use front::{
     CertificateFiles, CertificateSource, CipherSuite, ClientAuth, Front, Https, TlsVersion,
     UpstreamTls,

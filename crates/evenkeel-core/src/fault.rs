@@ -63,6 +63,10 @@ pub enum Fault {
     TotalTimeout,
     /// The same within an answer already passed on.
     TotalCut,
+    /// A file, or the folder it is in, cannot be opened for a reason that is this machine's.
+    FileUnreadable,
+    /// A file became shorter, or could not be read to its end, within an answer already begun.
+    FileCut,
     /// The node is stopping and the time to finish is over.
     Stopping,
     /// A defect of this program.
@@ -151,6 +155,8 @@ impl Fault {
             Self::ServerCut => "server-cut",
             Self::ServerStalled => "server-stalled",
             Self::TotalTimeout | Self::TotalCut => "total-timeout",
+            Self::FileUnreadable => "file-unreadable",
+            Self::FileCut => "file-cut",
             Self::Stopping => "stopping",
             Self::Internal => "internal",
         }
@@ -189,6 +195,8 @@ impl Fault {
             Self::ServerStalled => row(None, Server, Never, Warn, "sD"),
             Self::TotalTimeout => row(Some(504), Server, Never, Warn, "sH"),
             Self::TotalCut => row(None, Node, Never, Warn, "PD"),
+            Self::FileUnreadable => row(Some(500), Node, Never, Error, "PH"),
+            Self::FileCut => row(None, Node, Never, Error, "PD"),
             Self::Stopping => row(None, Node, Never, Info, "KD"),
             Self::Internal => row(Some(500), Node, Never, Error, "I-"),
         }
@@ -225,6 +233,8 @@ impl fmt::Display for Fault {
             Self::ServerStalled => "answer stalled",
             Self::TotalTimeout => "no answer in the time for the whole",
             Self::TotalCut => "cut at the time for the whole",
+            Self::FileUnreadable => "file cannot be opened",
+            Self::FileCut => "file ended before its answer",
             Self::Stopping => "this node is stopping",
             Self::Internal => "a defect of this program",
         })

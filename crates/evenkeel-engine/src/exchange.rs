@@ -23,6 +23,7 @@ use crate::buffer::{BUFFER_BYTES, Buffer};
 use crate::clock;
 use crate::connect::{Upstream, Wanted, connect};
 use crate::deliver::deliver;
+use crate::files;
 use crate::fleet::InFlight;
 use crate::guard;
 use crate::hedge;
@@ -159,9 +160,8 @@ async fn exchange(client: &mut Client, desk: &mut Desk) -> Next {
                 }
                 Err(fault) => Err(fault),
             },
-            Goal::Redirect { status, location } => {
-                own::redirect(client, desk, &place, &request, (*status, location)).await
-            }
+            Goal::File(body) => files::send(client, desk, &place, &request, body).await,
+            Goal::Own(own) => own::answer(client, desk, &place, &request, own).await,
             Goal::Refuse(fault) => Err(*fault),
         },
         Err(fault) => Err(fault),

@@ -11,6 +11,7 @@ mod count;
 mod deliver;
 mod engine;
 mod exchange;
+mod files;
 mod fleet;
 mod front;
 mod guard;

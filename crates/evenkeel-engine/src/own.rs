@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
+use evenkeel_core::config::ErrorPage;
 use evenkeel_core::fault::{Fault, Phase};
 use evenkeel_core::message::forward::HSTS;
 use evenkeel_core::message::own::{write_grpc, write_own};
@@ -21,28 +22,58 @@ const LINGER: Duration = Duration::from_secs(5);
 /// When a client that met no usable server may ask again: checks find one within this time.
 const RETRY_AFTER_SECONDS: &str = "1";
 
-/// Names another place.
-pub(crate) async fn redirect(
+/// What such an answer says besides its status.
+#[derive(Debug)]
+pub(crate) struct Own {
+    status: u16,
+    /// Name and value, which holds no line end.
+    field: Option<(&'static str, String)>,
+}
+
+impl Own {
+    pub(crate) fn of(status: u16) -> Self {
+        Self { status, field: None }
+    }
+
+    pub(crate) fn with(status: u16, name: &'static str, value: String) -> Self {
+        Self { status, field: Some((name, value)) }
+    }
+}
+
+/// The answer to a request for which no server is needed.
+pub(crate) async fn answer(
     client: &mut Client,
     desk: &mut Desk,
     place: &Place,
     request: &Request,
-    (status, location): (u16, &str),
+    own: &Own,
 ) -> Result<Next, Fault> {
     // A body that is still to come would be read as the next request.
     let keep = client.is_framed() || request.keep_alive && request.body.is_empty();
     desk.reply.clear();
-    let date = client.worker().date();
-    let extra = [Some(("Date", &*date)), Some(("Location", location)), hsts(place)];
-    let extra: Vec<(&str, &str)> = extra.into_iter().flatten().collect();
-    write_own(&mut desk.reply, status, None, keep, request.head_only, &extra);
-    desk.record.answered(status);
+    let (date, _) = client.worker().date();
+    let mut extra = vec![("Date", &*date)];
+    extra.extend(hsts(place));
+    extra.extend(own.field.iter().map(|(name, value)| (*name, &**value)));
+    let page = page(place, own.status);
+    write_own(&mut desk.reply, own.status, page, keep, request.head_only, &extra);
+    desk.record.answered(own.status);
     flush(client, desk).await?;
+    after(client, desk, keep).await
+}
+
+/// What follows an answer of this node's own that the client has been sent.
+pub(crate) async fn after(client: &mut Client, desk: &mut Desk, keep: bool) -> Result<Next, Fault> {
     if keep {
         return Ok(Next::Keep);
     }
     linger(client, &mut desk.inbox).await;
     Ok(Next::Close)
+}
+
+fn page(place: &Place, status: u16) -> Option<&ErrorPage> {
+    let http = place.listener().protocol.http()?;
+    http.error_pages.iter().find(|page| page.status == status)
 }
 
 /// The answer that `fault` stands for, if the client can still be given one.
@@ -54,9 +85,8 @@ pub(crate) async fn answer_fault(
 ) -> Next {
     desk.reply.clear();
     let Some(status) = fault.verdict().status else { return Next::Close };
-    let http = place.listener().protocol.http();
-    let page = http.and_then(|http| http.error_pages.iter().find(|page| page.status == status));
-    let date = client.worker().date();
+    let page = page(place, status);
+    let (date, _) = client.worker().date();
     let date = ("Date", &*date);
     let mut extra = vec![date];
     if status == 503 {

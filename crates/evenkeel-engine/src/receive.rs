@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use evenkeel_core::config::{
-    Action, Balance, HashOn, HeaderEdits, Http, HttpLimits, Pool, PoolId, Route,
+    Action, Balance, Files, HashOn, HeaderEdits, Http, HttpLimits, Pool, PoolId, Redirect, Route,
 };
 use evenkeel_core::fault::{Fault, Phase};
 use evenkeel_core::hash;
@@ -22,8 +22,10 @@ use http::uri::{Authority, PathAndQuery};
 
 use crate::clock;
 use crate::exchange::{Client, Desk};
+use crate::files::{self, Asked, FileBody};
 use crate::fleet::LivePool;
 use crate::guard;
+use crate::own::Own;
 use crate::record::Record;
 use crate::stream::Stream;
 use crate::websocket;
@@ -62,12 +64,18 @@ pub(crate) struct Request {
 #[derive(Debug)]
 pub(crate) enum Goal {
     Pool(PoolId),
-    Redirect {
-        status: u16,
-        location: String,
-    },
-    /// It did not pass the guard.
+    /// A file; the head of the answer is in the reply.
+    File(Box<FileBody>),
+    /// An answer of this node's own.
+    Own(Own),
+    /// It did not pass the guard, or a file cannot be had.
     Refuse(Fault),
+}
+
+impl From<Own> for Goal {
+    fn from(own: Own) -> Self {
+        Self::Own(own)
+    }
 }
 
 /// The protocol change a client offers.
@@ -153,14 +161,14 @@ fn parse(
     place: &Place,
     http: &Http,
 ) -> Result<Option<Request>, Fault> {
-    let Desk { inbox, outbox, record, fields, .. } = desk;
+    let Desk { inbox, outbox, reply, record, fields, .. } = desk;
     let mut space = Space::new();
     let head = match request::parse(inbox.unread(), &mut space, &http.limits) {
         Ok(None) => return Ok(None),
         Ok(Some(head)) => head,
         Err(refusal) => return Err(refused(client, refusal)),
     };
-    let request = understand(&head, client, (outbox, record, fields), place, http)?;
+    let request = understand(&head, client, (outbox, reply, record, fields), place, http)?;
     let length = head.length;
     client.seat.slot.counts.tally(client.worker().index).bytes_received.add(length as u64);
     inbox.consume(length);
@@ -175,7 +183,7 @@ fn read_frames(
     http: &Http,
     (parts, ends): (&Parts, bool),
 ) -> Result<Request, Fault> {
-    let Desk { outbox, record, fields: extra, .. } = desk;
+    let Desk { outbox, reply, record, fields: extra, .. } = desk;
     let protocol = parts.extensions.get::<Protocol>();
     let pseudo = Pseudo {
         method: parts.method.as_str(),
@@ -188,7 +196,7 @@ fn read_frames(
     let mut space = Space::new();
     let head = request::from_frames(&pseudo, fields, &mut space, &http.limits);
     let head = head.map_err(|refusal| refused(client, refusal))?;
-    understand(&head, client, (outbox, record, extra), place, http)
+    understand(&head, client, (outbox, reply, record, extra), place, http)
 }
 
 #[cold]
@@ -201,7 +209,7 @@ fn refused(client: &Client, refusal: Refusal) -> Fault {
 fn understand(
     head: &RequestHead<'_, '_>,
     client: &Client,
-    (outbox, record, fields): (&mut Vec<u8>, &mut Record, &mut guard::Fields),
+    (outbox, reply, record, fields): (&mut Vec<u8>, &mut Vec<u8>, &mut Record, &mut guard::Fields),
     place: &Place,
     http: &Http,
 ) -> Result<Request, Fault> {
@@ -234,8 +242,11 @@ fn understand(
     Ok(match admitted.and_then(|()| action.ok_or(Fault::NoRoute)) {
         Err(fault) => summary(head, client, http, (route, None), Goal::Refuse(fault)),
         Ok(Action::Redirect(to)) => {
-            let location = redirect_location(to, head.host, &path_and_query(head));
-            let goal = Goal::Redirect { status: to.status, location };
+            summary(head, client, http, (route, None), redirect(to, head).into())
+        }
+        Ok(Action::Files(files)) => {
+            let asked = asked(files, head, client, http, route);
+            let goal = files::goal(&asked, client.worker(), reply).unwrap_or_else(Goal::Refuse);
             summary(head, client, http, (route, None), goal)
         }
         Ok(Action::Pool(pool)) => {
@@ -272,6 +283,30 @@ fn understand(
     })
 }
 
+fn redirect(to: &Redirect, head: &RequestHead<'_, '_>) -> Own {
+    let location = redirect_location(to, head.host, &path_and_query(head));
+    Own::with(to.status, "Location", location)
+}
+
+fn asked<'a, 's, 'b>(
+    files: &'a Arc<Files>,
+    head: &'a RequestHead<'s, 'b>,
+    client: &Client,
+    http: &'a Http,
+    route: Option<usize>,
+) -> Asked<'a, 's, 'b> {
+    let through = route.map(|route| &http.routes[route]);
+    Asked {
+        files,
+        head,
+        path: stripped(head.path, through),
+        keep_alive: client.is_framed() || keeps(head, client, http) && head.body.is_empty(),
+        via: http.forwarding.via.as_deref(),
+        hsts: http.hsts.as_deref(),
+        edits: through.map_or(&NO_EDITS, |route| &route.response_headers),
+    }
+}
+
 fn summary(
     head: &RequestHead<'_, '_>,
     client: &Client,
@@ -289,10 +324,7 @@ fn summary(
         head_only: head.method == "HEAD",
         idempotent: head.is_idempotent(),
         grpc: head.version == Version::Http2 && is_grpc(head),
-        keep_alive: head.keep_alive
-            && client.requests + 1 < http.limits.requests
-            && !client.worker().draining()
-            && !client.seat.slot.is_removed(),
+        keep_alive: keeps(head, client, http),
         upgrade: match head.upgrade {
             Upgrade::None => Offered::Nothing,
             Upgrade::WebSocket => {
@@ -305,6 +337,13 @@ fn summary(
         key: None,
         token: None,
     }
+}
+
+fn keeps(head: &RequestHead<'_, '_>, client: &Client, http: &Http) -> bool {
+    head.keep_alive
+        && client.requests + 1 < http.limits.requests
+        && !client.worker().draining()
+        && !client.seat.slot.is_removed()
 }
 
 /// What the pool hashes on. `written` is the head as the server gets it.

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use evenkeel_core::config::{Listener, PoolId, Route};
 use evenkeel_core::fault::{Blame, Fault};
@@ -23,6 +23,7 @@ use crate::clock;
 use crate::connect::LocalServer;
 use crate::count::{Counter, Padded};
 use crate::exchange::Desk;
+use crate::files::Roots;
 use crate::fleet::{LivePool, Server};
 use crate::hedge::Hedged;
 use crate::http2::Runner;
@@ -124,8 +125,18 @@ pub(crate) struct Worker {
     request_prefix: u64,
     chance: Cell<u64>,
     requests: Cell<u64>,
-    /// Text of the second it was last asked for.
-    date: RefCell<(u64, Rc<str>)>,
+    /// Folders that files are served from.
+    pub(crate) roots: Roots,
+    date: RefCell<Date>,
+}
+
+/// The second it was last asked for.
+#[derive(Debug, Default)]
+struct Date {
+    /// On the clock of this loop; `None`: never.
+    second: Option<u64>,
+    text: Rc<str>,
+    since_1970: u64,
 }
 
 /// A plan with a listener's place in it. Indices of pools and routes mean something only together
@@ -226,7 +237,8 @@ impl Worker {
             request_prefix: random(),
             chance: Cell::new(random()),
             requests: Cell::new(0),
-            date: RefCell::new((0, "".into())),
+            roots: Roots::default(),
+            date: RefCell::default(),
         }
     }
 
@@ -303,14 +315,16 @@ impl Worker {
         let _ = self.shared.reports.try_send(Report { server: Arc::clone(server), what });
     }
 
-    /// Now, as `Date` gives it (RFC 9110 §5.6.7).
-    pub(crate) fn date(&self) -> Rc<str> {
-        let second = clock::now().as_micros() / 1_000_000;
+    /// Now, as `Date` gives it (RFC 9110 §5.6.7), and in seconds since 1970.
+    pub(crate) fn date(&self) -> (Rc<str>, u64) {
+        let second = Some(clock::now().as_micros() / 1_000_000);
         let mut date = self.date.borrow_mut();
-        if date.0 != second || date.1.is_empty() {
-            *date = (second, httpdate::fmt_http_date(clock::wall()).into());
+        if date.second != second {
+            let now = clock::wall();
+            let since_1970 = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+            *date = Date { second, text: httpdate::fmt_http_date(now).into(), since_1970 };
         }
-        Rc::clone(&date.1)
+        (Rc::clone(&date.text), date.since_1970)
     }
 
     async fn obey(self: Rc<Self>, mut orders: watch::Receiver<Order>) {
@@ -342,6 +356,7 @@ impl Worker {
         let local = Rc::new(Local::new(Arc::clone(&order.plan), &before, self.index));
         self.local.replace(local);
         before.prune(&self.local());
+        self.roots.close();
         self.follow_listeners(&order.plan, &before);
     }
 

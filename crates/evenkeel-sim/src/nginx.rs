@@ -1,6 +1,7 @@
-//! Debian's nginx as a server behind the balancer.
+//! Debian's nginx as a server behind the balancer, or beside it as a witness.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use crate::address::free_address;
 use crate::client::Client;
@@ -23,19 +24,32 @@ pub const NO_NGINX: &str = "nginx is not installed";
 
 /// An nginx that says `name` in `x-server`; `None` where it is not installed.
 pub fn nginx_origin(name: &str) -> Option<NginxOrigin> {
-    nginx(name, None)
+    nginx(name, &answering(name), None)
+}
+
+/// An nginx that serves the files below `root`; `None` where it is not installed.
+pub fn nginx_files(root: &Path) -> Option<NginxOrigin> {
+    let root = root.display();
+    let location =
+        format!("root {root}; if_modified_since before; default_type application/octet-stream;");
+    nginx("files", &location, None)
 }
 
 /// The same over TLS, with this certificate.
 pub fn nginx_tls_origin(name: &str, certificate: &Certificate) -> Option<NginxOrigin> {
-    nginx(name, Some(certificate))
+    nginx(name, &answering(name), Some(certificate))
 }
 
-fn nginx(name: &str, certificate: Option<&Certificate>) -> Option<NginxOrigin> {
+fn answering(name: &str) -> String {
+    format!("add_header x-server \"{name}\"; return 200 \"{name}\\n\";")
+}
+
+/// `location` says what it does with requests.
+fn nginx(name: &str, location: &str, certificate: Option<&Certificate>) -> Option<NginxOrigin> {
     process::find("nginx")?;
     let address = free_address();
     let scratch = Scratch::new("nginx");
-    scratch.write("nginx.conf", config(name, address, certificate));
+    scratch.write("nginx.conf", config(location, address, certificate));
     let process = start(name, &scratch, address);
     Some(NginxOrigin { name: name.to_owned(), address, scratch, process })
 }
@@ -76,7 +90,7 @@ fn start(name: &str, scratch: &Scratch, address: SocketAddr) -> Process {
 }
 
 /// One process, so that a kill is the end of all of it.
-fn config(name: &str, address: SocketAddr, certificate: Option<&Certificate>) -> String {
+fn config(location: &str, address: SocketAddr, certificate: Option<&Certificate>) -> String {
     let ssl = if certificate.is_some() { " ssl" } else { "" };
     let certificate = certificate.map_or_else(String::new, |certificate| {
         let (chain, key) = (certificate.chain(), certificate.key());
@@ -84,7 +98,7 @@ fn config(name: &str, address: SocketAddr, certificate: Option<&Certificate>) ->
         format!("ssl_certificate {chain}; ssl_certificate_key {key};")
     });
     format!(
-        r#"
+        r"
 daemon off; master_process off; pid nginx.pid; error_log stderr warn;
 events {{ worker_connections 1024; }}
 http {{
@@ -95,9 +109,9 @@ http {{
     server {{
         listen {address}{ssl};
         {certificate}
-        location / {{ add_header x-server "{name}"; return 200 "{name}\n"; }}
+        location / {{ {location} }}
     }}
 }}
-"#
+"
     )
 }

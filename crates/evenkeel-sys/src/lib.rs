@@ -1,10 +1,12 @@
 //! The edge to the operating system: the only crate that may hold `unsafe`.
 
+mod files;
 mod limits;
 mod listen;
 mod pipe;
 mod stream;
 
+pub use files::{Folder, Found, OpenFile};
 pub use limits::{cpu_time, file_limit, is_exhausted, raise_file_limit};
 pub use listen::{Listening, defer_accept, listen};
 pub use pipe::{PIPE_BYTES, Pipe, Spliced};

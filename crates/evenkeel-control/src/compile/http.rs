@@ -12,7 +12,7 @@ use super::listener::routes;
 use super::pool::Directory;
 use super::table::{Reader, Wrong, wrong};
 use super::value::{boolean, duration, expected, integer, size, size_within, text};
-use super::{Bench, edit, guard, shed, word};
+use super::{Bench, edit, files, guard, shed, word};
 use crate::document::{Entry, Kind, Value};
 use crate::finding::{Finding, Place};
 
@@ -20,10 +20,13 @@ use crate::finding::{Finding, Place};
 const MOST_ROUTES: usize = 65_536;
 
 pub(super) fn http(reader: &mut Reader<'_>, bench: Bench<'_>, pools: &Directory) -> Http {
-    let default = action(reader, pools);
+    let default = action(reader, bench, pools);
     let routes = all_routes(reader, bench, pools);
-    if default.is_none() && routes.is_empty() && !has_any(reader, &["pool", "redirect", "route"]) {
-        let help = "add `pool = \"NAME\"`, a `redirect` or a route";
+    if default.is_none()
+        && routes.is_empty()
+        && !has_any(reader, &["pool", "redirect", "static", "route"])
+    {
+        let help = "add `pool = \"NAME\"`, a `redirect`, a `static` folder or a route";
         reader.fault(reader.place, wrong("nothing says where requests go").help(help));
     }
     Http {
@@ -57,17 +60,23 @@ fn has_any(reader: &Reader<'_>, keys: &[&str]) -> bool {
     reader.entries().iter().any(|entry| keys.contains(&entry.key.as_str()))
 }
 
-/// `pool` or `redirect`, not both.
-fn action(reader: &mut Reader<'_>, pools: &Directory) -> Option<Action> {
-    let redirect = reader.entry("redirect");
+/// `pool`, `redirect` or `static`: one of them.
+fn action(reader: &mut Reader<'_>, bench: Bench<'_>, pools: &Directory) -> Option<Action> {
     let pool = reader.entry("pool");
-    if let (Some(redirect), Some(_)) = (redirect, pool) {
-        let reason = "a request is either redirected or given to a pool";
-        reader.fault(redirect.key_place, wrong(reason).help("remove `redirect` or `pool`"));
+    let redirect = reader.entry("redirect");
+    let files = reader.entry("static");
+    let mut given = [pool, redirect, files].into_iter().flatten();
+    if let (Some(first), Some(second)) = (given.next(), given.next()) {
+        let reason = "a request is given to a pool, redirected or answered with a file";
+        let help = format!("remove `{}` or `{}`", first.key, second.key);
+        reader.fault(second.key_place, wrong(reason).help(help));
     }
     let to_pool = reader.read("pool", |value| pools.find(value)).map(Action::Pool);
     let redirect = redirect.and_then(|entry| reader.inner(entry)).and_then(edit::redirect);
-    redirect.map(Action::Redirect).or(to_pool)
+    let files = files.and_then(|entry| reader.inner(entry));
+    let files = files.and_then(|reader| files::files(reader, bench.surroundings));
+    let files = files.map(|files| Action::Files(Arc::new(files)));
+    redirect.map(Action::Redirect).or(files).or(to_pool)
 }
 
 fn all_routes(reader: &mut Reader<'_>, bench: Bench<'_>, pools: &Directory) -> Vec<Route> {
@@ -128,14 +137,15 @@ fn route(reader: &mut Reader<'_>, bench: Bench<'_>, pools: &Directory) -> Route 
     let path = path.unwrap_or_else(|| PathPattern::Prefix("".into()));
     let methods = methods(reader);
     let headers = headers(reader);
-    let action = action(reader, pools);
+    let action = action(reader, bench, pools);
     if action.is_none() && !has_any(reader, &["pool", "redirect", "static"]) {
-        let help = "add `pool = \"NAME\"` or `redirect = { to = \"…\" }`";
+        let help =
+            "add `pool = \"NAME\"`, `redirect = { to = \"…\" }` or `static = { root = \"…\" }`";
         reader.fault(reader.place, wrong("this route leads nowhere").help(help));
     }
     let name = reader.read("name", |value| word::name(text(value)?));
     reader.misplaced(&["sni", "alpn"], "belongs to a listener of `protocol = \"tls\"`");
-    reader.later(&["static", "cache", "auth", "limit"]);
+    reader.later(&["cache", "auth", "limit"]);
     Route {
         name: name.unwrap_or_else(|| made_name(host.as_ref(), &path)),
         strip_prefix,

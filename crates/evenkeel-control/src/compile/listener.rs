@@ -28,8 +28,16 @@ const MOST_LISTENERS: usize = 1024;
 const MOST_RULES: usize = 1024;
 
 /// Keys that only an HTTP listener has.
-const HTTP_KEYS: [&str; 7] =
-    ["methods", "trusted_proxies", "redirect", "error_pages", "limits", "forwarding", "h2c"];
+const HTTP_KEYS: [&str; 8] = [
+    "methods",
+    "trusted_proxies",
+    "redirect",
+    "static",
+    "error_pages",
+    "limits",
+    "forwarding",
+    "h2c",
+];
 
 const OF_TLS: &str = "belongs to a listener of `protocol = \"tls\"`";
 const OF_HTTPS: &str = "belongs to a listener of `protocol = \"https\"`";
@@ -320,7 +328,7 @@ fn tls_rule(route: &mut Reader<'_>, pools: &Directory) -> Option<TlsRule> {
     let pool: Option<PoolId> =
         route.need("pool", "such as `pool = \"app\"`", |value| pools.find(value));
     let why = "belongs to a listener of `protocol = \"http\"`; in a tls route write `sni`, `alpn`";
-    route.misplaced(&["host", "path", "methods", "headers", "rewrite", "redirect"], why);
+    route.misplaced(&["host", "path", "methods", "headers", "rewrite", "redirect", "static"], why);
     let given = |key| route.entries().iter().any(|entry| entry.key == key);
     if !given("sni") && !given("alpn") {
         let help = "add `sni` or `alpn`, or give the pool to the listener itself";

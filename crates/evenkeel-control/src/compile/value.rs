@@ -67,7 +67,7 @@ pub(super) fn duration(value: &Value) -> Result<Duration, Wrong> {
 /// A time of seconds up to ten years; zero is one.
 pub(super) fn age(value: &Value) -> Result<Duration, Wrong> {
     const MOST_DAYS: u64 = 3_650;
-    let units: [(&str, u64); 3] = [("s", 1), ("h", 3_600), ("d", 86_400)];
+    let units: [(&str, u64); 4] = [("s", 1), ("m", 60), ("h", 3_600), ("d", 86_400)];
     let seconds = quantity(value, "a duration", "\"365d\"", &units)?;
     if seconds > MOST_DAYS * 86_400 {
         return Err(wrong("longer than ten years").help(format!("write at most \"{MOST_DAYS}d\"")));

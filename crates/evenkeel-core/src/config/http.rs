@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::{Guard, Hedge, HostPattern, PoolId, Priority};
+use super::{Files, Guard, Hedge, HostPattern, PoolId, Priority};
 
 /// An HTTP listener.
 #[derive(Clone, Debug, PartialEq)]
@@ -128,6 +128,7 @@ pub struct HeaderMatch {
 pub enum Action {
     Pool(PoolId),
     Redirect(Redirect),
+    Files(Arc<Files>),
 }
 
 /// An answer that names another place.

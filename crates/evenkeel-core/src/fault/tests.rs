@@ -4,7 +4,7 @@
 use super::{Again, Blame, Fault, Level, Phase};
 
 /// Every fault there is. A new variant breaks `place`, which leads here.
-const ALL: [Fault; 36] = [
+const ALL: [Fault; 38] = [
     Fault::BadRequest(400),
     Fault::BadRequest(431),
     Fault::MethodClosed,
@@ -39,6 +39,8 @@ const ALL: [Fault; 36] = [
     Fault::ServerStalled,
     Fault::TotalTimeout,
     Fault::TotalCut,
+    Fault::FileUnreadable,
+    Fault::FileCut,
     Fault::Stopping,
     Fault::Internal,
 ];
@@ -79,6 +81,8 @@ ServerCut               -    Server  Never         Warn   SD
 ServerStalled           -    Server  Never         Warn   sD
 TotalTimeout            504  Server  Never         Warn   sH
 TotalCut                -    Node    Never         Warn   PD
+FileUnreadable          500  Node    Never         Error  PH
+FileCut                 -    Node    Never         Error  PD
 Stopping                -    Node    Never         Info   KD
 Internal                500  Node    Never         Error  I-
 ";
@@ -97,11 +101,11 @@ fn the_table() {
 
 #[test]
 fn every_variant_is_in_the_table() {
-    let mut seen = [false; 29];
+    let mut seen = [false; 31];
     for fault in ALL {
         seen[place(fault)] = true;
     }
-    assert_eq!(seen, [true; 29]);
+    assert_eq!(seen, [true; 31]);
 }
 
 fn place(fault: Fault) -> usize {
@@ -135,6 +139,8 @@ fn place(fault: Fault) -> usize {
         Fault::ServerTls => 25,
         Fault::NotProcessed => 26,
         Fault::Misdirected => 27,
+        Fault::FileUnreadable => 29,
+        Fault::FileCut => 30,
     }
 }
 

@@ -327,7 +327,7 @@ fn write_answer_framing(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, answer: 
 }
 
 /// RFC 9110 §7.6.3, with the version in which the message came.
-fn write_via(out: &mut Vec<u8>, version: Version, pseudonym: &str) {
+pub(crate) fn write_via(out: &mut Vec<u8>, version: Version, pseudonym: &str) {
     let version = match version {
         Version::Http10 => "1.0",
         Version::Http11 => "1.1",
@@ -348,7 +348,7 @@ fn is_edited(edits: &HeaderEdits, name: &str) -> bool {
         || set.iter().any(|(set, _)| set.eq_ignore_ascii_case(name))
 }
 
-fn write_edits(out: &mut Vec<u8>, edits: &HeaderEdits) {
+pub(crate) fn write_edits(out: &mut Vec<u8>, edits: &HeaderEdits) {
     for (name, value) in edits.set.iter().chain(&edits.add) {
         if !Name::of(name.as_bytes()).is_ours() {
             put_field(out, name, value.as_bytes());
@@ -373,7 +373,7 @@ fn one_text<'b>(fields: &Fields<'_, 'b>, kind: Name) -> Option<&'b str> {
     std::str::from_utf8(value).ok().filter(|_| is_only)
 }
 
-fn put_own(out: &mut Vec<u8>, edits: &HeaderEdits, name: &str, value: &str) {
+pub(crate) fn put_own(out: &mut Vec<u8>, edits: &HeaderEdits, name: &str, value: &str) {
     if !is_edited(edits, name) {
         put(out, &[name, ": ", value, "\r\n"]);
     }
@@ -402,7 +402,7 @@ fn put_length(out: &mut Vec<u8>, length: u64) {
 }
 
 /// In decimal. Twice in each exchange: the formatting machinery would be seen in a profile.
-fn put_number(out: &mut Vec<u8>, mut number: u64) {
+pub(crate) fn put_number(out: &mut Vec<u8>, mut number: u64) {
     let mut digits = [b'0'; 20];
     let mut at = digits.len();
     loop {
@@ -416,7 +416,7 @@ fn put_number(out: &mut Vec<u8>, mut number: u64) {
     out.extend_from_slice(&digits[at..]);
 }
 
-fn put(out: &mut Vec<u8>, pieces: &[&str]) {
+pub(crate) fn put(out: &mut Vec<u8>, pieces: &[&str]) {
     for piece in pieces {
         out.extend_from_slice(piece.as_bytes());
     }

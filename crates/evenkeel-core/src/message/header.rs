@@ -165,6 +165,12 @@ impl<'s, 'b> Fields<'s, 'b> {
         field.map(|field| field.value)
     }
 
+    /// The values of all lines with this name, whatever its case.
+    pub fn all(&self, name: &'static str) -> impl Iterator<Item = &'b [u8]> + use<'s, 'b> {
+        let named = self.headers.iter().filter(move |field| field.name.eq_ignore_ascii_case(name));
+        named.map(|field| field.value)
+    }
+
     /// Whether `Connection` makes the field `name` one of this hop only (RFC 9110 §7.6.1).
     pub(super) fn is_named_by_connection(&self, name: &str) -> bool {
         self.connection_names
@@ -176,12 +182,12 @@ impl<'s, 'b> Fields<'s, 'b> {
 
 /// The members of a comma-separated list without surrounding white space; empty ones are left out
 /// (RFC 9110 §5.6.1.2).
-pub(super) fn list(value: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+pub(crate) fn list(value: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(trim).filter(|member| !member.is_empty())
 }
 
 /// Without the optional white space of RFC 9110 §5.6.3: spaces and tabs, nothing else.
-pub(super) fn trim(mut value: &[u8]) -> &[u8] {
+pub(crate) fn trim(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
         value = rest;
     }

@@ -4,7 +4,8 @@
 //! at the same moment. Time-outs and durations are on the monotonic clock, which no administrator
 //! can set; the wall clock serves logs only.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -62,4 +63,31 @@ pub(crate) fn wall() -> SystemTime {
 pub(crate) fn epoch_seconds() -> i64 {
     let since = wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// What one worker says in `Date`, written once a second.
+#[derive(Debug, Default)]
+pub(crate) struct Date(RefCell<Told>);
+
+#[derive(Debug, Default)]
+struct Told {
+    /// On the clock of this loop; `None`: never.
+    second: Option<u64>,
+    text: Rc<str>,
+    since_1970: u64,
+}
+
+impl Date {
+    /// Now, as RFC 9110 §5.6.7 writes it, and in seconds since 1970.
+    pub(crate) fn now(&self) -> (Rc<str>, u64) {
+        let second = Some(now().as_micros() / 1_000_000);
+        let mut told = self.0.borrow_mut();
+        if told.second != second {
+            let now = wall();
+            let since = now.duration_since(SystemTime::UNIX_EPOCH);
+            let since_1970 = since.map_or(0, |since| since.as_secs());
+            *told = Told { second, text: httpdate::fmt_http_date(now).into(), since_1970 };
+        }
+        (Rc::clone(&told.text), told.since_1970)
+    }
 }

@@ -112,7 +112,7 @@ impl Asked<'_, '_, '_> {
         reply: &mut Vec<u8>,
     ) -> Result<Goal, Fault> {
         let (file, coding) = self.best_form(path, file, worker)?;
-        let (date, now) = worker.date();
+        let (date, now) = worker.date.now();
         let facts = Facts { size: file.size, modified: file.modified };
         let representation = Representation {
             facts: facts.told(now),

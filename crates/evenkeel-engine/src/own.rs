@@ -51,7 +51,7 @@ pub(crate) async fn answer(
     // A body that is still to come would be read as the next request.
     let keep = client.is_framed() || request.keep_alive && request.body.is_empty();
     desk.reply.clear();
-    let (date, _) = client.worker().date();
+    let (date, _) = client.worker().date.now();
     let mut extra = vec![("Date", &*date)];
     extra.extend(hsts(place));
     extra.extend(own.field.iter().map(|(name, value)| (*name, &**value)));
@@ -86,7 +86,7 @@ pub(crate) async fn answer_fault(
     desk.reply.clear();
     let Some(status) = fault.verdict().status else { return Next::Close };
     let page = page(place, status);
-    let (date, _) = client.worker().date();
+    let (date, _) = client.worker().date.now();
     let date = ("Date", &*date);
     let mut extra = vec![date];
     if status == 503 {

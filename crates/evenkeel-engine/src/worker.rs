@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use evenkeel_core::config::{Listener, PoolId, Route};
 use evenkeel_core::fault::{Blame, Fault};
@@ -127,16 +127,7 @@ pub(crate) struct Worker {
     requests: Cell<u64>,
     /// Folders that files are served from.
     pub(crate) roots: Roots,
-    date: RefCell<Date>,
-}
-
-/// The second it was last asked for.
-#[derive(Debug, Default)]
-struct Date {
-    /// On the clock of this loop; `None`: never.
-    second: Option<u64>,
-    text: Rc<str>,
-    since_1970: u64,
+    pub(crate) date: clock::Date,
 }
 
 /// A plan with a listener's place in it. Indices of pools and routes mean something only together
@@ -238,7 +229,7 @@ impl Worker {
             chance: Cell::new(random()),
             requests: Cell::new(0),
             roots: Roots::default(),
-            date: RefCell::default(),
+            date: clock::Date::default(),
         }
     }
 
@@ -313,18 +304,6 @@ impl Worker {
     fn report(&self, server: &Arc<Server>, what: Traffic) {
         // A full queue holds more of the same.
         let _ = self.shared.reports.try_send(Report { server: Arc::clone(server), what });
-    }
-
-    /// Now, as `Date` gives it (RFC 9110 §5.6.7), and in seconds since 1970.
-    pub(crate) fn date(&self) -> (Rc<str>, u64) {
-        let second = Some(clock::now().as_micros() / 1_000_000);
-        let mut date = self.date.borrow_mut();
-        if date.second != second {
-            let now = clock::wall();
-            let since_1970 = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-            *date = Date { second, text: httpdate::fmt_http_date(now).into(), since_1970 };
-        }
-        (Rc::clone(&date.text), date.since_1970)
     }
 
     async fn obey(self: Rc<Self>, mut orders: watch::Receiver<Order>) {

@@ -11,6 +11,7 @@ use evenkeel_sim::clock::comes_true;
 use evenkeel_sim::nginx::{NO_NGINX, nginx_files};
 use evenkeel_sim::prelude::*;
 use evenkeel_sim::scratch::Scratch;
+use evenkeel_sim::tls::{Certificate, NO_OPENSSL};
 
 /// Beside the root: whatever leads here has left it.
 const SECRET: &str = "nobody may read this";
@@ -285,23 +286,40 @@ fn a_large_file_arrives_whole_while_others_are_served() {
 }
 
 #[test]
-fn files_go_out_in_frames_too() {
+fn files_go_out_in_frames_and_through_tls_too() {
+    let certificate = skip_unless!(Certificate::new("site.example"), NO_OPENSSL);
     let site = site("");
-    let curl = |path: &str, arguments: &[&str]| {
-        let mut command = Command::new("curl");
-        command.args(["--silent", "--http2-prior-knowledge", "--max-time", "10"]).args(arguments);
-        command.arg(format!("http://{}{path}", site.listen)).output().ok()
-    };
-    let whole = skip_unless!(curl("/big.bin", &[]), "curl is not installed");
-    assert!(whole.stdout == bytes(3_000_000), "{} bytes", whole.stdout.len());
-    for (path, arguments, wanted) in [
-        ("/a.txt", &[][..], "hello, world"),
-        ("/a.txt", &["--range", "7-"], "world"),
-        ("/none", &["--write-out", "%{http_code}", "--output", "/dev/null"], "404"),
-        ("/a.txt", &["--head", "--write-out", "%{http_code}", "--output", "/dev/null"], "200"),
-    ] {
-        let output = curl(path, arguments).unwrap();
-        assert_eq!(String::from_utf8_lossy(&output.stdout), wanted, "{path} {arguments:?}");
+    let secure = free_address();
+    let config = config(site.listen, &site.scratch.file("www"), "");
+    site.lb.reload(&format!(
+        "{config}\n[listener.secure]\nbind = [\"{secure}\"]\nprotocol = \"https\"\n\
+         static = {{ root = {root:?} }}\ncertificates = [{{ chain = {:?}, key = {:?} }}]\n",
+        certificate.chain(),
+        certificate.key(),
+        root = site.scratch.file("www"),
+    ));
+    let (plain, tls) = (format!("http://{}", site.listen), format!("https://{secure}"));
+    for (version, url) in
+        [("--http2-prior-knowledge", &plain), ("--http2", &tls), ("--http1.1", &tls)]
+    {
+        let curl = |path: &str, arguments: &[&str]| {
+            let mut command = Command::new("curl");
+            command.args(["--silent", "--insecure", version, "--max-time", "10"]).args(arguments);
+            command.arg(format!("{url}{path}")).output().ok()
+        };
+        let whole = skip_unless!(curl("/big.bin", &[]), "curl is not installed");
+        assert!(whole.stdout == bytes(3_000_000), "{version} {url}: {}", whole.stdout.len());
+        for (path, arguments, wanted) in [
+            ("/a.txt", &[][..], "hello, world"),
+            ("/a.txt", &["--range", "7-"], "world"),
+            ("/none", &["--write-out", "%{http_code}", "--output", "/dev/null"], "404"),
+            ("/a.txt", &["--head", "--write-out", "%{http_code}", "--output", "/dev/null"], "200"),
+            ("/sub%2findex.html", &["--write-out", "%{http_code}", "--output", "/dev/null"], "404"),
+        ] {
+            let output = curl(path, arguments).unwrap();
+            let printed = String::from_utf8_lossy(&output.stdout);
+            assert_eq!(printed, wanted, "{version} {url}{path} {arguments:?}");
+        }
     }
 }
 

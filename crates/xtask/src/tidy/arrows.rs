@@ -10,6 +10,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("evenkeel-core", &[]),
     ("evenkeel-sys", &[]),
     ("evenkeel-api", &[]),
+    ("monitor", &[]),
 ];
 
 /// Never shipped: they may name anything, and nobody may name them.

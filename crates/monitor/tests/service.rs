@@ -1,0 +1,12 @@
+//! The real program, from the outside.
+#![expect(clippy::unwrap_used, reason = "what a test cannot do has failed it")]
+#![expect(clippy::disallowed_methods, reason = "tests read clocks")]
+
+#[path = "service/comm.rs"]
+mod comm;
+#[path = "service/harness.rs"]
+mod harness;
+#[path = "service/losses.rs"]
+mod losses;
+#[path = "service/placement.rs"]
+mod placement;

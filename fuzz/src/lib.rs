@@ -13,6 +13,7 @@ use evenkeel_core::message::response::{self, Asked};
 use evenkeel_core::message::{Reason, Version};
 use evenkeel_core::neighbour::{arp, ndp};
 use evenkeel_core::proxy_protocol;
+use evenkeel_core::template::Facts;
 use evenkeel_core::vrrp;
 use evenkeel_core::vrrp::packet::{self, ChecksumForm};
 use evenkeel_core::vrrp::signature::{Key, Keys, Mode, Signer, Standing, Verifier};
@@ -68,6 +69,7 @@ pub fn response_head(bytes: &[u8]) {
             cookie: None,
             via: None,
             edits: &HeaderEdits::default(),
+            facts: Facts::NONE,
             hsts: None,
         };
         forward::write_answer(&mut written, &head, &answer);
@@ -200,7 +202,9 @@ fn rewritten(head: &RequestHead<'_, '_>) -> Vec<u8> {
             forwarding: &Forwarding { forwarded: true, ..Forwarding::default() },
             trusted_proxies: &[],
             request_id: "1",
+            only: None,
             edits: &HeaderEdits::default(),
+            facts: Facts::NONE,
             reserved: &[],
             subject: None,
             websocket_key: None,

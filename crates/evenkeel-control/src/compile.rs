@@ -2,6 +2,7 @@
 //!
 //! Pure but for what [`Surroundings`] hands in: reading a file that the configuration names.
 
+mod auth;
 mod balance;
 mod breaker;
 mod check;
@@ -18,7 +19,9 @@ mod retry;
 mod servers;
 mod settings;
 mod shed;
+mod split;
 mod table;
+mod template;
 mod to_servers;
 mod trust;
 mod value;

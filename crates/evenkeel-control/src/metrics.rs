@@ -110,6 +110,12 @@ fn about_node(text: &mut Exposition, node: &Node, status: &EngineStatus) {
             "Access log lines that could not be written.",
             status.log_lines_dropped_total,
         ),
+        (
+            "evenkeel_mirror_dropped_total",
+            Kind::Counter,
+            "Copies of requests not made because too many were under way.",
+            status.copies_dropped_total,
+        ),
     ] {
         text.single(name, kind, help, value);
     }

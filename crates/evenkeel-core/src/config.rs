@@ -3,6 +3,7 @@
 //! `evenkeel-control` compiles the configuration file into these types and is the only one to
 //! report faults; whoever holds a [`Config`] never asks "was it given?" again.
 
+mod auth;
 mod balance;
 mod check;
 mod files;
@@ -14,6 +15,7 @@ mod listener;
 mod log;
 mod pool;
 
+pub use auth::{Auth, BasicAuth, ForwardAuth, Users};
 pub use balance::{
     Balance, Hash, HashOn, HashTable, QueueLimits, SameSite, Sticky, ZoneId, Zoning,
 };
@@ -27,8 +29,8 @@ pub use front::{
 };
 pub use guard::{Guard, RateId, RateKey, RateLimit};
 pub use http::{
-    Action, ErrorPage, Forwarding, HeaderEdits, HeaderMatch, Http, HttpLimits, Methods, Network,
-    PathPattern, Redirect, RedirectPart, Route,
+    Action, CookieMatch, ErrorPage, Forwarding, HeaderEdits, HeaderMatch, Http, HttpLimits,
+    Methods, Mirror, Network, PathPattern, Redirect, Route,
 };
 pub use judge::{
     Backoff, BreakerLimits, FailureRate, Hedge, Limits, Outlier, Priority, Retry, RetryBudget,

@@ -17,6 +17,8 @@ pub enum Fault {
     Denied,
     /// The client, or all together, have come more often than a limit allows.
     RateLimited,
+    /// The client has not shown who it is, or is not known.
+    Unauthorized,
     /// The client's address holds as many connections as it may.
     SourceFull,
     /// The client left, or reset the connection, in this phase.
@@ -134,6 +136,7 @@ impl Fault {
             Self::MethodClosed => "method",
             Self::Denied => "denied",
             Self::RateLimited => "rate-limited",
+            Self::Unauthorized => "unauthorized",
             Self::SourceFull => "source-full",
             Self::ClientGone(_) => "client-gone",
             Self::ClientTimeout(_) => "client-timeout",
@@ -172,6 +175,7 @@ impl Fault {
             Self::MethodClosed => row(None, Client, Never, Info, "PR"),
             Self::Denied => row(Some(403), Node, Never, Info, "PR"),
             Self::RateLimited => row(Some(429), Node, Never, Info, "PR"),
+            Self::Unauthorized => row(Some(401), Node, Never, Info, "PR"),
             Self::SourceFull => row(None, Node, Never, Info, "PR"),
             Self::ClientGone(phase) => row(None, Client, Never, Debug, client_gone(phase)),
             Self::ClientTimeout(Phase::Request) => row(Some(408), Client, Never, Info, "cR"),
@@ -210,6 +214,7 @@ impl fmt::Display for Fault {
             Self::MethodClosed => "method not allowed on this listener",
             Self::Denied => "address denied",
             Self::RateLimited => "more often than the limit allows",
+            Self::Unauthorized => "user or password unknown",
             Self::SourceFull => "too many connections from one address",
             Self::ClientGone(_) => "client gone",
             Self::ClientTimeout(_) => "client timed out",

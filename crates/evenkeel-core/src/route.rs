@@ -2,8 +2,8 @@
 //!
 //! The most specific match wins, as in the Gateway API: exact host before the longest wildcard
 //! before any host; then exact path before the longest prefix; then a route that names methods;
-//! then the most headers; then the order of the file. A route whose host and path match but whose
-//! method or headers do not is passed over, and the search goes on with the next less specific one.
+//! then the most headers and cookies; then the order of the file. A route whose host and path match but whose
+//! method, headers or cookies do not is passed over, and the search goes on with the next less specific one.
 //!
 //! A look-up costs a few hashes, whatever the number of routes, and allocates nothing.
 
@@ -14,7 +14,7 @@ use std::fmt;
 
 use self::host::Hosts;
 use self::path::Paths;
-use crate::config::{HeaderMatch, Methods, PoolId, Route, Tls, TlsRule};
+use crate::config::{CookieMatch, HeaderMatch, Methods, PoolId, Route, Tls, TlsRule};
 
 /// What of a request decides its route.
 #[derive(Clone, Copy)]
@@ -27,11 +27,13 @@ pub struct Question<'a> {
     pub method: &'a str,
     /// The value of the header with this lower-case name, if there is one.
     pub header: &'a dyn Fn(&str) -> Option<&'a [u8]>,
+    /// The value of the cookie with this name, if there is one.
+    pub cookie: &'a dyn Fn(&str) -> Option<&'a [u8]>,
 }
 
 impl fmt::Debug for Question<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, path, method, header: _ } = self;
+        let Self { host, path, method, header: _, cookie: _ } = self;
         write!(f, "{method} {host}{path}")
     }
 }
@@ -66,26 +68,35 @@ struct Candidate {
     index: usize,
     methods: Option<Methods>,
     headers: Vec<HeaderMatch>,
+    cookies: Vec<CookieMatch>,
 }
 
 impl Candidate {
     fn new(index: usize, route: &Route) -> Self {
-        Self { index, methods: route.methods.clone(), headers: route.headers.clone() }
+        let Route { methods, headers, cookies, .. } = route;
+        Self { index, methods: methods.clone(), headers: headers.clone(), cookies: cookies.clone() }
     }
 
     /// Smaller is more specific; no two are equal.
     fn precedence(&self) -> impl Ord + use<> {
-        (self.methods.is_none(), usize::MAX - self.headers.len(), self.index)
+        let fields = self.headers.len() + self.cookies.len();
+        (self.methods.is_none(), usize::MAX - fields, self.index)
     }
 
     fn admits(&self, question: &Question<'_>) -> bool {
         self.methods.as_ref().is_none_or(|methods| methods.contains(question.method))
-            && self.headers.iter().all(|wanted| {
-                (question.header)(&wanted.name).is_some_and(|found| {
-                    wanted.value.as_ref().is_none_or(|value| value.as_bytes() == found)
-                })
+            && self.headers.iter().all(|HeaderMatch { name, value }| {
+                is_wanted((question.header)(name), value.as_deref())
+            })
+            && self.cookies.iter().all(|CookieMatch { name, value }| {
+                is_wanted((question.cookie)(name), value.as_deref())
             })
     }
+}
+
+/// It is there and, if a value is asked for, has it.
+fn is_wanted(found: Option<&[u8]>, value: Option<&str>) -> bool {
+    found.is_some_and(|found| value.is_none_or(|value| value.as_bytes() == found))
 }
 
 /// The rules of a listener that passes TLS through, ready to be looked up.

@@ -68,7 +68,8 @@ mod tests {
             listeners: vec![listener(tls(1)), listener(Protocol::Tcp { pool: PoolId(2) })],
             ..Config::default()
         });
-        let question = Question { host: "h", path: "/", method: "GET", header: &|_| None };
+        let question =
+            Question { host: "h", path: "/", method: "GET", header: &|_| None, cookie: &|_| None };
         for (place, pool) in [Some(PoolId(1)), None].into_iter().enumerate() {
             assert_eq!(snapshot.tls_router(place).route(None, |_| false), pool);
             assert_eq!(snapshot.http_router(place).route(&question), None);

@@ -149,10 +149,12 @@ fn written(head: &RequestHead<'_, '_>) -> Vec<u8> {
             forwarding: &Forwarding::default(),
             trusted_proxies: &[],
             request_id: "1",
+            only: None,
             edits: &HeaderEdits::default(),
             reserved: &[],
             subject: None,
             websocket_key: None,
+            facts: evenkeel_core::template::Facts::NONE,
         },
     );
     out

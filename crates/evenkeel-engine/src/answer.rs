@@ -13,6 +13,7 @@ use evenkeel_core::message::response::{
     self, AnswerBody, Asked, MOST_INTERIM_ANSWERS, ResponseHead, Space,
 };
 use evenkeel_core::sticky::set_cookie;
+use evenkeel_core::template::{Fact, Facts};
 use tokio::io::AsyncWrite;
 
 use crate::connect::Upstream;
@@ -182,7 +183,8 @@ impl<'w, 'e> Wait<'w, 'e> {
         let interim = head.is_interim();
         // RFC 9110 §15.2: HTTP/1.0 knows no interim answers.
         if !interim || request.version != Version::Http10 {
-            let route = request.route.map(|route| &http.routes[route]);
+            let route = request.route.map(|route| &http.routes[route].response_headers);
+            let server = &pool.servers[*serving].server.name;
             let secure = client.seat.tls.is_some();
             let cookie = if interim { None } else { cookie(pool, request, (*serving, secure)) };
             let out = AnswerOut {
@@ -191,7 +193,8 @@ impl<'w, 'e> Wait<'w, 'e> {
                 keep_alive: answer.keep_client,
                 client: request.version,
                 via: http.forwarding.via.as_deref(),
-                edits: route.map_or(&NO_EDITS, |route| &route.response_headers),
+                edits: request.answer_edits.as_deref().or(route).unwrap_or(&NO_EDITS),
+                facts: Facts(&|fact| (fact == Fact::Server).then(|| (**server).into())),
                 hsts: if interim { None } else { http.hsts.as_deref() },
             };
             write_answer(&mut desk.reply, &head, &out);

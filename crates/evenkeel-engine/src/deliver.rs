@@ -10,6 +10,7 @@ use evenkeel_core::config::HttpLimits;
 use evenkeel_core::fault::{Fault, Phase};
 use evenkeel_core::message::chunked::{self, Decoder, Step};
 use evenkeel_core::message::response::AnswerBody;
+use evenkeel_core::throttle::Throttle;
 use evenkeel_sys::Spliced;
 use tokio::io::AsyncWrite;
 
@@ -44,6 +45,11 @@ struct Delivery<'d, 'e> {
     moved: bool,
     waits_for_client: bool,
     pace: Pace,
+    throttle: Option<Throttle>,
+    /// Bytes of `sent` that the throttle knows of.
+    charged: u64,
+    /// What may pass for now has passed: the deadline is when it goes on.
+    paused: bool,
     /// Bytes in the kernel's queue to the client when the deadline was set.
     queued: u32,
     keep_server: bool,
@@ -77,6 +83,9 @@ pub(crate) async fn deliver(
         moved: false,
         waits_for_client: false,
         pace: Pace::default(),
+        throttle: errand.request.bandwidth.map(Throttle::new),
+        charged: 0,
+        paused: false,
         queued: 0,
         keep_server: answer.keep_server,
         errand,
@@ -116,11 +125,16 @@ impl Delivery<'_, '_> {
             // what becomes of it no longer decides anything.
             let _ = upload.poll(cx, client, desk, &mut self.upstream.link.stream);
         }
+        let was_paused = mem::take(&mut self.paused);
         let polled = self.poll_body(cx);
         if polled.is_ready() {
             return polled;
         }
-        if mem::take(&mut self.moved) | mem::take(&mut self.errand.upload.moved) || self.is_read() {
+        if self.paused && !self.errand.is_over_time() {
+            return Poll::Pending;
+        }
+        let moved = mem::take(&mut self.moved) | mem::take(&mut self.errand.upload.moved);
+        if moved || was_paused || self.is_read() {
             self.extend();
         }
         if self.errand.client.watch.expired() {
@@ -206,6 +220,11 @@ impl Delivery<'_, '_> {
 
     /// Reads on, into a pipe for long bodies of known length, else into the buffer.
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        let room = self.room();
+        self.paused = room == 0;
+        if self.paused {
+            return Poll::Pending;
+        }
         let stream = &mut self.upstream.link.stream;
         if let (Source::Length(left), Some(plain)) = (&mut self.source, stream.plain()) {
             let client = &self.errand.client;
@@ -213,7 +232,7 @@ impl Delivery<'_, '_> {
                 self.pipe = Conduit::take(client.worker());
             }
             if let Some(pipe) = &mut self.pipe {
-                let most = usize::try_from(*left).unwrap_or(usize::MAX);
+                let most = usize::try_from(room.min(*left)).unwrap_or(usize::MAX);
                 return match ready!(tunnel::poll_fill(cx, pipe, plain, most)) {
                     Ok(Spliced::Moved(moved)) => {
                         *left -= moved as u64;
@@ -238,6 +257,19 @@ impl Delivery<'_, '_> {
             Ok(_) => self.moved = true,
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Bytes that may pass now. If none, the deadline is when some may again.
+    fn room(&mut self) -> u64 {
+        let Some(throttle) = &mut self.throttle else { return u64::MAX };
+        let now = clock::now();
+        throttle.passed(self.sent - mem::replace(&mut self.charged, self.sent), now);
+        let room = throttle.room(now);
+        if room == 0 {
+            let wait = throttle.next().since(now);
+            self.errand.patience(wait);
+        }
+        room
     }
 
     /// From `answer` into what is written next: copied when small or framed anew, else in place.

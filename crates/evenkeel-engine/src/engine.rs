@@ -13,6 +13,7 @@ use evenkeel_core::ticket_key::TicketKey;
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 
 use crate::accept;
+use crate::auth::Passwords;
 use crate::count::{Padded, one_each};
 use crate::plan::Plan;
 use crate::probe;
@@ -41,6 +42,8 @@ pub struct Options {
 pub enum StartError {
     #[error("cannot start engine thread {index}")]
     Thread { index: usize, source: io::Error },
+    #[error("the system gives no random bytes")]
+    Chance { source: io::Error },
     #[error("cannot start the thread that checks servers")]
     Judge { source: io::Error },
 }
@@ -96,6 +99,7 @@ impl Engine {
             paused_at: AtomicU64::new(0),
             ticket_keys: Arc::default(),
             shed_level: Padded::default(),
+            passwords: Passwords::new().map_err(|source| StartError::Chance { source })?,
             panic_path: env::var("EVENKEEL_FAULT_PANIC_PATH").ok(),
         });
         accept::measure_room(&shared);
@@ -146,6 +150,7 @@ impl Engine {
             panics_total: vitals().map(|vitals| vitals.panics.load(Ordering::Relaxed)).sum(),
             log_lines_dropped_total: vitals().map(|vitals| vitals.log_lines_dropped.get()).sum(),
             shed_level: self.shared.shed_level.0.load(Ordering::Relaxed),
+            copies_dropped_total: vitals().map(|vitals| vitals.copies_dropped.get()).sum(),
             draining: phase != Phase::Serving,
         }
     }

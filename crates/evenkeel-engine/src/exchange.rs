@@ -28,6 +28,7 @@ use crate::fleet::InFlight;
 use crate::guard;
 use crate::hedge;
 use crate::introduction;
+use crate::mirror;
 use crate::own;
 use crate::receive::{Goal, Offered, Request, receive};
 use crate::record::Record;
@@ -153,16 +154,10 @@ async fn exchange(client: &mut Client, desk: &mut Desk) -> Next {
     let place = client.seat.slot.place(client.worker());
     let outcome = match receive(client, desk, &place).await {
         Ok(None) => return Next::Close,
-        Ok(Some(request)) => match &request.goal {
-            Goal::Pool(pool) => match admit(client, desk, (&place, *pool), &request) {
-                Ok(admitted) => {
-                    Errand::new(client, desk, (&place, *pool), &request, admitted).run().await
-                }
-                Err(fault) => Err(fault),
-            },
-            Goal::File(body) => files::send(client, desk, &place, &request, body).await,
-            Goal::Own(own) => own::answer(client, desk, &place, &request, own).await,
-            Goal::Refuse(fault) => Err(*fault),
+        Ok(Some(request)) => match request.vouch(client, desk, &place).await {
+            Ok(None) => go(client, desk, &place, &request).await,
+            Ok(Some(next)) => Ok(next),
+            Err(fault) => Err(fault),
         },
         Err(fault) => Err(fault),
     };
@@ -175,8 +170,26 @@ async fn exchange(client: &mut Client, desk: &mut Desk) -> Next {
     next
 }
 
+/// A request that may go, to where it goes.
+async fn go(
+    client: &mut Client,
+    desk: &mut Desk,
+    place: &Place,
+    request: &Request,
+) -> Result<Next, Fault> {
+    match &request.goal {
+        Goal::Pool(pool) => {
+            let admitted = admit(client, desk, (place, *pool), request)?;
+            Errand::new(client, desk, (place, *pool), request, admitted).run().await
+        }
+        Goal::File(body) => files::send(client, desk, place, request, body).await,
+        Goal::Own(own) => own::answer(client, desk, place, request, own).await,
+        Goal::Refuse(fault) => Err(*fault),
+    }
+}
+
 /// A request that this node and its pool have room for.
-fn admit(
+pub(crate) fn admit(
     client: &Client,
     desk: &Desk,
     (place, pool): (&Place, PoolId),
@@ -195,7 +208,7 @@ fn admit(
 }
 
 impl<'a> Errand<'a> {
-    fn new(
+    pub(crate) fn new(
         client: &'a mut Client,
         desk: &'a mut Desk,
         (place, pool): (&'a Place, PoolId),
@@ -238,6 +251,12 @@ impl<'a> Errand<'a> {
 
     /// Tries servers until one answers, then passes the answer on.
     async fn run(mut self) -> Result<Next, Fault> {
+        let (upstream, answer) = self.reach().await?;
+        self.hand_over(upstream, answer).await
+    }
+
+    /// Tries servers until one answers.
+    pub(crate) async fn reach(&mut self) -> Result<(Upstream, Answer), Fault> {
         self.upload.take_body(self.desk)?;
         let mut last = None;
         loop {
@@ -245,7 +264,7 @@ impl<'a> Errand<'a> {
             self.tried.insert(index);
             self.serving = index;
             let fault = match self.attempt(in_flight, last.is_none()).await {
-                Ok((upstream, answer)) => return self.hand_over(upstream, answer).await,
+                Ok(answered) => return Ok(answered),
                 Err(Miss::Status(retry)) => {
                     self.retry = retry;
                     None
@@ -418,7 +437,14 @@ impl<'a> Errand<'a> {
     }
 
     /// The rest of the answer, or all that follows when both sides changed the protocol.
-    async fn hand_over(mut self, mut upstream: Upstream, answer: Answer) -> Result<Next, Fault> {
+    pub(crate) async fn hand_over(
+        mut self,
+        mut upstream: Upstream,
+        answer: Answer,
+    ) -> Result<Next, Fault> {
+        if let (Some(pool), Some(whole)) = (self.request.mirror, self.upload.whole(self.desk)) {
+            mirror::send(self.client, self.place, pool, whole, self.request.head_only);
+        }
         if answer.status == 101 {
             own::flush(self.client, self.desk).await?;
             return Ok(Next::Upgraded(Box::new(Upgraded::new(self, upstream))));

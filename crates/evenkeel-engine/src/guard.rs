@@ -6,10 +6,10 @@ mod sources;
 
 use std::net::IpAddr;
 
-use evenkeel_core::config::{Guard, Http, Protocol, RateId};
+use evenkeel_core::config::{Guard, Http, RateId};
 use evenkeel_core::fault::Fault;
-use evenkeel_core::message::forward;
-use evenkeel_core::message::request::RequestHead;
+use evenkeel_core::message::request::{Body, RequestHead};
+use evenkeel_core::message::{Reason, forward};
 
 pub(crate) use self::rates::LiveRate;
 pub(crate) use self::sources::{Share, Sources};
@@ -32,7 +32,7 @@ pub(crate) fn enter(seat: &mut Seat) -> Result<(), Fault> {
             seat.share = Some(share.ok_or(Fault::SourceFull)?);
         }
     }
-    if matches!(listener.protocol, Protocol::Http(_)) || listener.guard.is_open() {
+    if listener.protocol.http().is_some() || listener.guard.is_open() {
         return Ok(()); // its requests are asked
     }
     let asked = Asked { place: &place, address: source, route: "", request: None };
@@ -49,6 +49,13 @@ pub(crate) fn admit(
 ) -> Result<(), Fault> {
     let here = &place.listener().guard;
     let route = route.map(|route| &http.routes[route]);
+    let most = route.map_or(http.body_bytes, |route| route.body_bytes);
+    if let (Body::Length(length), Some(most)) = (head.body, most)
+        && length > most
+    {
+        client.seat.slot.counts.refuse(Reason::BodyTooLarge.label());
+        return Err(Fault::BadRequest(Reason::BodyTooLarge.status()));
+    }
     if here.is_open() && route.is_none_or(|route| route.guard.is_open()) {
         return Ok(());
     }

@@ -4,6 +4,7 @@
 
 mod accept;
 mod answer;
+mod auth;
 mod buffer;
 mod clock;
 mod connect;
@@ -11,6 +12,7 @@ mod count;
 mod deliver;
 mod engine;
 mod exchange;
+mod facts;
 mod files;
 mod fleet;
 mod front;
@@ -19,6 +21,7 @@ mod hedge;
 mod http2;
 mod introduction;
 mod log;
+mod mirror;
 mod own;
 mod pace;
 mod pass_through;

@@ -1,35 +1,40 @@
 //! From a client's bytes to a request that knows where it goes, with its new head in the outbox.
 
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::Poll;
 
 use evenkeel_core::config::{
-    Action, Balance, Files, HashOn, HeaderEdits, Http, HttpLimits, Pool, PoolId, Redirect, Route,
+    Action, Balance, Files, HashOn, HeaderEdits, Http, HttpLimits, Mirror, Pool, PoolId, Route,
 };
 use evenkeel_core::fault::{Fault, Phase};
 use evenkeel_core::hash;
+use evenkeel_core::message::Refusal;
+use evenkeel_core::message::Version;
 use evenkeel_core::message::forward::{self, Outgoing, kept_request_id, write_request};
 use evenkeel_core::message::header::Name;
-use evenkeel_core::message::own::redirect_location;
 use evenkeel_core::message::request::{self, Body, Pseudo, RequestHead, Space, Upgrade};
-use evenkeel_core::message::{Refusal, Version};
 use evenkeel_core::route::Question;
+use evenkeel_core::split::{Split, SplitOn};
 use evenkeel_core::sticky::{self, Token};
+use evenkeel_core::template::{Fact, Facts};
 use h2::ext::Protocol;
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
 
+use crate::auth::{self, Shown};
 use crate::clock;
-use crate::exchange::{Client, Desk};
+use crate::exchange::{Client, Desk, Next};
+use crate::facts::Told;
 use crate::files::{self, Asked, FileBody};
 use crate::fleet::LivePool;
-use crate::guard;
+use crate::guard::{self, Fields};
 use crate::own::Own;
 use crate::record::Record;
 use crate::stream::Stream;
 use crate::websocket;
-use crate::worker::Place;
+use crate::worker::{Place, Worker};
 
 pub(crate) static NO_EDITS: HeaderEdits =
     HeaderEdits { remove: Vec::new(), set: Vec::new(), add: Vec::new() };
@@ -58,6 +63,14 @@ pub(crate) struct Request {
     pub(crate) key: Option<u64>,
     /// The cookie of a pool to which clients stick.
     pub(crate) token: Option<Token>,
+    /// The route's edits of the answer, where they say something of this request.
+    pub(crate) answer_edits: Option<Box<HeaderEdits>>,
+    /// Who the client says it is, where somebody wants to know.
+    pub(crate) shown: Option<Box<Shown>>,
+    /// Who gets a copy.
+    pub(crate) mirror: Option<PoolId>,
+    /// Bytes of the answer a second.
+    pub(crate) bandwidth: Option<u64>,
 }
 
 /// Where a request goes.
@@ -75,6 +88,22 @@ pub(crate) enum Goal {
 impl From<Own> for Goal {
     fn from(own: Own) -> Self {
         Self::Own(own)
+    }
+}
+
+impl Request {
+    /// Has the client show who it is, where the route wants it. `Some`: it was answered by whom
+    /// this node has asked.
+    pub(crate) async fn vouch(
+        &self,
+        client: &mut Client,
+        desk: &mut Desk,
+        place: &Place,
+    ) -> Result<Option<Next>, Fault> {
+        let Some(shown) = &self.shown else { return Ok(None) };
+        let Some(http) = place.listener().protocol.http() else { return Ok(None) };
+        // In a box: the task of a connection does not grow by what few of them wait for.
+        Box::pin(auth::pass(client, desk, place, (http, self, shown))).await
     }
 }
 
@@ -168,7 +197,8 @@ fn parse(
         Ok(Some(head)) => head,
         Err(refusal) => return Err(refused(client, refusal)),
     };
-    let request = understand(&head, client, (outbox, reply, record, fields), place, http)?;
+    let out = Out { outbox, reply, fields };
+    let request = understand(&head, client, (out, record), place, http)?;
     let length = head.length;
     client.seat.slot.counts.tally(client.worker().index).bytes_received.add(length as u64);
     inbox.consume(length);
@@ -196,7 +226,8 @@ fn read_frames(
     let mut space = Space::new();
     let head = request::from_frames(&pseudo, fields, &mut space, &http.limits);
     let head = head.map_err(|refusal| refused(client, refusal))?;
-    understand(&head, client, (outbox, reply, record, extra), place, http)
+    let out = Out { outbox, reply, fields: extra };
+    understand(&head, client, (out, record), place, http)
 }
 
 #[cold]
@@ -205,11 +236,21 @@ fn refused(client: &Client, refusal: Refusal) -> Fault {
     Fault::BadRequest(refusal.status)
 }
 
+/// Where a request leaves what it says.
+struct Out<'d> {
+    /// To the server.
+    outbox: &'d mut Vec<u8>,
+    /// To the client.
+    reply: &'d mut Vec<u8>,
+    /// To the client, with an answer of this node's own.
+    fields: &'d mut Fields,
+}
+
 /// What a request is about, and its form for the server.
 fn understand(
     head: &RequestHead<'_, '_>,
     client: &Client,
-    (outbox, reply, record, fields): (&mut Vec<u8>, &mut Vec<u8>, &mut Record, &mut guard::Fields),
+    (out, record): (Out<'_>, &mut Record),
     place: &Place,
     http: &Http,
 ) -> Result<Request, Fault> {
@@ -221,81 +262,124 @@ fn understand(
         return Err(Fault::MethodClosed);
     }
     let peer = client.seat.peer.ip().to_canonical();
-    let trusted = http.trusted_proxies.iter().any(|network| network.contains(peer));
+    let trusted = is_trusted(http, peer);
     let own_id = client.worker().request_id();
     let request_id = kept_request_id(head, trusted).unwrap_or_else(|| str_of(&own_id));
     if place.local.plan.log.is_some() {
         let address = forward::client_address(head, peer, &http.trusted_proxies);
         record.note(head, address, request_id);
     }
-    // A WebSocket in frames has no key (RFC 8441 §5), a server of HTTP/1 wants one.
-    let opens = head.version == Version::Http2 && head.upgrade == Upgrade::WebSocket;
-    let new_key = opens.then(|| websocket::key(&own_id));
-    let route = route(head, place);
-    let action = route.map_or(http.default.as_ref(), |route| Some(&http.routes[route].action));
-    let tls = client.seat.tls.as_deref();
-    let subject = tls.and_then(|tls| tls.subject.as_deref());
-    let is_at_home =
-        tls.is_none_or(|tls| tls.showing.is_at_home(tls.server_name.as_deref(), head.host));
-    let at_home = if is_at_home { Ok(()) } else { Err(Fault::Misdirected) };
-    let admitted = at_home.and_then(|()| guard::admit(client, place, (http, route), head, fields));
-    Ok(match admitted.and_then(|()| action.ok_or(Fault::NoRoute)) {
-        Err(fault) => summary(head, client, http, (route, None), Goal::Refuse(fault)),
-        Ok(Action::Redirect(to)) => {
-            summary(head, client, http, (route, None), redirect(to, head).into())
-        }
-        Ok(Action::Files(files)) => {
-            let asked = asked(files, head, client, http, route);
-            let goal = files::goal(&asked, client.worker(), reply).unwrap_or_else(Goal::Refuse);
-            summary(head, client, http, (route, None), goal)
-        }
-        Ok(Action::Pool(pool)) => {
-            let live = &place.pool(*pool).live;
-            let from = forward::Client {
-                address: peer,
-                address_text: &client.address_text,
-                trusted,
-                scheme: client.seat.scheme(),
-                port_text: &client.seat.port,
-            };
-            let through = route.map(|route| &http.routes[route]);
-            let outgoing = Outgoing {
-                path: stripped(head.path, through),
-                default_host: &live.name,
-                client: &from,
-                forwarding: &http.forwarding,
-                trusted_proxies: &http.trusted_proxies,
-                request_id,
-                edits: through.map_or(&NO_EDITS, |route| &route.request_headers),
-                reserved: &http.reserved,
-                subject: http.client_subject.as_deref().zip(subject),
-                websocket_key: new_key.as_ref().map(|key| str_of(key)),
-            };
-            outbox.clear();
-            write_request(outbox, head, &outgoing);
-            let (key, token) = (key(head, outbox, &live.config, &outgoing), token(head, live));
-            Request {
-                key,
-                token,
-                ..summary(head, client, http, (route, new_key), Goal::Pool(*pool))
-            }
-        }
-    })
+    Ok(aim((client, place, http), head, (request_id, &own_id), out))
 }
 
-fn redirect(to: &Redirect, head: &RequestHead<'_, '_>) -> Own {
-    let location = redirect_location(to, head.host, &path_and_query(head));
-    Own::with(to.status, "Location", location)
+/// Where the request goes, and with which words if it goes to a server.
+fn aim(
+    (client, place, http): (&Client, &Place, &Http),
+    head: &RequestHead<'_, '_>,
+    (request_id, own_id): (&str, &[u8; 32]),
+    Out { outbox, reply, fields }: Out<'_>,
+) -> Request {
+    let route = route(head, place);
+    let through = route.map(|route| &http.routes[route]);
+    let peer = client.seat.peer.ip().to_canonical();
+    let from = forward::Client {
+        address: peer,
+        address_text: &client.address_text,
+        trusted: is_trusted(http, peer),
+        scheme: client.seat.scheme(),
+        port_text: &client.seat.port,
+    };
+    let name = through.map_or("", |route| &route.name);
+    let (seat, scheme) = (&client.seat, from.scheme);
+    let mut told = Told { head, seat, http, scheme, request_id, route: name, pool: "" };
+    let admitted = admit(client, place, (http, route), head, fields);
+    let may_pass = admitted.is_ok();
+    let goal = admitted.and_then(|()| goal((client, http, through), &told, reply));
+    let goal = goal.unwrap_or_else(Goal::Refuse);
+    let live = match &goal {
+        Goal::Pool(pool) => Some(&place.pool(*pool).live),
+        Goal::File(_) | Goal::Own(_) | Goal::Refuse(_) => None,
+    };
+    told.pool = live.map_or("", |live| &live.name);
+    // A WebSocket in frames has no key (RFC 8441 §5), a server of HTTP/1 wants one.
+    let opens = head.version == Version::Http2 && head.upgrade == Upgrade::WebSocket;
+    let new_key = (opens && live.is_some()).then(|| websocket::key(own_id));
+    let subject = client.seat.tls.as_deref().and_then(|tls| tls.subject.as_deref());
+    let facts = Facts(&|fact| told.fact(fact));
+    let outgoing = Outgoing {
+        path: stripped(head.path, through),
+        default_host: told.pool,
+        client: &from,
+        forwarding: &http.forwarding,
+        trusted_proxies: &http.trusted_proxies,
+        request_id,
+        only: None,
+        edits: through.map_or(&NO_EDITS, |route| &route.request_headers),
+        reserved: &http.reserved,
+        subject: http.client_subject.as_deref().zip(subject),
+        websocket_key: new_key.as_ref().map(|key| str_of(key)),
+        facts,
+    };
+    let mut request = summary(head, client, http, (route, new_key), goal);
+    if may_pass {
+        request.shown = through.and_then(|route| auth::shown(&route.auth, head, &outgoing));
+    }
+    if let Some(live) = live {
+        outbox.clear();
+        write_request(outbox, head, &outgoing);
+        request.key = key(head, outbox, &live.config, &outgoing);
+        request.token = token(head, live);
+        request.answer_edits = through.and_then(|route| answer_edits(route, facts));
+    }
+    request
+}
+
+/// Whether the request may go on at all.
+fn admit(
+    client: &Client,
+    place: &Place,
+    (http, route): (&Http, Option<usize>),
+    head: &RequestHead<'_, '_>,
+    fields: &mut Fields,
+) -> Result<(), Fault> {
+    let tls = client.seat.tls.as_deref();
+    if tls.is_none_or(|tls| tls.showing.is_at_home(tls.server_name.as_deref(), head.host)) {
+        guard::admit(client, place, (http, route), head, fields)
+    } else {
+        Err(Fault::Misdirected)
+    }
+}
+
+/// Where the route leads; if it is to a file, the head of the answer is in `reply`.
+fn goal(
+    (client, http, through): (&Client, &Http, Option<&Route>),
+    told: &Told<'_>,
+    reply: &mut Vec<u8>,
+) -> Result<Goal, Fault> {
+    let action = through.map_or(http.default.as_ref(), |route| Some(&route.action));
+    Ok(match action.ok_or(Fault::NoRoute)? {
+        Action::Redirect(to) => {
+            let location = to.to.location(Facts(&|fact| told.fact(fact)));
+            Own::with(to.status, "Location", location).into()
+        }
+        Action::Files(files) => {
+            let facts = Facts(&|fact| told.fact(fact));
+            let settled = through.and_then(|route| answer_edits(route, facts));
+            let mut asked = asked(files, told.head, (client, http), through);
+            asked.edits = settled.as_deref().unwrap_or(asked.edits);
+            files::goal(&asked, client.worker(), reply)?
+        }
+        Action::Pool(pool) => Goal::Pool(*pool),
+        Action::Split(split) => Goal::Pool(share(split, told)),
+    })
 }
 
 fn asked<'a, 's, 'b>(
     files: &'a Arc<Files>,
     head: &'a RequestHead<'s, 'b>,
-    client: &Client,
-    http: &'a Http,
-    route: Option<usize>,
+    (client, http): (&Client, &'a Http),
+    through: Option<&'a Route>,
 ) -> Asked<'a, 's, 'b> {
-    let through = route.map(|route| &http.routes[route]);
     Asked {
         files,
         head,
@@ -307,6 +391,10 @@ fn asked<'a, 's, 'b>(
     }
 }
 
+fn is_trusted(http: &Http, peer: IpAddr) -> bool {
+    http.trusted_proxies.iter().any(|network| network.contains(peer))
+}
+
 fn summary(
     head: &RequestHead<'_, '_>,
     client: &Client,
@@ -314,12 +402,13 @@ fn summary(
     (route, new_key): (Option<usize>, Option<[u8; websocket::KEY_BYTES]>),
     goal: Goal,
 ) -> Request {
+    let through = route.map(|route| &http.routes[route]);
     Request {
         goal,
         route,
         version: head.version,
         body: head.body,
-        body_bytes: http.limits.body_bytes,
+        body_bytes: through.map_or(http.body_bytes, |route| route.body_bytes),
         trailer_bytes: http.limits.head_bytes,
         head_only: head.method == "HEAD",
         idempotent: head.is_idempotent(),
@@ -336,6 +425,10 @@ fn summary(
         },
         key: None,
         token: None,
+        answer_edits: None,
+        shown: None,
+        mirror: through.and_then(|route| mirrored(route, head, client.worker())),
+        bandwidth: through.and_then(|route| route.bandwidth),
     }
 }
 
@@ -383,6 +476,7 @@ fn route(head: &RequestHead<'_, '_>, place: &Place) -> Option<usize> {
         path: head.path,
         method: head.method,
         header: &|name| head.header(name),
+        cookie: &|name| cookie(head, name),
     })
 }
 
@@ -399,11 +493,28 @@ fn stripped<'p>(path: &'p str, route: Option<&Route>) -> &'p str {
     }
 }
 
-fn path_and_query(head: &RequestHead<'_, '_>) -> String {
-    match head.query {
-        Some(query) => format!("{}?{query}", head.path),
-        None => head.path.to_owned(),
-    }
+/// The pool whose share of the traffic this request belongs to.
+fn share(split: &Split, told: &Told<'_>) -> PoolId {
+    let client = match &split.on {
+        None => None,
+        Some(SplitOn::Source) => told.fact(Fact::ClientIp).map(|ip| hash::key(ip.as_bytes())),
+        Some(SplitOn::Header(name)) => told.head.header(name).map(hash::key),
+        Some(SplitOn::Cookie(name)) => cookie(told.head, name).map(hash::key),
+    };
+    split.choose(client.unwrap_or_else(|| told.seat.worker.chance()))
+}
+
+/// The pool that gets a copy of this request. A tunnel has none.
+fn mirrored(route: &Route, head: &RequestHead<'_, '_>, worker: &Worker) -> Option<PoolId> {
+    let Mirror { pool, percent } = route.mirror?;
+    let is_chosen = percent == 100 || worker.chance() % 100 < u64::from(percent);
+    (is_chosen && head.upgrade == Upgrade::None).then_some(pool)
+}
+
+/// What is known now, for edits that are made when the request is gone.
+fn answer_edits(route: &Route, facts: Facts<'_>) -> Option<Box<HeaderEdits>> {
+    let edits = &route.response_headers;
+    (!edits.is_fixed()).then(|| Box::new(edits.settled(facts)))
 }
 
 fn str_of(digits: &[u8]) -> &str {

@@ -127,6 +127,12 @@ impl Record {
         self.server = Some(Rc::clone(server));
     }
 
+    /// The server that was tried has only said that the request may go on to another one.
+    pub(crate) fn vouched_for(&mut self) {
+        (self.server, self.status, self.tries) = (None, None, 0);
+        (self.trying, self.connected, self.answered) = (None, None, None);
+    }
+
     pub(crate) fn connected(&mut self) {
         self.connected = Some(clock::now());
     }

@@ -278,6 +278,8 @@ pub struct EngineStatus {
     pub log_lines_dropped_total: u64,
     /// Requests of routes with a lower priority are answered 503; 0: nothing is shed.
     pub shed_level: u8,
+    /// Copies of requests that were not made because too many were under way.
+    pub copies_dropped_total: u64,
     pub draining: bool,
 }
 

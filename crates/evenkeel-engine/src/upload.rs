@@ -101,6 +101,11 @@ impl Upload {
         }
     }
 
+    /// The request from its first byte to its last, if it is still held.
+    pub(crate) fn whole<'d>(&self, desk: &'d Desk) -> Option<&'d [u8]> {
+        (self.replayable && self.is_read()).then_some(&desk.outbox)
+    }
+
     /// Begins anew with another server. Only while replayable.
     pub(crate) fn rewind(&mut self) {
         self.sent = 0;

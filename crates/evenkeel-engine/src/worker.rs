@@ -18,6 +18,7 @@ use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet, spawn_local};
 
 use crate::accept;
+use crate::auth::Passwords;
 use crate::buffer::{Buffer, Stock};
 use crate::clock;
 use crate::connect::LocalServer;
@@ -68,6 +69,7 @@ pub(crate) struct Shared {
     pub(crate) ticket_keys: Arc<TicketKeys>,
     /// What is shed, see [`crate::shed`].
     pub(crate) shed_level: Padded<AtomicU8>,
+    pub(crate) passwords: Passwords,
     /// A request for this path panics: the way the isolation of panics is tested.
     pub(crate) panic_path: Option<String>,
 }
@@ -81,6 +83,7 @@ pub(crate) struct Vitals {
     pub(crate) accept_pauses: Counter,
     pub(crate) panics: AtomicU64,
     pub(crate) log_lines_dropped: Counter,
+    pub(crate) copies_dropped: Counter,
 }
 
 /// What workers are told; each replaces the one before.
@@ -118,6 +121,8 @@ pub(crate) struct Worker {
     slow_starts: Cell<Moment>,
     /// Idle connections that are asked to make room for new clients.
     pub(crate) evictions: Cell<u32>,
+    /// Copies of requests under way to mirrors.
+    pub(crate) copies: Cell<u32>,
     /// A connection was closed: there may be room for another.
     pub(crate) released: Notify,
     slots: RefCell<Vec<Rc<Slot>>>,
@@ -222,6 +227,7 @@ impl Worker {
             draining: Cell::new(false),
             slow_starts: Cell::default(),
             evictions: Cell::new(0),
+            copies: Cell::default(),
             released: Notify::new(),
             slots: RefCell::default(),
             acceptors: RefCell::default(),

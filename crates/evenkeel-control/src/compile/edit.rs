@@ -3,15 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use evenkeel_core::config::{ErrorPage, HeaderEdits, Redirect, RedirectPart};
+use evenkeel_core::config::{ErrorPage, HeaderEdits, Redirect};
+use evenkeel_core::template::{Fact, Template};
 
 use super::Surroundings;
-use super::log::{Piece, placeholders};
 use super::table::{Reader, Wrong, wrong};
+use super::template::template;
 use super::value::{expected, text};
 use super::word;
 use crate::document::{Entry, Kind, Value};
-use crate::nearest::nearest;
 
 /// A page is held in memory for every answer.
 const MOST_PAGE_BYTES: usize = 64 * 1024;
@@ -33,31 +33,41 @@ const UNTOUCHABLE: [&str; 9] = [
     "upgrade",
 ];
 
-/// `request_headers` or `response_headers`: `{ set = {…}, add = {…}, remove = […] }`.
-pub(super) fn headers(route: &mut Reader<'_>, key: &'static str) -> HeaderEdits {
+/// `request_headers`: `{ set = {…}, add = {…}, remove = […] }`.
+pub(super) fn request_headers(route: &mut Reader<'_>) -> HeaderEdits {
+    // The head is written before a server is picked.
+    headers(route, "request_headers", &[Fact::Server])
+}
+
+/// `response_headers`, likewise.
+pub(super) fn response_headers(route: &mut Reader<'_>) -> HeaderEdits {
+    headers(route, "response_headers", &[])
+}
+
+fn headers(route: &mut Reader<'_>, key: &'static str, unknown: &[Fact]) -> HeaderEdits {
     let Some(mut reader) = route.table(key) else { return HeaderEdits::default() };
     let remove = reader.list("remove", |value| editable(text(value)?)).unwrap_or_default();
     let edits = HeaderEdits {
         remove: remove.into_iter().map(|(_, name)| name).collect(),
-        set: pairs(&mut reader, "set"),
-        add: pairs(&mut reader, "add"),
+        set: pairs(&mut reader, "set", unknown),
+        add: pairs(&mut reader, "add", unknown),
     };
     reader.finish();
     edits
 }
 
-fn pairs(edits: &mut Reader<'_>, key: &'static str) -> Vec<(Arc<str>, Arc<str>)> {
+fn pairs(edits: &mut Reader<'_>, key: &'static str, unknown: &[Fact]) -> Vec<(Arc<str>, Template)> {
     let Some(reader) = edits.table(key) else { return Vec::new() };
     let one = |entry: &Entry| {
         let name = editable(&entry.key).map_err(|wrong| reader.fault(entry.key_place, wrong));
-        let value = word::header_value(&entry.value);
+        let value = word::header_value(&entry.value).and_then(|text| template(&text, unknown));
         let value = value.map_err(|wrong| reader.fault(entry.value.place, wrong));
         Some((name.ok()?, value.ok()?))
     };
     reader.entries().iter().filter_map(one).collect()
 }
 
-fn editable(written: &str) -> Result<Arc<str>, Wrong> {
+pub(super) fn editable(written: &str) -> Result<Arc<str>, Wrong> {
     let name = word::header_name(written)?;
     if UNTOUCHABLE.contains(&&*name) || name.starts_with("proxy-") {
         return Err(wrong(format!("`{name}` is decided by the balancer itself"))
@@ -81,34 +91,21 @@ pub(super) fn redirect(mut reader: Reader<'_>) -> Option<Redirect> {
     Some(Redirect { to: to?, status: status.unwrap_or(REDIRECT_STATUS) })
 }
 
-fn target(value: &Value) -> Result<Vec<RedirectPart>, Wrong> {
+fn target(value: &Value) -> Result<Template, Wrong> {
     let written = text(value)?;
     if !["http://", "https://", "/"].iter().any(|start| written.starts_with(start)) {
         return Err(wrong(format!("\"{written}\" is not a place to go to"))
             .help("a URL or a path, such as \"https://{host}{path}\" or \"/new\""));
     }
-    if written.starts_with("//") || written.starts_with("/{path}") {
-        // A path of `/example` after a slash is the name of a host (RFC 3986 §4.2).
+    if written.starts_with("//") || written.starts_with("/{") {
+        // What a request says, `/example` perhaps, after a slash is the name of a host (RFC 3986 §4.2).
         return Err(wrong(format!("\"{written}\" may lead to another host"))
             .help("write the scheme and the host, such as \"https://{host}{path}\""));
     }
     if let Some(c) = written.chars().find(|c| !c.is_ascii_graphic()) {
         return Err(wrong(format!("{c:?} does not occur in a URL; escape it as %XX")));
     }
-    let part = |piece| match piece {
-        Piece::Text(text) => Ok(RedirectPart::Text(text.into())),
-        Piece::Placeholder("host") => Ok(RedirectPart::Host),
-        Piece::Placeholder("path") => Ok(RedirectPart::Path),
-        Piece::Placeholder(other) => {
-            let near = nearest(other, ["host", "path"]);
-            let help = match near {
-                Some(near) => format!("did you mean `{{{near}}}`?"),
-                None => "known: {host}, and {path} with the query".to_owned(),
-            };
-            Err(wrong(format!("`{{{other}}}` is not known here")).help(help))
-        }
-    };
-    placeholders(written)?.into_iter().map(part).collect()
+    template(written, &[Fact::Pool, Fact::Server])
 }
 
 /// `error_pages = { 503 = "sorry.html" }`

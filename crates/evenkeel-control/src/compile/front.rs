@@ -7,9 +7,10 @@ use std::time::{Duration, SystemTime};
 use evenkeel_core::certificate::{Facts, expiry};
 use evenkeel_core::config::{
     Action, CertificateFiles, CertificateSource, CipherSuite, ClientAuth, Forwarding, Front,
-    HostPattern, Http, HttpLimits, Listener, Protocol, Redirect, RedirectPart, TlsVersion,
+    HostPattern, Http, HttpLimits, Listener, Protocol, Redirect, TlsVersion,
 };
 use evenkeel_core::message::header::Name;
+use evenkeel_core::template::{Fact, Part, Template};
 use evenkeel_engine::PairError;
 
 use super::listener::routes;
@@ -311,13 +312,14 @@ fn hsts_value(age: Duration, subdomains: bool, preload: bool) -> Arc<str> {
 /// The listener that answers those who come in the clear: 308 to the one behind TLS.
 pub(super) fn redirecting(https: &Listener, at: std::net::SocketAddr) -> Listener {
     let port = https.bind.first().map_or(443, std::net::SocketAddr::port);
-    let text = |text: String| RedirectPart::Text(text.into());
-    let mut to = vec![text("https://".to_owned()), RedirectPart::Host];
+    let text = |text: String| Part::Text(text.into());
+    let mut to = vec![text("https://".to_owned()), Part::Fact(Fact::Host)];
     // Port 0 is another one each time: nobody asks for it but tests.
     if !matches!(port, 0 | 443) {
         to.push(text(format!(":{port}")));
     }
-    to.push(RedirectPart::Path);
+    to.push(Part::Fact(Fact::Path));
+    let to = Template::new(to);
     let http = Http {
         routes: Vec::new(),
         default: Some(Action::Redirect(Redirect { to, status: 308 })),
@@ -325,6 +327,7 @@ pub(super) fn redirecting(https: &Listener, at: std::net::SocketAddr) -> Listene
         trusted_proxies: Vec::new(),
         forwarding: Forwarding::default(),
         limits: HttpLimits::default(),
+        body_bytes: None,
         error_pages: Vec::new(),
         hsts: None,
         client_subject: None,

@@ -4,31 +4,45 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use evenkeel_core::config::{
-    Action, Forwarding, HeaderMatch, Hedge, HostPattern, Http, HttpLimits, Methods, PathPattern,
-    PoolId, Route,
+    Action, CookieMatch, Forwarding, HeaderMatch, Hedge, HostPattern, Http, HttpLimits, Methods,
+    PathPattern, PoolId, Route,
 };
 
 use super::listener::routes;
 use super::pool::Directory;
 use super::table::{Reader, Wrong, wrong};
 use super::value::{boolean, duration, expected, integer, size, size_within, text};
-use super::{Bench, edit, files, guard, shed, word};
+use super::{Bench, auth, edit, files, guard, shed, split, word};
 use crate::document::{Entry, Kind, Value};
 use crate::finding::{Finding, Place};
 
 /// A tenth of them is the largest file anybody has shown; each costs a few hundred bytes.
 const MOST_ROUTES: usize = 65_536;
 
+/// Slower, and a client would be given up for having no answer.
+const LEAST_BANDWIDTH: u64 = 1024;
+
+/// Faster than any network: a slip.
+const MOST_BANDWIDTH: u64 = 1 << 40;
+
+/// What a request can lead to: a listener or a route has one of them.
+const WAYS: [&str; 4] = ["pool", "split", "redirect", "static"];
+
 pub(super) fn http(reader: &mut Reader<'_>, bench: Bench<'_>, pools: &Directory) -> Http {
     let default = action(reader, bench, pools);
-    let routes = all_routes(reader, bench, pools);
+    let mut limits = limits(reader);
+    let routes = all_routes(reader, (bench, pools), limits.body_bytes);
     if default.is_none()
         && routes.is_empty()
-        && !has_any(reader, &["pool", "redirect", "static", "route"])
+        && !has_any(reader, &WAYS)
+        && !has_any(reader, &["route"])
     {
         let help = "add `pool = \"NAME\"`, a `redirect`, a `static` folder or a route";
         reader.fault(reader.place, wrong("nothing says where requests go").help(help));
     }
+    let body_bytes = limits.body_bytes;
+    let all = routes.iter().map(|route| route.body_bytes).chain([body_bytes]);
+    limits.body_bytes = all.reduce(|one, other| Some(one?.max(other?))).flatten();
     Http {
         routes,
         default,
@@ -38,7 +52,8 @@ pub(super) fn http(reader: &mut Reader<'_>, bench: Bench<'_>, pools: &Directory)
             .map(unplaced)
             .unwrap_or_default(),
         forwarding: forwarding(reader),
-        limits: limits(reader),
+        limits,
+        body_bytes,
         error_pages: edit::error_pages(reader, bench.surroundings),
         hsts: None,
         client_subject: None,
@@ -60,26 +75,27 @@ fn has_any(reader: &Reader<'_>, keys: &[&str]) -> bool {
     reader.entries().iter().any(|entry| keys.contains(&entry.key.as_str()))
 }
 
-/// `pool`, `redirect` or `static`: one of them.
+/// One of [`WAYS`].
 fn action(reader: &mut Reader<'_>, bench: Bench<'_>, pools: &Directory) -> Option<Action> {
-    let pool = reader.entry("pool");
-    let redirect = reader.entry("redirect");
-    let files = reader.entry("static");
-    let mut given = [pool, redirect, files].into_iter().flatten();
-    if let (Some(first), Some(second)) = (given.next(), given.next()) {
-        let reason = "a request is given to a pool, redirected or answered with a file";
-        let help = format!("remove `{}` or `{}`", first.key, second.key);
-        reader.fault(second.key_place, wrong(reason).help(help));
+    let mut given = WAYS.into_iter().filter_map(|key| Some((key, reader.entry(key)?)));
+    if let (Some((first, _)), Some((second, entry))) = (given.next(), given.next()) {
+        let reason = format!("a request goes one way: `{first}` or `{second}`");
+        reader
+            .fault(entry.key_place, wrong(reason).help(format!("remove `{second}` or `{first}`")));
     }
     let to_pool = reader.read("pool", |value| pools.find(value)).map(Action::Pool);
-    let redirect = redirect.and_then(|entry| reader.inner(entry)).and_then(edit::redirect);
-    let files = files.and_then(|entry| reader.inner(entry));
-    let files = files.and_then(|reader| files::files(reader, bench.surroundings));
+    let split = split::split(reader, pools).map(Action::Split);
+    let redirect = reader.table("redirect").and_then(edit::redirect).map(Action::Redirect);
+    let files = reader.table("static").and_then(|it| files::files(it, bench.surroundings));
     let files = files.map(|files| Action::Files(Arc::new(files)));
-    redirect.map(Action::Redirect).or(files).or(to_pool)
+    redirect.or(files).or(split).or(to_pool)
 }
 
-fn all_routes(reader: &mut Reader<'_>, bench: Bench<'_>, pools: &Directory) -> Vec<Route> {
+fn all_routes(
+    reader: &mut Reader<'_>,
+    (bench, pools): (Bench<'_>, &Directory),
+    body_bytes: Option<u64>,
+) -> Vec<Route> {
     let mut names: BTreeSet<Arc<str>> = BTreeSet::new();
     let mut placed: Vec<(Place, Route)> = Vec::new();
     // Where the routes of each host and path are: looking at all of them for each takes seconds.
@@ -91,7 +107,7 @@ fn all_routes(reader: &mut Reader<'_>, bench: Bench<'_>, pools: &Directory) -> V
             break;
         }
         let before = bench.notes.count();
-        let mut route = route(&mut one, bench, pools);
+        let mut route = route(&mut one, (bench, pools), body_bytes);
         let as_written = bench.notes.count() == before;
         let given = one.entries().iter().any(|entry| entry.key == "name");
         if given && names.contains(&route.name) {
@@ -119,6 +135,7 @@ fn same_match(one: &Route, other: &Route) -> bool {
         && one.path == other.path
         && one.methods == other.methods
         && one.headers == other.headers
+        && one.cookies == other.cookies
 }
 
 /// `name`, or with a number when it is taken; `alike` routes before it may have it.
@@ -130,19 +147,28 @@ fn unique(name: &Arc<str>, alike: usize, names: &BTreeSet<Arc<str>>) -> Arc<str>
         .expect("numbers do not run out")
 }
 
-fn route(reader: &mut Reader<'_>, bench: Bench<'_>, pools: &Directory) -> Route {
+fn route(
+    reader: &mut Reader<'_>,
+    (bench, pools): (Bench<'_>, &Directory),
+    body_bytes: Option<u64>,
+) -> Route {
     let host = reader.read("host", word::host_pattern);
     let path = reader.read("path", word::path_pattern);
     let strip_prefix = strip_prefix(reader, path.as_ref());
     let path = path.unwrap_or_else(|| PathPattern::Prefix("".into()));
     let methods = methods(reader);
     let headers = headers(reader);
+    let cookies = cookies(reader);
     let action = action(reader, bench, pools);
-    if action.is_none() && !has_any(reader, &["pool", "redirect", "static"]) {
+    if action.is_none() && !has_any(reader, &WAYS) {
         let help =
             "add `pool = \"NAME\"`, `redirect = { to = \"…\" }` or `static = { root = \"…\" }`";
         reader.fault(reader.place, wrong("this route leads nowhere").help(help));
     }
+    if matches!(action, Some(Action::Redirect(_) | Action::Files(_))) {
+        reader.misplaced(&["mirror"], "belongs to a route with a `pool` or a `split`");
+    }
+    let mut request_headers = edit::request_headers(reader);
     let name = reader.read("name", |value| word::name(text(value)?));
     reader.misplaced(&["sni", "alpn"], "belongs to a listener of `protocol = \"tls\"`");
     reader.later(&["cache", "auth", "limit"]);
@@ -150,14 +176,19 @@ fn route(reader: &mut Reader<'_>, bench: Bench<'_>, pools: &Directory) -> Route 
         name: name.unwrap_or_else(|| made_name(host.as_ref(), &path)),
         strip_prefix,
         guard: guard::guard(reader, bench.rates),
-        request_headers: edit::headers(reader, "request_headers"),
-        response_headers: edit::headers(reader, "response_headers"),
+        body_bytes: body(reader).or(body_bytes),
+        mirror: split::mirror(reader, pools),
+        bandwidth: reader.read("bandwidth", size_within(LEAST_BANDWIDTH..=MOST_BANDWIDTH)),
+        auth: auth::auth(reader, (bench, pools), &mut request_headers),
+        request_headers,
+        response_headers: edit::response_headers(reader),
         // What led nowhere was refused above.
         action: action.unwrap_or(Action::Pool(PoolId(0))),
         host,
         path,
         methods,
         headers,
+        cookies,
         priority: shed::priority(reader),
         hedge: hedge(reader),
     }
@@ -202,19 +233,48 @@ fn made_name(host: Option<&HostPattern>, path: &PathPattern) -> Arc<str> {
 /// `{ "x-beta" = "1", "x-debug" = true }`
 fn headers(route: &mut Reader<'_>) -> Vec<HeaderMatch> {
     let Some(reader) = route.table("headers") else { return Vec::new() };
-    let one = |entry: &Entry| -> Result<HeaderMatch, (Place, Wrong)> {
+    let one = |entry: &Entry| {
         let name = word::header_name(&entry.key).map_err(|wrong| (entry.key_place, wrong))?;
-        let value = match &entry.value.kind {
-            Kind::Boolean(true) => Ok(None),
-            Kind::Text(_) => word::header_value(&entry.value).map(Some),
-            _ => Err(expected("a string, or true", &entry.value)
-                .help("true asks only that the header is there")),
-        };
-        let value = value.map_err(|wrong| (entry.value.place, wrong))?;
-        Ok(HeaderMatch { name, value })
+        Ok(HeaderMatch { name, value: wanted(entry)? })
     };
     let read = |entry| one(entry).map_err(|(place, wrong)| reader.fault(place, wrong)).ok();
     reader.entries().iter().filter_map(read).collect()
+}
+
+/// `{ "canary" = "1", "beta" = true }`
+fn cookies(route: &mut Reader<'_>) -> Vec<CookieMatch> {
+    let Some(reader) = route.table("cookies") else { return Vec::new() };
+    let one = |entry: &Entry| {
+        if !word::is_token(&entry.key) {
+            let reason = format!("\"{}\" is not a cookie's name", entry.key);
+            return Err((entry.key_place, wrong(reason).help("such as \"canary\"")));
+        }
+        Ok(CookieMatch { name: entry.key.as_str().into(), value: wanted(entry)? })
+    };
+    let read = |entry| one(entry).map_err(|(place, wrong)| reader.fault(place, wrong)).ok();
+    reader.entries().iter().filter_map(read).collect()
+}
+
+/// The value something must have; `None`: any.
+fn wanted(entry: &Entry) -> Result<Option<Arc<str>>, (Place, Wrong)> {
+    let value = match &entry.value.kind {
+        Kind::Boolean(true) => Ok(None),
+        Kind::Text(_) => word::header_value(&entry.value).map(Some),
+        _ => {
+            Err(expected("a string, or true", &entry.value).help("true asks only that it is there"))
+        }
+    };
+    value.map_err(|wrong| (entry.value.place, wrong))
+}
+
+/// `limits = { body = "10MiB" }`
+fn body(route: &mut Reader<'_>) -> Option<u64> {
+    let mut reader = route.table("limits")?;
+    let body = reader.read("body", size);
+    let why = "is read before the route is known: write it under `[listener.NAME]`";
+    reader.misplaced(&["head", "headers", "target", "requests"], why);
+    reader.finish();
+    body
 }
 
 /// `rewrite = { strip_prefix = "/api" }`

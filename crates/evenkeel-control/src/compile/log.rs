@@ -4,6 +4,7 @@ use evenkeel_core::config::{AccessLog, LogField, LogFormat, LogPart, LogTarget};
 
 use super::Surroundings;
 use super::table::{Reader, Wrong, wrong};
+use super::template::{Piece, placeholders};
 use super::value::text;
 use crate::document::Value;
 use crate::nearest::nearest;
@@ -58,58 +59,9 @@ fn field(name: &str) -> Result<LogField, Wrong> {
     Err(wrong(format!("`{{{name}}}` is not a field")).help(help))
 }
 
-/// A piece of a template.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Piece<'a> {
-    Text(&'a str),
-    /// What stands between the braces.
-    Placeholder(&'a str),
-}
-
-/// Splits `text {placeholder} text`.
-pub(super) fn placeholders(template: &str) -> Result<Vec<Piece<'_>>, Wrong> {
-    let mut pieces = Vec::new();
-    let mut rest = template;
-    while let Some((before, after)) = rest.split_once('{') {
-        if before.contains('}') {
-            break;
-        }
-        let (name, after) = after
-            .split_once('}')
-            .ok_or_else(|| wrong("a `{` without its `}`").help("close the placeholder"))?;
-        if !before.is_empty() {
-            pieces.push(Piece::Text(before));
-        }
-        pieces.push(Piece::Placeholder(name));
-        rest = after;
-    }
-    if rest.contains('}') {
-        return Err(wrong("a `}` without its `{`").help("open the placeholder"));
-    }
-    if !rest.is_empty() {
-        pieces.push(Piece::Text(rest));
-    }
-    Ok(pieces)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn templates_are_split_at_their_placeholders() {
-        let pieces = placeholders("a {b}{c} d").expect("a good template");
-        let expected = [
-            Piece::Text("a "),
-            Piece::Placeholder("b"),
-            Piece::Placeholder("c"),
-            Piece::Text(" d"),
-        ];
-        assert_eq!(pieces, expected);
-        for bad in ["{a", "a}", "a} {b}", "{a} b}"] {
-            placeholders(bad).expect_err(bad);
-        }
-    }
 
     #[test]
     fn unknown_fields_are_refused_with_the_nearest() {

@@ -35,7 +35,10 @@ pub(super) struct Directory {
 impl Directory {
     /// The pool that `value` names.
     pub(super) fn find(&self, value: &Value) -> Result<PoolId, Wrong> {
-        let name = text(value)?;
+        self.named(text(value)?)
+    }
+
+    pub(super) fn named(&self, name: &str) -> Result<PoolId, Wrong> {
         if let Some(id) = self.by_name.get(name) {
             self.used.borrow_mut()[usize::from(id.0)] = true;
             return Ok(*id);

@@ -7,8 +7,9 @@ use std::time::Duration;
 use evenkeel_core::config::{
     Action, Agent, AgentCheck, Balance, Check, CheckKind, ClientTimeouts, Config, FailureRate,
     Hedge, HostPattern, Http, InitialState, LogFormat, LogTarget, Outlier, PathPattern, PoolId,
-    Priority, Protocol, ProxyVersion, RedirectPart, Retry, ServerTimeouts, Shed, ZoneId, Zoning,
+    Priority, Protocol, ProxyVersion, Retry, ServerTimeouts, Shed, ZoneId, Zoning,
 };
+use evenkeel_core::template::{Fact, Part, Template};
 
 use super::{Compiled, Override, ResolverSettings, Surroundings, compile};
 use crate::membership::{Listed, Records};
@@ -159,13 +160,13 @@ fn routes_mean_what_they_say() {
     assert_eq!(api.strip_prefix.as_deref(), Some("/api"));
     assert_eq!((&*api.headers[0].name, api.headers[0].value.as_deref()), ("x-beta", Some("1")));
     assert_eq!((&*api.headers[1].name, api.headers[1].value.as_deref()), ("x-debug", None));
-    assert_eq!(api.request_headers.set, [("x-from".into(), "front".into())]);
+    assert_eq!(api.request_headers.set, [("x-from".into(), Template::text("front"))]);
     assert_eq!(old.path, PathPattern::Exact("/old".into()));
     let Action::Redirect(redirect) = &old.action else { panic!("{old:?}") };
     assert_eq!(redirect.status, 308);
-    let text = |text: &str| RedirectPart::Text(text.into());
-    let parts = [text("https://"), RedirectPart::Host, text("/new"), RedirectPart::Path];
-    assert_eq!(redirect.to, parts);
+    let text = |text: &str| Part::Text(text.into());
+    let parts = [text("https://"), Part::Fact(Fact::Host), text("/new"), Part::Fact(Fact::Path)];
+    assert_eq!(redirect.to, Template::new(parts.into()));
 }
 
 #[test]

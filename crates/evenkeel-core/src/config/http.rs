@@ -3,7 +3,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::{Files, Guard, Hedge, HostPattern, PoolId, Priority};
+use crate::split::Split;
+use crate::template::{Facts, Template};
+
+use super::{Auth, Files, Guard, Hedge, HostPattern, PoolId, Priority};
 
 /// An HTTP listener.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +21,8 @@ pub struct Http {
     pub trusted_proxies: Vec<Network>,
     pub forwarding: Forwarding,
     pub limits: HttpLimits,
+    /// Most bytes of a request body where no route says otherwise; more is answered 413.
+    pub body_bytes: Option<u64>,
     /// Body of answers this node makes itself, by status.
     pub error_pages: Vec<ErrorPage>,
     /// Value of `Strict-Transport-Security` (RFC 6797) on every answer. Only where TLS ends here.
@@ -60,7 +65,8 @@ pub struct HttpLimits {
     pub headers: u16,
     /// Bytes of the request target; more is answered 414. Default 16 KiB.
     pub target_bytes: u32,
-    /// Bytes of the request body; more is answered 413. Default: no limit.
+    /// Bytes of the request body, whatever the route: the most that any of them takes; more is
+    /// answered 413. Default: no limit.
     pub body_bytes: Option<u64>,
     /// Requests on one connection before it is closed. Default 1,000.
     pub requests: u32,
@@ -95,10 +101,19 @@ pub struct Route {
     pub methods: Option<Methods>,
     /// All must be there; a value, when given, must be equal byte by byte.
     pub headers: Vec<HeaderMatch>,
+    /// As `headers`; names of cookies are case-sensitive (RFC 6265 §4.1.1).
+    pub cookies: Vec<CookieMatch>,
     pub guard: Guard,
+    pub auth: Auth,
     pub action: Action,
     /// Taken off the front of the path before it is sent to the server: `/api`, without a trailing slash.
     pub strip_prefix: Option<Arc<str>>,
+    /// Most bytes of a request body; more is answered 413.
+    pub body_bytes: Option<u64>,
+    /// `None`: requests go to one pool only.
+    pub mirror: Option<Mirror>,
+    /// Bytes a second of each answer; `None`: as fast as both sides can.
+    pub bandwidth: Option<u64>,
     pub request_headers: HeaderEdits,
     pub response_headers: HeaderEdits,
     /// What is shed before it and after it when this node has too much to do.
@@ -123,31 +138,37 @@ pub struct HeaderMatch {
     pub value: Option<Arc<str>>,
 }
 
+/// A cookie to match.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CookieMatch {
+    pub name: Arc<str>,
+    pub value: Option<Arc<str>>,
+}
+
 /// What a route does with a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     Pool(PoolId),
+    Split(Split),
     Redirect(Redirect),
     Files(Arc<Files>),
+}
+
+/// Copies of requests for another pool, whose answers nobody sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mirror {
+    pub pool: PoolId,
+    /// Of a hundred requests, by chance; 1 to 100.
+    pub percent: u8,
 }
 
 /// An answer that names another place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Redirect {
-    /// `https://{host}{path}`, split at its placeholders; `{path}` includes the query.
-    pub to: Vec<RedirectPart>,
+    /// `https://{host}{path}`
+    pub to: Template,
     /// 301, 302, 303, 307 or 308.
     pub status: u16,
-}
-
-/// A piece of a redirect's target.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RedirectPart {
-    Text(Arc<str>),
-    /// The host of the request, without its port.
-    Host,
-    /// Path and query of the request.
-    Path,
 }
 
 /// A set of method tokens; few, so a list.
@@ -166,8 +187,8 @@ impl Methods {
 pub struct HeaderEdits {
     /// Lower-case names.
     pub remove: Vec<Arc<str>>,
-    pub set: Vec<(Arc<str>, Arc<str>)>,
-    pub add: Vec<(Arc<str>, Arc<str>)>,
+    pub set: Vec<(Arc<str>, Template)>,
+    pub add: Vec<(Arc<str>, Template)>,
 }
 
 impl HeaderEdits {
@@ -175,6 +196,20 @@ impl HeaderEdits {
     pub fn is_empty(&self) -> bool {
         let Self { remove, set, add } = self;
         remove.is_empty() && set.is_empty() && add.is_empty()
+    }
+
+    /// They say the same for every message.
+    pub fn is_fixed(&self) -> bool {
+        self.set.iter().chain(&self.add).all(|(_, value)| value.is_fixed())
+    }
+
+    /// The same with what is known by now in its place.
+    #[must_use]
+    pub fn settled(&self, facts: Facts<'_>) -> Self {
+        let settled = |pairs: &[(Arc<str>, Template)]| {
+            pairs.iter().map(|(name, value)| (Arc::clone(name), value.settled(facts))).collect()
+        };
+        Self { remove: self.remove.clone(), set: settled(&self.set), add: settled(&self.add) }
     }
 }
 

@@ -4,12 +4,13 @@
 use super::{Again, Blame, Fault, Level, Phase};
 
 /// Every fault there is. A new variant breaks `place`, which leads here.
-const ALL: [Fault; 38] = [
+const ALL: [Fault; 39] = [
     Fault::BadRequest(400),
     Fault::BadRequest(431),
     Fault::MethodClosed,
     Fault::Denied,
     Fault::RateLimited,
+    Fault::Unauthorized,
     Fault::SourceFull,
     Fault::ClientGone(Phase::Request),
     Fault::ClientGone(Phase::Connect),
@@ -52,6 +53,7 @@ BadRequest(431)         431  Client  Never         Info   PR
 MethodClosed            -    Client  Never         Info   PR
 Denied                  403  Node    Never         Info   PR
 RateLimited             429  Node    Never         Info   PR
+Unauthorized            401  Node    Never         Info   PR
 SourceFull              -    Node    Never         Info   PR
 ClientGone(Request)     -    Client  Never         Debug  CR
 ClientGone(Connect)     -    Client  Never         Debug  CC
@@ -101,16 +103,15 @@ fn the_table() {
 
 #[test]
 fn every_variant_is_in_the_table() {
-    let mut seen = [false; 31];
+    let mut seen = [false; 32];
     for fault in ALL {
         seen[place(fault)] = true;
     }
-    assert_eq!(seen, [true; 31]);
+    assert_eq!(seen, [true; 32]);
 }
 
 fn place(fault: Fault) -> usize {
     match fault {
-        Fault::Shed => 28,
         Fault::BadRequest(_) => 0,
         Fault::MethodClosed => 1,
         Fault::ClientGone(_) => 2,
@@ -139,8 +140,10 @@ fn place(fault: Fault) -> usize {
         Fault::ServerTls => 25,
         Fault::NotProcessed => 26,
         Fault::Misdirected => 27,
+        Fault::Shed => 28,
         Fault::FileUnreadable => 29,
         Fault::FileCut => 30,
+        Fault::Unauthorized => 31,
     }
 }
 

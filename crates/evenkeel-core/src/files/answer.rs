@@ -12,6 +12,7 @@ use crate::config::{Expires, Files, HeaderEdits};
 use crate::message::Version;
 use crate::message::forward::{HSTS, put, put_number, put_own, write_edits, write_via};
 use crate::message::own::phrase;
+use crate::template;
 
 /// What is sent of a file, in one of its forms.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +37,7 @@ pub struct Around<'a> {
     pub via: Option<&'a str>,
     /// `Strict-Transport-Security` (RFC 6797).
     pub hsts: Option<&'a str>,
+    /// Settled: nothing more becomes known.
     pub edits: &'a HeaderEdits,
 }
 
@@ -100,7 +102,7 @@ pub fn write_answer(
     if let Some(hsts) = around.hsts {
         put_own(out, around.edits, HSTS, hsts);
     }
-    write_edits(out, around.edits);
+    write_edits(out, around.edits, template::Facts::NONE);
     out.extend_from_slice(b"\r\n");
 }
 

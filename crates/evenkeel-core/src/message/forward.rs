@@ -11,6 +11,7 @@ use super::header::{Fields, Name};
 use super::request::{Body, RequestHead, Upgrade};
 use super::response::{AnswerBody, ResponseHead};
 use crate::config::{Forwarding, HeaderEdits, Network};
+use crate::template::Facts;
 
 /// Entries of `X-Forwarded-For` that are looked at from its right end: more trusted proxies in a row
 /// than anyone runs.
@@ -49,6 +50,8 @@ pub struct Outgoing<'a> {
     pub trusted_proxies: &'a [Network],
     /// [`kept_request_id`], else a new one.
     pub request_id: &'a str,
+    /// The only fields of the client that pass, lower case; `None`: all.
+    pub only: Option<&'a [Arc<str>]>,
     pub edits: &'a HeaderEdits,
     /// Headers that this node alone may write: a client's are left out.
     pub reserved: &'a [Arc<str>],
@@ -56,6 +59,8 @@ pub struct Outgoing<'a> {
     pub subject: Option<(&'a str, &'a str)>,
     /// For a WebSocket whose client has sent no key, as over HTTP/2.
     pub websocket_key: Option<&'a str>,
+    /// What the edits' placeholders stand for.
+    pub facts: Facts<'a>,
 }
 
 /// What an answer to a client is made of besides the server's own head.
@@ -73,6 +78,8 @@ pub struct AnswerOut<'a> {
     pub edits: &'a HeaderEdits,
     /// Value of `Strict-Transport-Security`, in place of the server's.
     pub hsts: Option<&'a str>,
+    /// What the edits' placeholders stand for.
+    pub facts: Facts<'a>,
 }
 
 /// Appends the head of the request to a server: always HTTP/1.1, `Host` first, exactly one framing
@@ -106,7 +113,8 @@ pub fn write_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, outgoing: &O
             }
             _ => false,
         };
-        if passes && !is_edited(edits, name) {
+        let is_asked_for = |only: &[Arc<str>]| only.iter().any(|it| it.eq_ignore_ascii_case(name));
+        if passes && !is_edited(edits, name) && outgoing.only.is_none_or(is_asked_for) {
             put_field(out, name, value);
         }
     }
@@ -118,7 +126,7 @@ pub fn write_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, outgoing: &O
     if let Some((name, subject)) = outgoing.subject {
         put_own(out, edits, name, subject);
     }
-    write_edits(out, edits);
+    write_edits(out, edits, outgoing.facts);
     out.extend_from_slice(b"\r\n");
 }
 
@@ -149,7 +157,7 @@ pub fn write_answer(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, answer: &Ans
     if let Some(cookie) = answer.cookie {
         put(out, &["Set-Cookie: ", cookie, "\r\n"]);
     }
-    write_edits(out, answer.edits);
+    write_edits(out, answer.edits, answer.facts);
     out.extend_from_slice(b"\r\n");
 }
 
@@ -348,10 +356,12 @@ fn is_edited(edits: &HeaderEdits, name: &str) -> bool {
         || set.iter().any(|(set, _)| set.eq_ignore_ascii_case(name))
 }
 
-pub(crate) fn write_edits(out: &mut Vec<u8>, edits: &HeaderEdits) {
+pub(crate) fn write_edits(out: &mut Vec<u8>, edits: &HeaderEdits, facts: Facts<'_>) {
     for (name, value) in edits.set.iter().chain(&edits.add) {
         if !Name::of(name.as_bytes()).is_ours() {
-            put_field(out, name, value.as_bytes());
+            put(out, &[name, ": "]);
+            value.write_value(out, facts);
+            put(out, &["\r\n"]);
         }
     }
 }

@@ -1,9 +1,8 @@
 //! Answers this node makes itself.
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 
-use crate::config::{ErrorPage, Redirect, RedirectPart};
+use crate::config::ErrorPage;
 
 /// Appends a whole answer. Its body is the error page, else one line of plain text with the status;
 /// with `head_only` the body is left out. `extra` fields, such as `Location` and `Date`, are written
@@ -65,27 +64,6 @@ pub fn write_grpc(out: &mut Vec<u8>, status: u16, extra: &[(&str, &str)]) {
     );
 }
 
-/// `Location` of a redirect. Whatever the request holds, the result is visible ASCII: other bytes
-/// are escaped, so no line can be ended by them.
-pub fn redirect_location(redirect: &Redirect, host: &str, path_and_query: &str) -> String {
-    let mut location = String::new();
-    for part in &redirect.to {
-        let text = match part {
-            RedirectPart::Text(text) => text,
-            RedirectPart::Host => host,
-            RedirectPart::Path => path_and_query,
-        };
-        for byte in text.bytes() {
-            if byte.is_ascii_graphic() {
-                location.push(char::from(byte));
-            } else {
-                let _ = write!(location, "%{byte:02X}"); // writing to memory does not fail
-            }
-        }
-    }
-    location
-}
-
 /// The standard's words for a status (RFC 9110 §15); empty where it has none.
 pub const fn phrase(status: u16) -> &'static str {
     match status {
@@ -98,6 +76,7 @@ pub const fn phrase(status: u16) -> &'static str {
         307 => "Temporary Redirect",
         308 => "Permanent Redirect",
         400 => "Bad Request",
+        401 => "Unauthorized",
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",

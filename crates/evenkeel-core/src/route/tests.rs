@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::{HttpRouter, Question, TlsRouter};
 use crate::config::{
-    Action, Guard, HeaderEdits, HeaderMatch, HostPattern, Methods, PathPattern, PoolId, Priority,
-    Route, Tls, TlsRule,
+    Action, Auth, Guard, HeaderEdits, HeaderMatch, HostPattern, Methods, PathPattern, PoolId,
+    Priority, Route, Tls, TlsRule,
 };
 
 /// `"GET,HEAD *.example/api/ x-beta=1 x-debug"`: methods or `-`, then host or nothing and the path,
@@ -29,9 +29,14 @@ fn route(words: &str) -> Route {
                 None => HeaderMatch { name: header.into(), value: None },
             })
             .collect(),
+        cookies: Vec::new(),
         action: Action::Pool(PoolId(0)),
         strip_prefix: None,
+        body_bytes: None,
+        mirror: None,
+        bandwidth: None,
         guard: Guard::default(),
+        auth: Auth::default(),
         request_headers: HeaderEdits::default(),
         response_headers: HeaderEdits::default(),
         priority: Priority::default(),
@@ -61,6 +66,7 @@ fn ask(router: &HttpRouter, request: &str) -> Option<usize> {
         header: &|name| {
             headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_bytes())
         },
+        cookie: &|_| None,
     })
 }
 
@@ -263,7 +269,7 @@ proptest! {
     #[test]
     fn no_request_can_break_it(host: String, path: String, method: String) {
         let router = router(&["- *.example/api/", "GET shop.example=/x", "- /"]);
-        let question = Question { host: &host, path: &path, method: &method, header: &|_| None };
+        let question = Question { host: &host, path: &path, method: &method, header: &|_| None, cookie: &|_| None };
         prop_assert!(router.route(&question).is_some());
     }
 }

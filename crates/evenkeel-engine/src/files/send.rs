@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use evenkeel_core::fault::{Fault, Phase};
 use evenkeel_core::files::Multipart;
+use evenkeel_core::throttle::Throttle;
 use evenkeel_sys::OpenFile;
 use tokio::io::{AsyncWrite, Interest};
 
@@ -57,6 +58,11 @@ struct Sending<'s> {
     /// The client is not a plain socket, or the file system does not send by itself.
     copies: bool,
     moved: bool,
+    throttle: Option<Throttle>,
+    /// Bytes of `sent` that the throttle knows of.
+    charged: u64,
+    /// What may pass for now has passed: the deadline is when it goes on.
+    paused: bool,
     pace: Pace,
     /// Bytes in the kernel's queue to the client when the deadline was set.
     queued: u32,
@@ -81,6 +87,9 @@ pub(crate) async fn send(
         sent: 0,
         copies: client.stream.plain().is_none(),
         moved: false,
+        throttle: request.bandwidth.map(Throttle::new),
+        charged: 0,
+        paused: false,
         pace: Pace::default(),
         queued: 0,
         client,
@@ -98,11 +107,12 @@ pub(crate) async fn send(
 
 impl Sending<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        let was_paused = mem::take(&mut self.paused);
         let polled = self.poll_body(cx);
-        if polled.is_ready() {
+        if polled.is_ready() || self.paused {
             return polled;
         }
-        if mem::take(&mut self.moved) || self.is_read() {
+        if mem::take(&mut self.moved) || was_paused || self.is_read() {
             self.extend();
         }
         if self.client.watch.expired() {
@@ -129,7 +139,8 @@ impl Sending<'_> {
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         let before = self.sent;
         loop {
-            self.fill()?;
+            let room = self.room();
+            self.fill(room)?;
             if let Err(_gone) = ready!(self.poll_flush(cx)) {
                 return Poll::Ready(Err(Fault::ClientGone(Phase::Data)));
             }
@@ -140,8 +151,22 @@ impl Sending<'_> {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            ready!(self.poll_file(cx))?;
+            if let (0, Some(throttle)) = (room, &self.throttle) {
+                self.client.watch.set(throttle.next());
+                self.paused = true;
+                return Poll::Pending;
+            }
+            ready!(self.poll_file(cx, room))?;
         }
+    }
+
+    /// Bytes of the body that may pass now.
+    fn room(&mut self) -> usize {
+        let Some(throttle) = &mut self.throttle else { return usize::MAX };
+        let now = clock::now();
+        throttle.passed(self.sent - mem::replace(&mut self.charged, self.sent), now);
+        let room = throttle.room(now);
+        usize::try_from(room).unwrap_or(usize::MAX)
     }
 
     /// The end of the last part is one more.
@@ -150,12 +175,12 @@ impl Sending<'_> {
     }
 
     /// Copies what goes out with a head or instead of sendfile.
-    fn fill(&mut self) -> Result<(), Fault> {
+    fn fill(&mut self, most: usize) -> Result<(), Fault> {
         let reply = &mut self.desk.reply;
         if self.replied > 0 || (reply.is_empty() && !self.copies && !self.left.is_empty()) {
             return Ok(());
         }
-        let mut room = MOST_COPIED;
+        let mut room = MOST_COPIED.min(most);
         while room > 0 {
             if self.left.is_empty() {
                 let Some(parts) = &self.body.parts else { break };
@@ -196,8 +221,8 @@ impl Sending<'_> {
     }
 
     /// From the file into the socket, past this process.
-    fn poll_file(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
-        let most = within(&self.left, MOST_SENT_AT_ONCE);
+    fn poll_file(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<Result<(), Fault>> {
+        let most = within(&self.left, MOST_SENT_AT_ONCE.min(most));
         let stream = self.client.stream.plain().filter(|_| most > 0 && !self.copies);
         let Some(stream) = stream else { return Poll::Ready(Ok(())) }; // goes through the reply
         let sent = loop {

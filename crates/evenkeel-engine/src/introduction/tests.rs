@@ -126,6 +126,7 @@ fn http() -> Protocol {
         trusted_proxies: Vec::new(),
         forwarding: Forwarding::default(),
         limits: HttpLimits::default(),
+        body_bytes: None,
         error_pages: Vec::new(),
         hsts: None,
         client_subject: None,

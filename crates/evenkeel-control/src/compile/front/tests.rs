@@ -1,6 +1,7 @@
 use std::io;
 
 use evenkeel_core::config::{Config, Protocol};
+use evenkeel_core::template::{Fact, Facts};
 
 use crate::compile::{Surroundings, compile};
 
@@ -87,7 +88,11 @@ fn who_comes_in_the_clear_is_sent_on() {
     assert_eq!((&*clear.name, clear.protocol.as_str()), ("front:redirect", "http"));
     let http = clear.protocol.http().unwrap();
     let Some(Action::Redirect(redirect)) = &http.default else { panic!("no redirect") };
-    let location = evenkeel_core::message::own::redirect_location(redirect, "shop.example", "/a?b");
+    let location = redirect.to.location(Facts(&|fact| match fact {
+        Fact::Host => Some("shop.example".into()),
+        Fact::Path => Some("/a?b".into()),
+        _ => None,
+    }));
     assert_eq!((redirect.status, &*location), (308, "https://shop.example:8443/a?b"));
     let hsts = |listener: &Listener| listener.protocol.http().unwrap().hsts.clone();
     assert_eq!(hsts(secure).as_deref(), Some("max-age=31536000"));

@@ -1,4 +1,5 @@
 use super::*;
+use crate::template::Template;
 
 const FACTS: Facts = Facts { size: 1_000, modified: 784_111_777 };
 const NOW: (&str, u64) = ("Sun, 06 Nov 1994 08:49:40 GMT", 784_111_780);
@@ -62,8 +63,8 @@ fn a_304_has_what_caches_need_and_no_length() {
 fn edits_and_the_connection() {
     let edits = HeaderEdits {
         remove: vec!["etag".into()],
-        set: vec![("cache-control".into(), "private".into())],
-        add: vec![("x-from".into(), "files".into())],
+        set: vec![("cache-control".into(), Template::text("private"))],
+        add: vec![("x-from".into(), Template::text("files"))],
     };
     let around =
         Around { keep_alive: false, via: Some("lb0"), hsts: Some("max-age=1"), ..around(&edits) };

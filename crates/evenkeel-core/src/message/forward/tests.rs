@@ -1,9 +1,8 @@
-use std::sync::Arc;
-
 use super::*;
 use crate::config::HttpLimits;
 use crate::message::request::{self, Space};
 use crate::message::response::{self, Asked};
+use crate::template::{Facts, Template};
 
 /// A peer and a listener to try rewriting with.
 struct Setting {
@@ -61,10 +60,12 @@ impl Setting {
             forwarding: &self.forwarding,
             trusted_proxies: &trusted_proxies,
             request_id: kept_request_id(&head, client.trusted).unwrap_or("new"),
+            only: None,
             edits: &self.edits,
             reserved: &self.reserved,
             subject: self.subject,
             websocket_key: None,
+            facts: Facts::NONE,
         };
         let mut out = Vec::new();
         write_request(&mut out, &head, &outgoing);
@@ -81,7 +82,7 @@ fn networks() -> [Network; 2] {
 
 fn edits(remove: &[&str], set: &[(&str, &str)], add: &[(&str, &str)]) -> HeaderEdits {
     let pairs = |pairs: &[(&str, &str)]| {
-        pairs.iter().map(|(name, value)| (Arc::from(*name), Arc::from(*value))).collect()
+        pairs.iter().map(|(name, value)| (Arc::from(*name), Template::text(value))).collect()
     };
     HeaderEdits {
         remove: remove.iter().map(|name| Arc::from(*name)).collect(),
@@ -302,7 +303,16 @@ static NO_EDITS: HeaderEdits = HeaderEdits { remove: vec![], set: vec![], add: v
 const GET: Asked = Asked { head: false, upgrade: false };
 
 fn to(client: Version, keep_alive: bool, body: AnswerBody) -> AnswerOut<'static> {
-    AnswerOut { body, keep_alive, client, via: None, cookie: None, edits: &NO_EDITS, hsts: None }
+    AnswerOut {
+        body,
+        keep_alive,
+        client,
+        via: None,
+        cookie: None,
+        edits: &NO_EDITS,
+        hsts: None,
+        facts: Facts::NONE,
+    }
 }
 
 #[test]
@@ -367,6 +377,7 @@ fn answers_carry_via_and_edits() {
         cookie: None,
         via: Some("lb"),
         edits: &edits,
+        facts: Facts::NONE,
         ..to(Version::Http11, true, AnswerBody::Length(0))
     };
     let wanted = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nVia: 1.0 lb\r\nx-a: 1\r\n\r\n";

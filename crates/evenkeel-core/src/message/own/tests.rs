@@ -16,15 +16,3 @@ fn an_own_answer_is_whole() {
                   Connection: close\r\n\r\n";
     assert_eq!(String::from_utf8(out).unwrap(), wanted);
 }
-
-#[test]
-fn no_location_ends_its_line() {
-    let to = vec![RedirectPart::Text("https://".into()), RedirectPart::Host, RedirectPart::Path];
-    let redirect = Redirect { to, status: 308 };
-    for (host, path, wanted) in [
-        ("a", "/b?c=%20", "https://a/b?c=%20"),
-        ("a\r\nX: y", "/\0\u{e4} ", "https://a%0D%0AX:%20y/%00%C3%A4%20"),
-    ] {
-        assert_eq!(redirect_location(&redirect, host, path), wanted);
-    }
-}

@@ -20,7 +20,8 @@ pub use balance::{
     Balance, Hash, HashOn, HashTable, QueueLimits, SameSite, Sticky, ZoneId, Zoning,
 };
 pub use check::{
-    Agent, AgentCheck, Check, CheckKind, ExecCheck, HttpCheck, InitialState, Talk, TlsCheck,
+    Agent, AgentCheck, Check, CheckKind, ExecCheck, GrpcCheck, HttpCheck, InitialState, Talk,
+    TlsCheck,
 };
 pub use files::{Expires, Files, Symlinks};
 pub use front::{

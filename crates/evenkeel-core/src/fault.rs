@@ -65,6 +65,8 @@ pub enum Fault {
     TotalTimeout,
     /// The same within an answer already passed on.
     TotalCut,
+    /// Whoever called has waited as long as it said it would (`grpc-timeout`).
+    DeadlineExceeded,
     /// A file, or the folder it is in, cannot be opened for a reason that is this machine's.
     FileUnreadable,
     /// A file became shorter, or could not be read to its end, within an answer already begun.
@@ -158,6 +160,7 @@ impl Fault {
             Self::ServerCut => "server-cut",
             Self::ServerStalled => "server-stalled",
             Self::TotalTimeout | Self::TotalCut => "total-timeout",
+            Self::DeadlineExceeded => "deadline-exceeded",
             Self::FileUnreadable => "file-unreadable",
             Self::FileCut => "file-cut",
             Self::Stopping => "stopping",
@@ -199,6 +202,7 @@ impl Fault {
             Self::ServerStalled => row(None, Server, Never, Warn, "sD"),
             Self::TotalTimeout => row(Some(504), Server, Never, Warn, "sH"),
             Self::TotalCut => row(None, Node, Never, Warn, "PD"),
+            Self::DeadlineExceeded => row(Some(504), Client, Never, Info, "cH"),
             Self::FileUnreadable => row(Some(500), Node, Never, Error, "PH"),
             Self::FileCut => row(None, Node, Never, Error, "PD"),
             Self::Stopping => row(None, Node, Never, Info, "KD"),
@@ -238,6 +242,7 @@ impl fmt::Display for Fault {
             Self::ServerStalled => "answer stalled",
             Self::TotalTimeout => "no answer in the time for the whole",
             Self::TotalCut => "cut at the time for the whole",
+            Self::DeadlineExceeded => "no answer in the time the caller waits",
             Self::FileUnreadable => "file cannot be opened",
             Self::FileCut => "file ended before its answer",
             Self::Stopping => "this node is stopping",

@@ -435,7 +435,9 @@ impl Health {
 
     fn check_could_see(&self, fault: Fault) -> bool {
         let asks = self.policy.check.as_ref().is_some_and(|check| match check.kind {
-            CheckKind::Http(_) | CheckKind::Deep(_) | CheckKind::Exec(_) => true,
+            CheckKind::Http(_) | CheckKind::Deep(_) | CheckKind::Grpc(_) | CheckKind::Exec(_) => {
+                true
+            }
             CheckKind::Talk(_) | CheckKind::Tls(_) | CheckKind::Agent(_) | CheckKind::Tcp => {
                 matches!(fault, Fault::ConnectRefused | Fault::ConnectTimeout)
             }

@@ -18,6 +18,7 @@ pub mod dice;
 pub mod ewma;
 pub mod fault;
 pub mod files;
+pub mod grpc;
 pub mod hash;
 pub mod health;
 pub mod hedge;

@@ -102,7 +102,7 @@ impl<'w, 'e> Wait<'w, 'e> {
     fn late(&self) -> Fault {
         let Errand { desk, upload, .. } = &*self.errand;
         if self.errand.is_over_time() {
-            Fault::TotalTimeout
+            self.errand.over
         } else if !desk.reply.is_empty() {
             Fault::ClientTimeout(Phase::Answer) // does not take an interim answer
         } else if !self.sent && upload.waits_for_client {

@@ -125,6 +125,7 @@ async fn ask(
         head_only: false,
         idempotent: true,
         grpc: request.grpc,
+        patience: request.patience,
         // The client's body would be read as its next request.
         keep_alive: request.keep_alive && request.body.is_empty(),
         upgrade: Offered::Nothing,

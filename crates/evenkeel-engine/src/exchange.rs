@@ -103,6 +103,8 @@ pub(crate) struct Errand<'a> {
     turn: u64,
     /// When the exchange as a whole has taken too long.
     pub(crate) end: Moment,
+    /// What it means that the time is over.
+    pub(crate) over: Fault,
 }
 
 /// Why a try did not give an answer to pass on.
@@ -217,8 +219,12 @@ impl<'a> Errand<'a> {
     ) -> Self {
         let pool = place.pool(pool);
         let upload = Upload::new(request, desk);
-        let total = pool.live.config.timeouts.total;
-        let end = total.map_or(Moment::NEVER, |total| desk.record.began() + total);
+        let after = |time| desk.record.began() + time;
+        let end = pool.live.config.timeouts.total.map_or(Moment::NEVER, after);
+        let (end, over) = match request.patience.map(after) {
+            Some(deadline) if deadline < end => (deadline, Fault::DeadlineExceeded),
+            _ => (end, Fault::TotalTimeout),
+        };
         Self {
             client,
             desk,
@@ -233,6 +239,7 @@ impl<'a> Errand<'a> {
             serving: 0,
             turn: pool.live.take_turn(),
             end,
+            over,
         }
     }
 
@@ -243,6 +250,12 @@ impl<'a> Errand<'a> {
 
     pub(crate) fn is_over_time(&self) -> bool {
         self.end <= clock::now()
+    }
+
+    /// What went wrong, unless whoever calls has not waited for it: that is nobody else's fault.
+    fn unless_given_up(&self, fault: Fault) -> Fault {
+        let is_given_up = self.over == Fault::DeadlineExceeded && self.is_over_time();
+        if is_given_up { self.over } else { fault }
     }
 
     pub(crate) fn client_timeouts(&self) -> &'a ClientTimeouts {
@@ -270,9 +283,10 @@ impl<'a> Errand<'a> {
                     None
                 }
                 Err(Miss::Fault(fault)) => {
+                    let fault = self.unless_given_up(fault);
                     self.blame(self.serving, fault);
                     if self.is_over_time() {
-                        return Err(Fault::TotalTimeout);
+                        return Err(self.over);
                     }
                     self.retry = self.admit_again(fault).ok_or(fault)?;
                     Some(fault)
@@ -292,7 +306,7 @@ impl<'a> Errand<'a> {
         let seized = waiting::seize(live, watch, self.end, last.is_some(), || self.pick(last));
         self.unless_gone(seized).await.map_err(|fault| match (fault, last) {
             (Fault::NoServer | Fault::BreakerOpen, Some((fault, _))) => fault,
-            _ => fault,
+            _ => self.unless_given_up(fault),
         })
     }
 
@@ -335,7 +349,7 @@ impl<'a> Errand<'a> {
         // The watch wakes this task.
         let over = poll_fn(|_| if watch.expired() { Poll::Ready(Ok(())) } else { Poll::Pending });
         self.unless_gone(over).await?;
-        if self.is_over_time() { Err(Fault::TotalTimeout) } else { Ok(()) }
+        if self.is_over_time() { Err(self.over) } else { Ok(()) }
     }
 
     /// A server other than those that were tried.

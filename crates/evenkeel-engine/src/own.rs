@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use evenkeel_core::config::ErrorPage;
 use evenkeel_core::fault::{Fault, Phase};
+use evenkeel_core::grpc;
 use evenkeel_core::message::forward::HSTS;
 use evenkeel_core::message::own::{write_grpc, write_own};
 use tokio::io::AsyncWrite;
@@ -104,7 +105,7 @@ pub(crate) async fn answer_fault(
             && !client.worker().draining();
     let head_only = request.is_some_and(|request| request.head_only);
     if request.is_some_and(|request| request.grpc) {
-        write_grpc(&mut desk.reply, status, &extra);
+        write_grpc(&mut desk.reply, status, grpc::code(fault, status), &extra);
     } else {
         write_own(&mut desk.reply, status, page, keep, head_only, &extra);
     }

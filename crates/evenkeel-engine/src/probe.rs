@@ -236,7 +236,7 @@ impl Judge {
             let policy = Policy { check: config.check.clone(), outlier: config.outlier.clone() };
             let rules = Rules {
                 policy: Arc::new(policy),
-                method: Arc::new(Method::new(config.check.as_ref(), config.proxy_protocol)),
+                method: Arc::new(Method::new(config, pool.tls.as_deref())),
                 agent: config.agent.clone().map(Arc::new),
             };
             for server in &pool.servers {

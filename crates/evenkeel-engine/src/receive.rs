@@ -4,11 +4,13 @@ use std::future::poll_fn;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use evenkeel_core::config::{
     Action, Balance, Files, HashOn, HeaderEdits, Http, HttpLimits, Mirror, Pool, PoolId, Route,
 };
 use evenkeel_core::fault::{Fault, Phase};
+use evenkeel_core::grpc;
 use evenkeel_core::hash;
 use evenkeel_core::message::Refusal;
 use evenkeel_core::message::Version;
@@ -56,6 +58,8 @@ pub(crate) struct Request {
     pub(crate) idempotent: bool,
     /// A gRPC call, for which failures have a form of their own.
     pub(crate) grpc: bool,
+    /// How long whoever calls waits for the answer.
+    pub(crate) patience: Option<Duration>,
     /// The client and this node would keep the connection.
     pub(crate) keep_alive: bool,
     pub(crate) upgrade: Offered,
@@ -403,6 +407,8 @@ fn summary(
     goal: Goal,
 ) -> Request {
     let through = route.map(|route| &http.routes[route]);
+    let grpc = head.version == Version::Http2 && is_grpc(head);
+    let patience = if grpc { head.header("grpc-timeout").and_then(grpc::timeout) } else { None };
     Request {
         goal,
         route,
@@ -412,7 +418,8 @@ fn summary(
         trailer_bytes: http.limits.head_bytes,
         head_only: head.method == "HEAD",
         idempotent: head.is_idempotent(),
-        grpc: head.version == Version::Http2 && is_grpc(head),
+        grpc,
+        patience,
         keep_alive: keeps(head, client, http),
         upgrade: match head.upgrade {
             Upgrade::None => Offered::Nothing,

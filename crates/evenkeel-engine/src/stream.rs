@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
 use evenkeel_sys::{Peeked, peek, reset_on_close, unacknowledged};
+use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
@@ -108,6 +109,14 @@ impl Stream {
     pub(crate) fn finish(&mut self) {
         if let Self::Framed(framed) = self {
             framed.finish();
+        }
+    }
+
+    /// What stood behind the body of a request in frames, once that was read to its end.
+    pub(crate) fn take_trailers(&mut self) -> Option<HeaderMap> {
+        match self {
+            Self::Framed(framed) => framed.take_trailers(),
+            Self::Plain(_) | Self::Tls(_) | Self::Asking(_) => None,
         }
     }
 

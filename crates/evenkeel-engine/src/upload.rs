@@ -156,7 +156,10 @@ impl Upload {
             self.waits_for_client = true;
             match ready!(desk.inbox.poll_fill(cx, &mut client.stream)) {
                 Ok(0) if matches!(self.source, Source::Framed) => {
-                    chunked::write_end(&mut desk.outbox, &[]);
+                    let trailers = client.stream.take_trailers().unwrap_or_default();
+                    let fields = trailers.iter().map(|(name, it)| (name.as_str(), it.as_bytes()));
+                    chunked::write_end_with(&mut desk.outbox, fields)
+                        .map_err(|reason| Fault::BadRequest(reason.status()))?;
                     self.source = Source::Done;
                 }
                 Ok(0) | Err(_) => return Poll::Ready(Err(Fault::ClientGone(Phase::Data))),

@@ -97,6 +97,31 @@ fn a_body_of_unknown_length_ends_with_its_stream_and_brings_trailers_back() {
 }
 
 #[test]
+fn trailers_of_a_request_reach_its_server() {
+    for (listen, server, lb) in [one_server(), chain()] {
+        let mut peer = Frames::connect(listen);
+        let mut post = fields_of_get("/").to_vec();
+        post[0] = (":method", "POST");
+        peer.head(0, 1, &post).send(kind::DATA, 0, 1, b"hello");
+        // What would be believed if it were merged into the head stays behind (RFC 9110 §6.5.1).
+        let trailers = [("x-checksum", "5d41"), ("authorization", "evil"), ("content-length", "9")];
+        assert_eq!(peer.head(flag::END_STREAM, 1, &trailers).outcome(1), "200");
+        let chunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\
+                       5\r\nhello\r\n0\r\nx-checksum: 5d41\r\nauthorization: evil\r\n\r\n";
+        assert_eq!(client(listen).send(chunked).answer().status, 200);
+        for seen in server.seen() {
+            assert_eq!(seen.body, b"hello");
+            assert_eq!(seen.trailers, [("x-checksum".to_owned(), "5d41".to_owned())]);
+        }
+        let many: Vec<(String, &str)> = (0..40).map(|n| (format!("x-{n}"), "1")).collect();
+        let many: Vec<(&str, &str)> = many.iter().map(|(name, it)| (name.as_str(), *it)).collect();
+        peer.head(0, 3, &post).send(kind::DATA, 0, 3, b"hello");
+        assert_eq!(peer.head(flag::END_STREAM, 3, &many).outcome(3), "431");
+        drop(lb);
+    }
+}
+
+#[test]
 fn cookies_cut_in_pieces_reach_the_server_as_one() {
     let (listen, server, _lb) = one_server();
     let mut fields = fields_of_get("/").to_vec();

@@ -36,6 +36,7 @@ const NEEDS: &[Need] = &[
     Need { package: "curl", sign: Sign::Program("curl"), reason: "a client that is not ours" },
     Need { package: "openssl", sign: Sign::Program("openssl"), reason: "certificates and TLS ends for pass-through" },
     Need { package: "dnsmasq-base", sign: Sign::Program("dnsmasq"), reason: "a DNS server that is not ours" },
+    Need { package: "python3-grpcio", sign: Sign::File("/usr/lib/python3/dist-packages/grpc/__init__.py"), reason: "gRPC's own client and server" },
     Need { package: "nftables", sign: Sign::Program("nft"), reason: "faults: packets that vanish" },
     Need { package: "iproute2", sign: Sign::Program("ip"), reason: "faults: a network namespace of their own" },
     Need { package: "faketime", sign: Sign::Program("faketime"), reason: "faults: a clock that jumps" },

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use evenkeel_core::config::{
-    Agent, AgentCheck, Check, CheckKind, ExecCheck, HttpCheck, InitialState, Talk, TlsCheck,
+    Agent, AgentCheck, Check, CheckKind, ExecCheck, GrpcCheck, HttpCheck, InitialState, Talk,
+    TlsCheck,
 };
 
 use super::table::{Reader, Wrong, wrong};
@@ -22,6 +23,7 @@ enum Does {
     Tcp,
     Http,
     Deep,
+    Grpc,
     Tls,
     Exec,
     Agent,
@@ -32,6 +34,7 @@ const KIND: Choice<Does> = Choice {
         ("tcp", Does::Tcp),
         ("http", Does::Http),
         ("deep", Does::Deep),
+        ("grpc", Does::Grpc),
         ("tls", Does::Tls),
         ("exec", Does::Exec),
         ("agent", Does::Agent),
@@ -40,14 +43,15 @@ const KIND: Choice<Does> = Choice {
 };
 
 /// Keys that some kinds have, with those kinds.
-const KEYS: [(&str, &[Does], &str); 12] = [
+const KEYS: [(&str, &[Does], &str); 13] = [
     ("send", &[Does::Tcp, Does::Agent], "`tcp` or `agent`"),
     ("method", &[Does::Http, Does::Deep], "`http` or `deep`"),
     ("path", &[Does::Http, Does::Deep], "`http` or `deep`"),
-    ("host", &[Does::Http, Does::Deep], "`http` or `deep`"),
+    ("host", &[Does::Http, Does::Deep, Does::Grpc], "`http`, `deep` or `grpc`"),
     ("headers", &[Does::Http, Does::Deep], "`http` or `deep`"),
     ("expect", &[Does::Tcp, Does::Http], "`tcp` or `http`"),
     ("body", &[Does::Http], "`http`"),
+    ("service", &[Does::Grpc], "`grpc`"),
     ("server_name", &[Does::Tls], "`tls`"),
     ("verify", &[Does::Tls], "`tls`"),
     ("trusted", &[Does::Tls], "`tls`"),
@@ -95,6 +99,7 @@ fn check_of(mut reader: Reader<'_>, bench: Bench<'_>) -> Check {
         Does::Tcp => talk(&mut reader),
         Does::Http => CheckKind::Http(http(&mut reader, does)),
         Does::Deep => CheckKind::Deep(http(&mut reader, does)),
+        Does::Grpc => CheckKind::Grpc(grpc(&mut reader)),
         Does::Tls => CheckKind::Tls(tls(&mut reader, bench)),
         Does::Exec => exec(&mut reader, bench).map_or(CheckKind::Tcp, CheckKind::Exec),
         Does::Agent => CheckKind::Agent(AgentCheck { send: reader.read("send", words) }),
@@ -199,6 +204,29 @@ fn headers(reader: &mut Reader<'_>) -> Vec<(Arc<str>, Arc<str>)> {
         }
     }
     headers
+}
+
+fn grpc(reader: &mut Reader<'_>) -> GrpcCheck {
+    let service = reader.read("service", |value| {
+        let written = text(value)?;
+        let fits = |c: char| c.is_ascii_graphic() && c != '/';
+        if written.len() <= MOST_TEXT_BYTES && written.chars().all(fits) {
+            Ok(written.into())
+        } else {
+            let help = "its whole name, such as \"shop.v1.Cart\"; \"\" means the server as a whole";
+            Err(wrong(format!("\"{written}\" is not the name of a service")).help(help))
+        }
+    });
+    GrpcCheck { service: service.unwrap_or_default(), host: reader.read("host", authority) }
+}
+
+fn authority(value: &Value) -> Result<Arc<str>, Wrong> {
+    let written = host(value)?;
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b);
+    if written.bytes().all(fits) {
+        return Ok(written);
+    }
+    Err(wrong(format!("\"{written}\" is not a host")).help("such as \"app.internal\""))
 }
 
 fn tls(reader: &mut Reader<'_>, bench: Bench<'_>) -> TlsCheck {

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use evenkeel_core::config::{Pool, PoolId, ProxyVersion, ServerTimeouts};
+use evenkeel_core::config::{CheckKind, Pool, PoolId, ProxyVersion, ServerTimeouts};
 
 use super::balance::{self, Choosing};
 use super::table::{Reader, Wrong, note, wrong};
@@ -103,6 +103,11 @@ fn pool(name: Arc<str>, mut reader: Reader<'_>, bench: Bench<'_>) -> (Pool, Vec<
         balance::choosing(&mut reader, &name);
     let check = check::check(&mut reader, bench);
     let (tls, http2) = to_servers::upstream(&mut reader, bench);
+    let asks_grpc = check.as_ref().is_some_and(|check| matches!(check.kind, CheckKind::Grpc(_)));
+    if let (Some(_), false, true, Some(entry)) = (&tls, http2, asks_grpc, reader.entry("check")) {
+        let help = "write `upstream = \"h2\"`";
+        reader.fault(entry.key_place, wrong("gRPC is spoken over HTTP/2").help(help));
+    }
     let pool = Pool {
         balance,
         hash_on,

@@ -57,6 +57,9 @@ pub enum CheckKind {
     /// A request is answered with the state of the server and of what it needs
     /// (see [`crate::verdict`]); the status of the answer is evidence, not expected.
     Deep(HttpCheck),
+    /// A gRPC server says that one of its services is serving (`grpc.health.v1`). In TLS where the
+    /// pool's servers are spoken to in TLS.
+    Grpc(GrpcCheck),
     /// A TLS handshake is done, with a certificate that has not expired.
     Tls(TlsCheck),
     /// A program of the operator's says how the server is.
@@ -110,6 +113,15 @@ impl Default for HttpCheck {
             body: None,
         }
     }
+}
+
+/// The question how a gRPC service is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GrpcCheck {
+    /// Its whole name, such as `shop.v1.Cart`. Default empty: the server as a whole.
+    pub service: Arc<str>,
+    /// `:authority` to send; else the server's address.
+    pub host: Option<Arc<str>>,
 }
 
 /// A TLS handshake.

@@ -4,7 +4,7 @@
 use super::{Again, Blame, Fault, Level, Phase};
 
 /// Every fault there is. A new variant breaks `place`, which leads here.
-const ALL: [Fault; 39] = [
+const ALL: [Fault; 40] = [
     Fault::BadRequest(400),
     Fault::BadRequest(431),
     Fault::MethodClosed,
@@ -40,6 +40,7 @@ const ALL: [Fault; 39] = [
     Fault::ServerStalled,
     Fault::TotalTimeout,
     Fault::TotalCut,
+    Fault::DeadlineExceeded,
     Fault::FileUnreadable,
     Fault::FileCut,
     Fault::Stopping,
@@ -83,6 +84,7 @@ ServerCut               -    Server  Never         Warn   SD
 ServerStalled           -    Server  Never         Warn   sD
 TotalTimeout            504  Server  Never         Warn   sH
 TotalCut                -    Node    Never         Warn   PD
+DeadlineExceeded        504  Client  Never         Info   cH
 FileUnreadable          500  Node    Never         Error  PH
 FileCut                 -    Node    Never         Error  PD
 Stopping                -    Node    Never         Info   KD
@@ -103,11 +105,11 @@ fn the_table() {
 
 #[test]
 fn every_variant_is_in_the_table() {
-    let mut seen = [false; 32];
+    let mut seen = [false; 33];
     for fault in ALL {
         seen[place(fault)] = true;
     }
-    assert_eq!(seen, [true; 32]);
+    assert_eq!(seen, [true; 33]);
 }
 
 fn place(fault: Fault) -> usize {
@@ -144,6 +146,7 @@ fn place(fault: Fault) -> usize {
         Fault::FileUnreadable => 29,
         Fault::FileCut => 30,
         Fault::Unauthorized => 31,
+        Fault::DeadlineExceeded => 32,
     }
 }
 

@@ -29,7 +29,7 @@ pub enum CheckFailure {
     Handshake(Words),
     /// The certificate has been out of date for so many days.
     Expired { days: u32 },
-    /// In the words of a program or an agent.
+    /// In the words of a program, an agent or a gRPC service.
     Said(Words),
     /// A program that checks could not be run.
     NotRun(Words),

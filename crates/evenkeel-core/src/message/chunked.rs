@@ -199,6 +199,24 @@ pub fn write_end(out: &mut Vec<u8>, trailers: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// Appends the end of a body, with those of `fields` that may follow one in the form of HTTP/1.
+pub fn write_end_with<'f>(
+    out: &mut Vec<u8>,
+    fields: impl Iterator<Item = (&'f str, &'f [u8])>,
+) -> Result<(), Reason> {
+    out.extend_from_slice(b"0\r\n");
+    for (count, (name, value)) in fields.enumerate() {
+        if count == MOST_TRAILERS {
+            return Err(Reason::TrailerTooLarge);
+        }
+        if is_harmless(name) {
+            put_line(out, name, value);
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+    Ok(())
+}
+
 /// The lines of a trailer section that do no harm where a receiver merges them into the header
 /// section (RFC 9110 §6.5.1).
 fn filtered(section: &[u8]) -> Result<Vec<u8>, Reason> {
@@ -211,12 +229,16 @@ fn filtered(section: &[u8]) -> Result<Vec<u8>, Reason> {
     let mut kept = Vec::new();
     for field in fields {
         if is_harmless(field.name) {
-            for piece in [field.name.as_bytes(), b": ", field.value, b"\r\n"] {
-                kept.extend_from_slice(piece);
-            }
+            put_line(&mut kept, field.name, field.value);
         }
     }
     Ok(kept)
+}
+
+fn put_line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    for piece in [name.as_bytes(), b": ", value, b"\r\n"] {
+        out.extend_from_slice(piece);
+    }
 }
 
 /// No field that frames, routes, authenticates, controls or describes the message.

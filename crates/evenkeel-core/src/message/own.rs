@@ -40,17 +40,8 @@ pub fn write_own(
 }
 
 /// Appends the answer that a gRPC client takes for a failed call: a head that says so, and nothing
-/// else ("Trailers-Only" in gRPC over HTTP2). The code is that which gRPC gives to the status of an
-/// HTTP answer.
-pub fn write_grpc(out: &mut Vec<u8>, status: u16, extra: &[(&str, &str)]) {
-    let code = match status {
-        400 => 13,             // INTERNAL
-        401 => 16,             // UNAUTHENTICATED
-        403 => 7,              // PERMISSION_DENIED
-        404 => 12,             // UNIMPLEMENTED
-        429 | 502..=504 => 14, // UNAVAILABLE
-        _ => 2,                // UNKNOWN
-    };
+/// else ("Trailers-Only" in gRPC over HTTP2). `code` is the [`grpc-status`](crate::grpc::code).
+pub fn write_grpc(out: &mut Vec<u8>, status: u16, code: u8, extra: &[(&str, &str)]) {
     // Writing to memory does not fail.
     let _ = write!(out, "HTTP/1.1 200 OK\r\n");
     for (name, value) in extra {

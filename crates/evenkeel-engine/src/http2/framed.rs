@@ -33,6 +33,8 @@ pub(crate) struct Framed {
     /// Looked at while the exchange is borrowed.
     sending: RefCell<Sending>,
     trailers: Option<HeaderMap>,
+    /// Behind the body of the request.
+    received: Option<HeaderMap>,
 }
 
 /// How far the answer has got.
@@ -55,6 +57,7 @@ impl Framed {
             rest: Bytes::new(),
             sending: RefCell::new(Sending::Head(respond)),
             trailers: None,
+            received: None,
         }
     }
 
@@ -68,8 +71,7 @@ impl Framed {
         self.body.is_end_stream()
     }
 
-    /// The body, piece by piece; then, as on a socket, nothing. Trailers of a request are left out,
-    /// as they may be (RFC 9110 §6.5.1).
+    /// The body, piece by piece; then, as on a socket, nothing.
     pub(crate) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -83,7 +85,11 @@ impl Framed {
                 }
                 Some(Ok(data)) => self.rest = data,
                 Some(Err(error)) => return Poll::Ready(Err(broken(error))),
-                None => return Poll::Ready(Ok(())),
+                None => {
+                    let trailers = ready!(self.body.poll_trailers(cx)).map_err(broken)?;
+                    self.received = trailers.or_else(|| self.received.take());
+                    return Poll::Ready(Ok(()));
+                }
             }
         }
         let taken = self.rest.len().min(space.remaining());
@@ -121,6 +127,11 @@ impl Framed {
             Sending::Done => return Poll::Pending,
         };
         Poll::Ready(reason.map_or_else(broken, |reason| broken(reason.into())))
+    }
+
+    /// What stood behind the body of the request, once that was read to its end.
+    pub(crate) fn take_trailers(&mut self) -> Option<HeaderMap> {
+        self.received.take()
     }
 
     /// Lines that follow the body.

@@ -1,18 +1,21 @@
 //! One check of one server.
 
 mod exec;
+mod grpc;
 mod http;
 mod json;
 mod talk;
 mod tls;
 
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_core::agent::Advice;
-use evenkeel_core::config::{Agent, AgentCheck, Check, CheckKind, ProxyVersion};
+use evenkeel_core::config::{Agent, AgentCheck, Check, CheckKind, Pool, ProxyVersion};
 use evenkeel_core::health::{CheckFailure, Outcome, Words};
 use evenkeel_core::proxy_protocol::{self, Header};
 use evenkeel_core::verdict::{Component, Testimony};
@@ -22,6 +25,7 @@ use tokio::time::timeout;
 
 use crate::clock;
 use crate::fleet::Server;
+use crate::tls::{ToServers, Towards};
 
 /// How long to wait, once the outcome is known, for the server to close its side: a socket closed
 /// with something unread sends a reset, which servers write into their logs.
@@ -31,6 +35,9 @@ const FAREWELL_BYTES: usize = 64 * 1024;
 /// Bytes read at once: most answers to checks are smaller.
 const READ_BYTES: usize = 4 * 1024;
 
+/// The end of a connection whose check has an outcome, waited for a while.
+type Farewell = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// How the servers of a pool are checked, made ready.
 #[derive(Debug)]
 pub(super) struct Method {
@@ -39,6 +46,8 @@ pub(super) struct Method {
     proxy_protocol: Option<ProxyVersion>,
     /// For a TLS check.
     tls: Option<Result<tls::Client, CheckFailure>>,
+    /// For a gRPC check of servers that are spoken to in TLS.
+    towards: HashMap<SocketAddr, Towards>,
 }
 
 /// What a check has found.
@@ -65,12 +74,19 @@ pub(super) struct Heard {
 }
 
 impl Method {
-    pub(super) fn new(check: Option<&Check>, proxy_protocol: Option<ProxyVersion>) -> Self {
-        let tls = check.and_then(|check| match &check.kind {
+    /// `to_servers`: how the pool's servers are spoken to in TLS.
+    pub(super) fn new(pool: &Pool, to_servers: Option<&ToServers>) -> Self {
+        let Pool { check, proxy_protocol, servers, .. } = pool;
+        let tls = check.as_ref().and_then(|check| match &check.kind {
             CheckKind::Tls(asked) => Some(tls::Client::new(asked)),
             _ => None,
         });
-        Self { check: check.cloned(), proxy_protocol, tls }
+        let is_grpc = check.as_ref().is_some_and(|it| matches!(it.kind, CheckKind::Grpc(_)));
+        let towards = to_servers.filter(|_| is_grpc).map(|to_servers| {
+            servers.iter().map(|server| (server.address, to_servers.towards(server))).collect()
+        });
+        let towards = towards.unwrap_or_default();
+        Self { check: check.clone(), proxy_protocol: *proxy_protocol, tls, towards }
     }
 
     /// Checks a server; without a check there is nothing to fail. Also how long it took until the
@@ -83,10 +99,11 @@ impl Method {
         let target = SocketAddr::new(address.ip(), check.port.unwrap_or_else(|| address.port()));
         let found = match &check.kind {
             CheckKind::Exec(exec) => exec::run(exec, server, target, check.timeout).await,
-            kind => match timeout(check.timeout, self.exchange(target, kind)).await {
-                Ok(Ok((stream, found))) => {
+            kind => match timeout(check.timeout, self.exchange(address, target, kind)).await {
+                Ok(Ok((farewell, found))) => {
                     let took = took();
-                    part(stream).await;
+                    // Nothing that happens now says anything about the server.
+                    let _ = timeout(FAREWELL, farewell).await;
                     return (found, took);
                 }
                 Ok(Err(failure)) => Err(failure),
@@ -106,16 +123,17 @@ impl Method {
         };
         let (stream, heard) =
             timeout(agent.timeout, conversation).await.unwrap_or(Err(CheckFailure::Timeout))?;
-        part(stream).await;
+        let _ = timeout(FAREWELL, part(stream)).await; // as after a check
         Ok(heard)
     }
 
-    /// All of a check but the farewell, for which the connection is returned.
+    /// All of a check but the farewell, which is returned.
     async fn exchange(
         &self,
+        server: SocketAddr,
         address: SocketAddr,
         kind: &CheckKind,
-    ) -> Result<(TcpStream, Found), CheckFailure> {
+    ) -> Result<(Farewell, Found), CheckFailure> {
         let mut stream = self.connect(address).await?;
         let found = match kind {
             CheckKind::Tcp => {
@@ -131,11 +149,17 @@ impl Method {
             CheckKind::Deep(asked) => http::deep(&mut stream, address, asked).await?,
             CheckKind::Tls(_) => {
                 let client = self.tls.as_ref().expect("made for a TLS check").as_ref();
-                return client.map_err(|failure| *failure)?.check(stream, address).await;
+                let client = client.map_err(|failure| *failure)?;
+                let (stream, found) = client.check(stream, address).await?;
+                return Ok((Box::pin(part(stream)), found));
+            }
+            CheckKind::Grpc(asked) => {
+                let towards = self.towards.get(&server);
+                return grpc::check((stream, address), towards, asked).await;
             }
             CheckKind::Exec(_) => Found::Fine,
         };
-        Ok((stream, found))
+        Ok((Box::pin(part(stream)), found))
     }
 
     async fn connect(&self, address: SocketAddr) -> Result<TcpStream, CheckFailure> {
@@ -180,21 +204,16 @@ async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     socket?.connect(address).await
 }
 
-/// Waits for the server to close, for a while: it has been told that nothing more will come.
+/// Waits for the server to close: it has been told that nothing more will come.
 async fn part(mut stream: TcpStream) {
-    let farewell = async move {
-        let mut rest = [0; 1024];
-        let mut received = 0;
-        while received < FAREWELL_BYTES {
-            match stream.read(&mut rest).await? {
-                0 => break,
-                more => received += more,
-            }
+    let mut rest = [0; 1024];
+    let mut received = 0;
+    while received < FAREWELL_BYTES {
+        match stream.read(&mut rest).await {
+            Ok(more @ 1..) => received += more,
+            Ok(0) | Err(_) => break,
         }
-        io::Result::Ok(())
-    };
-    // Nothing that happens now says anything about the server.
-    let _ = timeout(FAREWELL, farewell).await;
+    }
 }
 
 /// What an error of the system says about the server.

@@ -45,7 +45,8 @@ fn check(server: &Play, kind: CheckKind) -> (Found, io::Result<String>) {
 }
 
 async fn attempt(address: SocketAddr, check: &Check) -> Found {
-    Method::new(Some(check), None).attempt(&server(address)).await.0
+    let pool = Pool { check: Some(check.clone()), ..Pool::new("web".into()) };
+    Method::new(&pool, None).attempt(&server(address)).await.0
 }
 
 fn server(address: SocketAddr) -> Server {
@@ -286,7 +287,9 @@ fn a_check_says_whom_it_is_for_where_traffic_does() {
             let address = listener.local_addr().unwrap();
             let own = port.then(|| address.port());
             let check = Check { port: own, timeout: PATIENCE, ..Check::default() };
-            let method = Method::new(Some(&check), Some(version));
+            let proxy_protocol = Some(version);
+            let pool = Pool { check: Some(check), proxy_protocol, ..Pool::new("web".into()) };
+            let method = Method::new(&pool, None);
             let server = server(address);
             let heard = async {
                 let mut heard = Vec::new();

@@ -9,7 +9,8 @@ use ureq::http::Response;
 use ureq::{Agent, Body};
 
 use crate::documents::{
-    Applied, Pool, Problem, Server, ServerAddition, ServerChange, ServerRemoval, Status,
+    Applied, Pool, Problem, Server, ServerAddition, ServerChange, ServerRemoval, Status, Vip,
+    VipChange,
 };
 
 /// Where a node is unless somebody says otherwise.
@@ -119,6 +120,17 @@ impl Client {
         self.read(self.authorised(request).send_json(removal))
     }
 
+    /// A virtual address.
+    pub fn vip(&self, name: &str) -> Result<Vip, ClientError> {
+        self.get(&vip_path(name))
+    }
+
+    /// Has another node own a virtual address, or not; the answer is the address as it is then.
+    pub fn set_vip(&self, name: &str, change: &VipChange) -> Result<Vip, ClientError> {
+        let request = self.agent.put(self.at(&vip_path(name)));
+        self.read(self.authorised(request).send_json(change))
+    }
+
     /// Has the node read its file again.
     pub fn reload(&self) -> Result<Applied, ClientError> {
         /// Says that this is no form of a web page.
@@ -167,6 +179,10 @@ impl Client {
 
 fn server_path(pool: &str, server: &str) -> String {
     format!("/api/v1/pools/{}/servers/{}", segment(pool), segment(server))
+}
+
+fn vip_path(name: &str) -> String {
+    format!("/api/v1/vips/{}", segment(name))
 }
 
 /// One segment of a path (RFC 3986 §3.3).

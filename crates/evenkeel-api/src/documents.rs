@@ -1,8 +1,11 @@
 //! What is read from and written to `/api/v1`.
 
+mod vip;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use self::vip::{Vip, VipChange, VipState};
 use crate::time::Timestamp;
 
 /// The node at a glance.
@@ -25,6 +28,8 @@ pub struct Status {
     pub config: ConfigStatus,
     pub listeners: Vec<Listener>,
     pub pools: Vec<Pool>,
+    #[serde(default)]
+    pub vips: Vec<Vip>,
     /// What an operator should look after: state that cannot be kept, files that cannot be read.
     #[serde(default)]
     pub problems: Vec<String>,
@@ -531,7 +536,7 @@ pub struct Event {
     pub at: Timestamp,
     /// Such as `server-down`, `server-up`, `server-admin`, `pool-mode`, `config-applied`.
     pub kind: String,
-    /// What it is about: `POOL/SERVER`, a pool, a listener or the node.
+    /// What it is about: `POOL/SERVER`, a pool, a listener, a virtual address or the node.
     pub subject: String,
     pub message: String,
 }

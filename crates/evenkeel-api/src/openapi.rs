@@ -13,7 +13,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::documents::{
     Applied, ConfigVersion, Event, Pool, Problem, Server, ServerAddition, ServerChange,
-    ServerRemoval, Status,
+    ServerRemoval, Status, Vip, VipChange,
 };
 
 /// How a resource is spoken to.
@@ -49,11 +49,12 @@ enum Body {
 }
 
 /// Everything that can be asked of a node.
-pub const OPERATIONS: [Operation; 16] = {
+pub const OPERATIONS: [Operation; 19] = {
     use Body::{Json, List, Nothing, Text};
     use Method::{Delete, Get, Patch, Post, Put};
     const SERVERS: &str = "/api/v1/pools/{pool}/servers";
     const SERVER: &str = "/api/v1/pools/{pool}/servers/{server}";
+    const VIP: &str = "/api/v1/vips/{vip}";
     [
         operation(Get, "/api/v1/status", "The node at a glance", Nothing, Json("Status")),
         operation(Get, "/api/v1/pools", "Every pool with its servers", Nothing, List("Pool")),
@@ -62,6 +63,9 @@ pub const OPERATIONS: [Operation; 16] = {
         operation(Put, SERVER, "Set admin state or weight", Json("ServerChange"), Json("Server")),
         operation(Patch, SERVER, "Set admin state or weight", Json("ServerChange"), Json("Server")),
         operation(Delete, SERVER, "Remove it", Json("ServerRemoval"), Json("Pool")),
+        operation(Get, "/api/v1/vips", "Every virtual address", Nothing, List("Vip")),
+        operation(Get, VIP, "A virtual address", Nothing, Json("Vip")),
+        operation(Put, VIP, "Have another node own it, or not", Json("VipChange"), Json("Vip")),
         operation(
             Get,
             "/api/v1/events",
@@ -155,6 +159,8 @@ fn components() -> utoipa::openapi::Components {
     with_parts::<ServerAddition>(&mut schemas);
     with_parts::<ServerChange>(&mut schemas);
     with_parts::<ServerRemoval>(&mut schemas);
+    with_parts::<Vip>(&mut schemas);
+    with_parts::<VipChange>(&mut schemas);
     with_parts::<Applied>(&mut schemas);
     with_parts::<ConfigVersion>(&mut schemas);
     with_parts::<Event>(&mut schemas);

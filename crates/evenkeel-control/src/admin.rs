@@ -6,6 +6,7 @@ mod events;
 mod guard;
 mod page;
 mod servers;
+mod vips;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,6 +82,8 @@ pub(crate) fn router(node: Arc<Node>) -> Router {
             "/api/v1/pools/{pool}/servers/{server}",
             get(servers::read).put(servers::change).patch(servers::change).delete(servers::remove),
         )
+        .route("/api/v1/vips", get(vips::all))
+        .route("/api/v1/vips/{vip}", get(vips::read).put(vips::change))
         .route("/api/v1/events", get(events::events))
         .route("/api/v1/config", get(config::read).put(config::write))
         .route("/api/v1/config/versions", get(config::versions))

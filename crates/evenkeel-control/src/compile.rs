@@ -25,6 +25,7 @@ mod template;
 mod to_servers;
 mod trust;
 mod value;
+mod vip;
 mod word;
 mod zone;
 
@@ -182,9 +183,10 @@ fn meaning(main: usize, tree: &Table, surroundings: &Surroundings, notes: &Notes
     directory.warn_of_unused(notes);
     zone::warn_of_unused(zone_place, &members, notes);
     let shed = shed::shed(&mut root);
-    root.later(&["cache", "vip"]);
+    let vips = vip::vips(&mut root, bench);
+    root.later(&["cache"]);
     root.finish();
-    let config = Config { listeners, pools, rates: rates.limits, access_log, shed };
+    let config = Config { listeners, pools, rates: rates.limits, vips, access_log, shed };
     Compiled { config, members, resolver, node, admin, warnings: Findings::default() }
 }
 

@@ -6,16 +6,18 @@ use std::time::{Duration, SystemTime};
 use evenkeel_api as api;
 use evenkeel_core::health::Outcome;
 use evenkeel_core::verdict::{Component, Status};
+use evenkeel_core::vrrp::machine::State;
 use evenkeel_engine::{
     AdminState, AgentWord, BreakerStatus, CertificateStatus, Degraded, EngineStatus, Event,
     Evidence, Health, LastCheck, ListenerStatus, PoolMode, PoolStatus, ServerStatus, TimeLineEntry,
+    VipStatus,
 };
 
 use crate::finding::{Described, Findings, Severity};
 use crate::node::{LoadError, Membership, Node};
 
 pub(crate) fn node(node: &Node) -> api::Status {
-    let EngineStatus { listeners, pools, workers, connections, shed_level, draining, .. } =
+    let EngineStatus { listeners, pools, vips, workers, connections, shed_level, draining, .. } =
         node.engine_status();
     let mut membership = node.membership();
     let state = if draining { api::NodeState::Draining } else { api::NodeState::Running };
@@ -33,6 +35,7 @@ pub(crate) fn node(node: &Node) -> api::Status {
             .iter()
             .map(|it| pool(it, membership.remove(&it.name).unwrap_or_default()))
             .collect(),
+        vips: vips.iter().map(vip).collect(),
         problems: node.problems(),
     }
 }
@@ -92,6 +95,40 @@ fn pool(pool: &PoolStatus, membership: Membership) -> api::Pool {
         waiting: pool.waiting,
         breaker: pool.breaker.iter().map(breaker).collect(),
         servers: pool.servers.iter().map(layered).collect(),
+    }
+}
+
+/// Every virtual address.
+pub(crate) fn vips(node: &Node) -> Vec<api::Vip> {
+    node.engine_status().vips.iter().map(vip).collect()
+}
+
+fn vip(vip: &VipStatus) -> api::Vip {
+    let addresses = vip.addresses.iter().map(|(address, prefix)| format!("{address}/{prefix}"));
+    api::Vip {
+        name: vip.name.to_string(),
+        interface: vip.interface.to_string(),
+        router_id: vip.router_id,
+        addresses: addresses.collect(),
+        state: match vip.state {
+            State::Initialize => api::VipState::Initialize,
+            State::Backup => api::VipState::Backup,
+            State::Probing => api::VipState::Probing,
+            State::Active => api::VipState::Active,
+            State::Leaving => api::VipState::Leaving,
+            State::Fault => api::VipState::Fault,
+        },
+        reason: vip.reason.to_string(),
+        since: api::Timestamp(vip.since),
+        source: vip.source.map(|it| it.to_string()),
+        owner: vip.owner.map(|it| it.to_string()),
+        priority: vip.priority,
+        claim: vip.claim,
+        moved: vip.is_moved,
+        obstacle: vip.obstacle.map(str::to_owned),
+        claims_total: vip.claims_total,
+        conflicts_total: vip.conflicts_total,
+        gap_seconds: vip.gap.map(|gap| gap.as_secs_f64()),
     }
 }
 

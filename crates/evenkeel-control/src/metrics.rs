@@ -1,5 +1,7 @@
 //! `/metrics`: what the node counts, in the text format of Prometheus (0.0.4).
 
+mod vips;
+
 use std::fmt::{Display, Write as _};
 use std::time::SystemTime;
 
@@ -69,6 +71,7 @@ pub(crate) fn metrics(node: &Node) -> String {
     about_pools(&mut text, &status.pools);
     about_limits(&mut text, &status.pools);
     about_servers(&mut text, &status.pools);
+    vips::about_vips(&mut text, &status.vips);
     text.text
 }
 

@@ -5,6 +5,7 @@ mod layers;
 pub(crate) mod names;
 mod said;
 mod servers;
+mod vips;
 
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -145,7 +146,8 @@ impl Node {
         admin: SocketAddr,
     ) -> Result<Self, StartError> {
         let settings = loaded.compiled.node.clone();
-        let engine = Engine::start(&Options { workers: settings.workers })?;
+        let (boot, boot_problem) = vips::next_boot(state_directory(&origin, &settings)).await;
+        let engine = Engine::start(&Options { workers: settings.workers, boot })?;
         let (events, _) = broadcast::channel(MOST_EVENTS);
         let node = Self {
             servers: Mutex::new(Servers::restore(state_directory(&origin, &settings))),
@@ -162,6 +164,9 @@ impl Node {
             current: Mutex::default(),
             events,
         };
+        if let Some(problem) = boot_problem {
+            node.servers().problem(vips::BOOT_FILE, &problem);
+        }
         node.restore_ticket_keys().await;
         node.put_in_force(loaded).await?;
         Ok(node)
@@ -296,6 +301,15 @@ impl Node {
             | "certificate-expires"
             | "certificate-ocsp-expired"
             | "certificate-refused"
+            | "vip-advert-refused"
+            | "vip-conflict"
+            | "vip-differs"
+            | "vip-fault"
+            | "vip-mute"
+            | "vip-slept"
+            | "vip-trouble"
+            | "vip-unmoved"
+            | "vip-withheld"
             | "config-refused" => {
                 tracing::warn!(kind, subject, "{message}");
             }

@@ -14,6 +14,7 @@ mod judge;
 mod listener;
 mod log;
 mod pool;
+mod vip;
 
 pub use auth::{Auth, BasicAuth, ForwardAuth, Users};
 pub use balance::{
@@ -40,6 +41,7 @@ pub use judge::{
 pub use listener::{ClientTimeouts, HostPattern, Listener, Protocol, Tls, TlsRule};
 pub use log::{AccessLog, LogField, LogFormat, LogPart, LogTarget};
 pub use pool::{Pool, ProxyVersion, Server, ServerTimeouts};
+pub use vip::Vip;
 
 /// Everything the data plane needs to know.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -50,6 +52,8 @@ pub struct Config {
     pub pools: Vec<Pool>,
     /// In the order of the file; names are unique. [`RateId`] indexes this.
     pub rates: Vec<RateLimit>,
+    /// In the order of the file; names are unique.
+    pub vips: Vec<Vip>,
     /// `None`: no line per exchange is written.
     pub access_log: Option<AccessLog>,
     /// `None`: nothing is shed.

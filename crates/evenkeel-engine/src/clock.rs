@@ -35,6 +35,17 @@ fn read() -> Moment {
     Moment::START + elapsed.max(Duration::from_micros(1))
 }
 
+/// Time since the machine started, also while it was suspended: by this alone virtual addresses
+/// are owned. Not to be compared with [`now`].
+pub(crate) fn since_boot() -> Moment {
+    Moment::START + evenkeel_sys::link::boot_time()
+}
+
+/// A moment of [`since_boot`] as the system's timers take it; `None` if it never comes.
+pub(crate) fn until(moment: Moment) -> Option<Duration> {
+    (moment != Moment::NEVER).then(|| moment.since(Moment::START))
+}
+
 /// What the wall clock showed at `moment`, by what it shows now. The same moment gives the same
 /// time until somebody sets the clock.
 pub(crate) fn wall_at(moment: Moment) -> SystemTime {

@@ -19,6 +19,7 @@ use crate::plan::Plan;
 use crate::probe;
 use crate::status::{AdminChange, EngineStatus, Event};
 use crate::tls::News;
+use crate::vip::{MoveError, Vips};
 use crate::worker::{self, Order, Phase, Shared};
 
 /// Failures and successes on their way to the judge. More at once are dropped: those that got
@@ -35,6 +36,8 @@ const LOG_PATIENCE: Duration = Duration::from_secs(2);
 pub struct Options {
     /// Engine threads; 1 to 256.
     pub workers: usize,
+    /// Greater with each start of this node: others tell by it what is a recording.
+    pub boot: u64,
 }
 
 /// Why the engine did not start.
@@ -74,6 +77,7 @@ pub struct Drained {
 #[derive(Debug)]
 pub struct Engine {
     shared: Arc<Shared>,
+    vips: Vips,
     orders: watch::Sender<Order>,
     /// One configuration at a time.
     applying: tokio::sync::Mutex<()>,
@@ -119,7 +123,7 @@ impl Engine {
         };
         threads.push(judge.map_err(|source| StartError::Judge { source })?);
         let (applying, threads) = (tokio::sync::Mutex::new(()), Mutex::new(threads));
-        Ok(Self { shared, orders, applying, threads })
+        Ok(Self { shared, vips: Vips::new(options.boot), orders, applying, threads })
     }
 
     /// Swaps the configuration. New listeners are bound before anything changes; on an error
@@ -133,6 +137,8 @@ impl Engine {
         let plan = Arc::new(Plan::build(config, &order.plan, &self.shared)?);
         self.order(Order { plan: Arc::clone(&plan), ..order }).await;
         order.plan.close_listeners(Some(&plan));
+        // Last: what clients find at an address is there before it is.
+        self.vips.follow(&plan.snapshot.config().vips, &self.shared);
         Ok(())
     }
 
@@ -144,6 +150,7 @@ impl Engine {
             listeners: plan.listeners.iter().map(|listener| listener.status()).collect(),
             pools: plan.pools.iter().map(|pool| pool.status()).collect(),
             rates: plan.rates.iter().map(|rate| rate.status()).collect(),
+            vips: self.vips.status(),
             workers: self.shared.workers,
             connections: self.connections(),
             accept_pauses_total: vitals().map(|vitals| vitals.accept_pauses.get()).sum(),
@@ -171,6 +178,12 @@ impl Engine {
         probe::publish(&self.shared, pool);
         self.shared.tell("server-admin", subject, message);
         true
+    }
+
+    /// Gives a virtual address to another node, or lets this one have it again: it is under way on
+    /// return.
+    pub fn set_vip_moved(&self, name: &str, is_moved: bool) -> Result<(), MoveError> {
+        self.vips.set_moved(name, is_moved)
     }
 
     /// Seals session tickets with these keys, the newest first. Until the first call, and without
@@ -202,9 +215,15 @@ impl Engine {
         self.shared.events.subscribe()
     }
 
-    /// Stops accepting, lets running exchanges and streams finish, cuts what is left after `limit`.
+    /// Gives virtual addresses away, stops accepting, lets running exchanges and streams finish, cuts what is left after `limit`.
     pub async fn drain(&self, limit: Duration) -> Drained {
         let _one = self.applying.lock().await;
+        // Clients go where they are still welcome, before they are not here.
+        self.vips.stop();
+        let given_away = self.until(|| self.vips.have_stopped());
+        if tokio::time::timeout(limit, given_away).await.is_err() {
+            tracing::warn!("a virtual address was not given away in time");
+        }
         let order = self.orders.borrow().clone();
         self.order(Order { phase: Phase::Draining, ..order.clone() }).await;
         order.plan.close_listeners(None);

@@ -36,6 +36,7 @@ mod timers;
 mod tls;
 mod tunnel;
 mod upload;
+mod vip;
 mod waiting;
 mod websocket;
 mod worker;
@@ -44,6 +45,7 @@ pub use engine::{ApplyError, Drained, Engine, Options, StartError};
 pub use status::{
     Admin, AdminChange, AdminState, AgentWord, BreakerStatus, CertificateStatus, CodeClass,
     Degraded, EngineStatus, Event, Evidence, Health, LastCheck, ListenerStatus, PoolMode,
-    PoolStatus, RateStatus, ServerStatus, TimeLineEntry, Verdict,
+    PoolStatus, RateStatus, ServerStatus, TimeLineEntry, Verdict, VipStatus,
 };
 pub use tls::{PairError, examine, examine_roots, fresh_ticket_key};
+pub use vip::MoveError;

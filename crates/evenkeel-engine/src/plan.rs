@@ -106,7 +106,7 @@ impl Plan {
         let log = config.access_log.clone().map(open_log).transpose()?;
         let mut listeners = Vec::with_capacity(config.listeners.len());
         for listener in &config.listeners {
-            listeners.push(Arc::new(LiveListener::build(listener, before, shared)?));
+            listeners.push(Arc::new(LiveListener::build(listener, &config, before, shared)?));
         }
         let mut pools = Vec::with_capacity(config.pools.len());
         for pool in &config.pools {
@@ -177,10 +177,19 @@ fn initial(check: Option<&Check>) -> Verdict {
 }
 
 impl LiveListener {
-    fn build(listener: &Listener, before: &Plan, shared: &Shared) -> Result<Self, ApplyError> {
+    fn build(
+        listener: &Listener,
+        config: &Config,
+        before: &Plan,
+        shared: &Shared,
+    ) -> Result<Self, ApplyError> {
+        let is_virtual = |address: SocketAddr| {
+            config.vips.iter().any(|vip| vip.policy.addresses.contains(&address.ip()))
+        };
         let mut bound = Vec::with_capacity(listener.bind.len());
         for &address in &listener.bind {
-            let socket = Bound::take(address, &listener.protocol, before, shared.workers);
+            let foreign = is_virtual(address);
+            let socket = Bound::take((address, foreign), &listener.protocol, before, shared);
             bound.push(socket.map_err(|source| ApplyError::Bind {
                 listener: Arc::clone(&listener.name),
                 address,
@@ -188,9 +197,9 @@ impl LiveListener {
             })?);
         }
         let old = before.listeners.iter().find(|old| old.name == listener.name);
-        let front = listener.protocol.front().map(|config| {
-            let known = old.and_then(|old| old.front.as_ref()).filter(|front| front.is(config));
-            let new = || Front::open(&listener.name, config, &shared.ticket_keys).map(Arc::new);
+        let front = listener.protocol.front().map(|https| {
+            let known = old.and_then(|old| old.front.as_ref()).filter(|front| front.is(https));
+            let new = || Front::open(&listener.name, https, &shared.ticket_keys).map(Arc::new);
             known.map_or_else(new, |front| Ok(Arc::clone(front)))
         });
         let front = front.transpose().map_err(|source| ApplyError::Front {
@@ -250,10 +259,10 @@ fn add(totals: &mut [u64], counters: &[Counter]) {
 impl Bound {
     /// The sockets that are bound already, else new ones.
     fn take(
-        address: SocketAddr,
+        (address, foreign): (SocketAddr, bool),
         protocol: &Protocol,
         before: &Plan,
-        workers: usize,
+        shared: &Shared,
     ) -> io::Result<Arc<Self>> {
         // Behind a plain tcp listener the server may be the one to speak first.
         let wait = (!matches!(protocol, Protocol::Tcp { .. })).then_some(DEFER_ACCEPT);
@@ -264,7 +273,8 @@ impl Bound {
             return Ok(Arc::clone(bound));
         }
         let exclusive = before.all_bound().all(|bound| bound.address.port() != address.port());
-        let sockets = listen(Listening { address, defer_accept: wait, exclusive }, workers)?;
+        let listening = Listening { address, defer_accept: wait, exclusive, foreign };
+        let sockets = listen(listening, shared.workers)?;
         let actual = sockets.first().map_or(Ok(address), TcpListener::local_addr)?;
         Ok(Arc::new(Self { address, actual, sockets: Mutex::new(sockets) }))
     }

@@ -1,12 +1,14 @@
 //! What the engine tells of itself: plain values, copied out on request.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use evenkeel_core::health::{CheckFailure, Outcome, Reason, Words};
 use evenkeel_core::verdict::{Component, Name};
+use evenkeel_core::vrrp;
+use evenkeel_core::vrrp::machine::State;
 
 /// What an operator wants of a server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -262,12 +264,52 @@ pub struct RateStatus {
     pub exceeded_total: u64,
 }
 
+/// A virtual address now.
+#[derive(Clone, Debug)]
+pub struct VipStatus {
+    pub name: Arc<str>,
+    pub interface: Arc<str>,
+    pub router_id: u8,
+    /// Each with its prefix.
+    pub addresses: Vec<(IpAddr, u8)>,
+    pub state: State,
+    /// One line.
+    pub reason: Arc<str>,
+    pub since: SystemTime,
+    /// Where this node's adverts come from.
+    pub source: Option<IpAddr>,
+    /// The owner as far as this node knows: itself, or who was heard last.
+    pub owner: Option<IpAddr>,
+    pub priority: u8,
+    /// With which it claims now; `None`: it may not.
+    pub claim: Option<u8>,
+    /// An operator has moved it away from here.
+    pub is_moved: bool,
+    /// What keeps this node from claiming it.
+    pub obstacle: Option<&'static str>,
+    /// Times this node has become owner.
+    pub claims_total: u64,
+    /// Sightings of a second owner.
+    pub conflicts_total: u64,
+    pub adverts_sent_total: u64,
+    /// Those that were heeded.
+    pub adverts_heard_total: u64,
+    /// Adverts that could not be sent.
+    pub send_failures_total: u64,
+    /// Adverts that were not heeded, in the order of [`vrrp::Reason::ALL`].
+    pub refusals_total: [u64; vrrp::Reason::ALL.len()],
+    /// How long the address had no owner that was heard, when this node last claimed it from a
+    /// silent one.
+    pub gap: Option<Duration>,
+}
+
 /// Everything, for `status` and `/metrics`.
 #[derive(Clone, Debug)]
 pub struct EngineStatus {
     pub listeners: Vec<ListenerStatus>,
     pub pools: Vec<PoolStatus>,
     pub rates: Vec<RateStatus>,
+    pub vips: Vec<VipStatus>,
     pub workers: usize,
     /// Client connections held now, over all listeners.
     pub connections: u32,

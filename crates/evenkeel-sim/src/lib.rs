@@ -21,6 +21,8 @@ pub mod corpus;
 pub mod dnsmasq;
 pub mod frames;
 pub mod http1;
+pub mod keepalived;
+pub mod link;
 pub mod load;
 pub mod loris;
 pub mod name_server;

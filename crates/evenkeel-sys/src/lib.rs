@@ -2,6 +2,7 @@
 
 mod files;
 mod limits;
+pub mod link;
 mod listen;
 mod pipe;
 mod stream;

@@ -19,20 +19,22 @@ pub struct Listening {
     pub defer_accept: Option<Duration>,
     /// Refuse an address that somebody else listens on even if that one shares its port.
     pub exclusive: bool,
+    /// The address may not be this machine's, or not yet: a virtual one is another node's at times.
+    pub foreign: bool,
 }
 
 /// `count` sockets on one address, among which the kernel spreads the connections (`SO_REUSEPORT`).
 ///
 /// They do not block, and `TCP_NODELAY` is set and inherited by what they accept.
 pub fn listen(listening: Listening, count: usize) -> io::Result<Vec<TcpListener>> {
-    let mut address = listening.address;
+    let (mut address, foreign) = (listening.address, listening.foreign);
     if listening.exclusive && address.port() != 0 {
         // Without SO_REUSEPORT the kernel tells of any other listener.
-        bound(address, false)?.listen(1)?;
+        bound(address, false, foreign)?.listen(1)?;
     }
     let mut sockets = Vec::with_capacity(count);
     for _ in 0..count {
-        let socket = bound(address, true)?;
+        let socket = bound(address, true, foreign)?;
         socket.set_tcp_nodelay(true)?;
         defer_accept(&socket, listening.defer_accept)?;
         socket.listen(BACKLOG)?;
@@ -44,13 +46,17 @@ pub fn listen(listening: Listening, count: usize) -> io::Result<Vec<TcpListener>
     Ok(sockets)
 }
 
-fn bound(address: SocketAddr, share: bool) -> io::Result<Socket> {
+fn bound(address: SocketAddr, share: bool, foreign: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(share)?;
     if address.is_ipv6() {
         // So that 0.0.0.0:80 and [::]:80 stand beside each other.
         socket.set_only_v6(true)?;
+    }
+    match address {
+        SocketAddr::V4(_) => socket.set_freebind_v4(foreign)?,
+        SocketAddr::V6(_) => socket.set_freebind_v6(foreign)?,
     }
     socket.bind(&SockAddr::from(address))?;
     Ok(socket)
@@ -83,7 +89,8 @@ mod tests {
     use super::*;
 
     fn on(address: &str) -> Listening {
-        Listening { address: address.parse().unwrap(), defer_accept: None, exclusive: true }
+        let address = address.parse().unwrap();
+        Listening { address, defer_accept: None, exclusive: true, foreign: false }
     }
 
     #[test]
@@ -100,6 +107,14 @@ mod tests {
         let refused = listen(taken, 1).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
         assert_eq!(listen(Listening { exclusive: false, ..taken }, 1).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn an_address_that_is_not_here_is_listened_on_if_it_may_be_foreign() {
+        let here = on("192.0.2.99:0");
+        let refused = listen(here, 1).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::AddrNotAvailable);
+        assert_eq!(listen(Listening { foreign: true, ..here }, 1).unwrap().len(), 1);
     }
 
     #[test]

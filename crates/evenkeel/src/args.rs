@@ -23,6 +23,7 @@ pub(crate) enum Verb {
     Check(Check),
     Status(Status),
     Server(Server),
+    Vip(Vip),
     Reload(Reload),
     Completions(Completions),
     Man(Man),
@@ -217,6 +218,63 @@ pub(crate) struct Why {
     /// For how long it holds, such as 30m, 1h or 2d [default: for good]
     #[arg(long, value_name = "DURATION", value_parser = seconds)]
     pub(crate) expires: Option<u64>,
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Print the document of the API
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Move a virtual address from one node to another
+///
+/// Said to the node that owns it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Vip {
+    #[command(subcommand)]
+    pub(crate) deed: VipDeed,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum VipDeed {
+    /// Have another node own it; if none takes it, this one keeps it
+    Move(MoveVip),
+    /// Let this node have it again, if it is configured to preempt
+    Resume(ResumeVip),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct MoveVip {
+    /// Which one, as `evenkeel status` shows it
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// Wait until another node owns it
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Give up waiting after this many seconds
+    #[arg(long, value_name = "SECONDS", default_value = "30", requires = "wait")]
+    pub(crate) limit: NonZeroU64,
+    #[command(flatten)]
+    pub(crate) why: VipWhy,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ResumeVip {
+    /// Which one, as `evenkeel status` shows it
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) why: VipWhy,
+}
+
+/// What a change of a virtual address comes with.
+#[derive(Debug, clap::Args)]
+pub(crate) struct VipWhy {
+    /// Why, for those who read the events
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) reason: String,
+    /// Who does it [default: $USER]
+    #[arg(long, env = "USER", default_value = "", hide_default_value = true, hide_env = true)]
+    pub(crate) author: String,
     #[command(flatten)]
     pub(crate) target: Target,
     /// Print the document of the API

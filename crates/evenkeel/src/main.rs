@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         Verb::Check(args) => cli::check::check(&args),
         Verb::Status(args) => cli::status::status(&args),
         Verb::Server(args) => cli::server::server(&args),
+        Verb::Vip(args) => cli::vip::vip(&args),
         Verb::Reload(args) => cli::reload::reload(&args),
         Verb::Completions(args) => Ok(cli::document::completions(&args)),
         Verb::Man(args) => cli::document::man(&args),

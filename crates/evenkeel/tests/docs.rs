@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Files that configurations in the documents name.
-const NAMED_FILES: [(&str, &str); 7] = [
+const NAMED_FILES: [(&str, &str); 8] = [
+    ("vip.key", "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a"),
     ("admin.token", "a-token-of-more-than-sixteen-letters"),
     ("sorry.html", "<h1>Sorry</h1>"),
     ("site.pem", include_str!("check/tls/site.pem")),

@@ -94,6 +94,21 @@ impl Message {
         out
     }
 
+    /// The whole IPv6 packet (RFC 8200 §3) for this way, and the hardware address it goes to
+    /// (RFC 2464 §7), which `envelope` must be a group for.
+    pub fn packet(&self, envelope: &Envelope) -> (Vec<u8>, Mac) {
+        let payload = self.write(envelope);
+        let length = u16::try_from(payload.len()).expect("messages are short");
+        let mut packet = vec![6 << 4, 0, 0, 0];
+        packet.extend(length.to_be_bytes());
+        packet.extend([PROTOCOL, envelope.hop_limit]);
+        packet.extend(envelope.source.octets());
+        packet.extend(envelope.destination.octets());
+        packet.extend(payload);
+        let [.., a, b, c, d] = envelope.destination.octets();
+        (packet, Mac([0x33, 0x33, a, b, c, d]))
+    }
+
     /// `None`: another message, or one that RFC 4861 §7.1 has discarded.
     pub fn parse(bytes: &[u8], envelope: &Envelope) -> Option<Self> {
         let (fixed, options) = bytes.split_first_chunk::<FIXED_BYTES>()?;
@@ -193,6 +208,17 @@ mod tests {
         assert_eq!(Message::parse(&bytes, &envelope), Some(probe));
         assert_eq!(Message::parse(&probe.write(&envelope), &envelope), Some(probe));
         assert!(!probe.claims(OTHER, target));
+    }
+
+    #[test]
+    fn a_packet_has_its_header_and_its_group() {
+        let (message, envelope) = Message::announcement(OWN, ADDRESS);
+        let (packet, mac) = message.packet(&envelope);
+        assert_eq!(packet[..8], [0x60, 0, 0, 0, 0, 32, 58, 255]);
+        assert_eq!(packet[8..24], ADDRESS.octets());
+        assert_eq!(packet[24..40], ALL_NODES.octets());
+        assert_eq!(&packet[40..], ANNOUNCEMENT);
+        assert_eq!(mac, Mac([0x33, 0x33, 0, 0, 0, 1]));
     }
 
     #[test]

@@ -46,7 +46,7 @@ async fn start(
         ..Pool::new("web".into())
     };
     let config = Config { listeners: vec![listener], pools: vec![pool], ..Config::default() };
-    let engine = Engine::start(&Options { workers: 1 }).unwrap();
+    let engine = Engine::start(&Options { workers: 1, boot: 1 }).unwrap();
     engine.apply(config).await.unwrap();
     (engine, origin)
 }

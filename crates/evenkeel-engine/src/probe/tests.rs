@@ -110,7 +110,7 @@ fn listener() -> Listener {
 }
 
 async fn start(config: Config) -> (Engine, Receiver<Event>) {
-    let engine = Engine::start(&Options { workers: 1 }).unwrap();
+    let engine = Engine::start(&Options { workers: 1, boot: 1 }).unwrap();
     let events = engine.events();
     engine.apply(config).await.unwrap();
     (engine, events)

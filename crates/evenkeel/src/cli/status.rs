@@ -1,6 +1,7 @@
 //! `evenkeel status`
 
 mod server;
+mod vip;
 
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
@@ -56,7 +57,8 @@ fn find(client: &Client, name: &str) -> Result<Pool> {
 }
 
 fn in_words(status: &Status, now: SystemTime, screen: Screen) -> String {
-    let mut parts = vec![head(status, now), listeners(status, screen)];
+    let vips = vip::in_words(&status.vips, now, screen);
+    let mut parts = vec![head(status, now), listeners(status, screen), vips];
     parts.extend(status.pools.iter().map(|it| pool(it, now, screen)));
     parts.extend(notes(status));
     parts.retain(|part| !part.is_empty());

@@ -1,0 +1,225 @@
+//! Virtual addresses: a thread for each, which waits, hears, and does what
+//! [`evenkeel_core::vrrp::machine`] decides.
+//!
+//! An address is given to the kernel for two adverts' time and renewed with each advert: when this
+//! program dies or is frozen, the kernel itself stops answering for it.
+
+mod board;
+mod driver;
+mod seal;
+mod session;
+mod station;
+mod words;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use evenkeel_core::config::Vip;
+use evenkeel_core::vrrp::machine::State;
+use evenkeel_sys::link::Bell;
+
+use self::board::Board;
+use self::driver::Driver;
+use crate::status::VipStatus;
+use crate::worker::Shared;
+
+/// What a virtual address is told by others. Each wish replaces the one before.
+#[derive(Debug, Default)]
+struct Wishes {
+    vip: Option<(Arc<Vip>, Arc<[IpAddr]>)>,
+    /// To another node; `false`: that is taken back.
+    moves: Option<bool>,
+    stops: bool,
+}
+
+/// Where a driver's thread and all others meet.
+#[derive(Debug)]
+struct Post {
+    wishes: Mutex<Wishes>,
+    bell: Bell,
+    board: Mutex<Board>,
+    /// Its addresses are given away, and it does nothing more.
+    has_ended: AtomicBool,
+}
+
+impl Post {
+    fn wishes(&self) -> MutexGuard<'_, Wishes> {
+        self.wishes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn board(&self) -> MutexGuard<'_, Board> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What has been wished since the last call, and the bell is quiet.
+    fn take_wishes(&self) -> Wishes {
+        self.bell.hush();
+        std::mem::take(&mut *self.wishes())
+    }
+
+    /// Rings when there are wishes.
+    fn bell(&self) -> BorrowedFd<'_> {
+        self.bell.as_fd()
+    }
+
+    fn wish(&self, change: impl FnOnce(&mut Wishes)) {
+        change(&mut self.wishes());
+        self.bell.ring();
+    }
+}
+
+/// A virtual address with its thread.
+#[derive(Debug)]
+struct Live {
+    vip: Arc<Vip>,
+    post: Arc<Post>,
+    thread: JoinHandle<()>,
+}
+
+/// Why a virtual address was not moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MoveError {
+    #[error("there is no virtual address of this name")]
+    Unknown,
+    #[error("this node does not own the address: it is {}", .0.label())]
+    NotOwner(State),
+}
+
+/// All virtual addresses of a node.
+#[derive(Debug)]
+pub(crate) struct Vips {
+    boot: u64,
+    live: Mutex<Vec<Live>>,
+    /// Those that are no more, as long as they give their addresses away.
+    leaving: Mutex<Vec<Live>>,
+}
+
+impl Vips {
+    /// `boot`: as in [`evenkeel_core::vrrp::machine::Heartbeat`].
+    pub(crate) fn new(boot: u64) -> Self {
+        Self { boot, live: Mutex::default(), leaving: Mutex::default() }
+    }
+
+    /// From now on these. One that stays where it is goes on as what it is, by its new rules; one
+    /// that moves to another place gives its addresses away first.
+    pub(crate) fn follow(&self, vips: &[Vip], shared: &Arc<Shared>) {
+        let all: Arc<[IpAddr]> =
+            vips.iter().flat_map(|vip| vip.policy.addresses.iter().copied()).collect();
+        let mut live = self.live();
+        let mut before: HashMap<Arc<str>, Live> =
+            live.drain(..).map(|it| (Arc::clone(&it.vip.name), it)).collect();
+        for vip in vips {
+            let vip = Arc::new(vip.clone());
+            let known = before.remove(&vip.name);
+            let next = match known {
+                Some(mut known) if is_same_place(&known.vip, &vip) => {
+                    let rules = (Arc::clone(&vip), Arc::clone(&all));
+                    known.post.wish(|wishes| wishes.vip = Some(rules));
+                    known.vip = vip;
+                    Some(known)
+                }
+                other => self.begin(vip, &all, other.map(stop), shared),
+            };
+            live.extend(next);
+        }
+        let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+        leaving.retain(|live| !live.thread.is_finished());
+        leaving.extend(before.into_values().map(stop));
+    }
+
+    /// A new thread, which begins once the one before it has ended.
+    fn begin(
+        &self,
+        vip: Arc<Vip>,
+        all: &Arc<[IpAddr]>,
+        before: Option<Live>,
+        shared: &Arc<Shared>,
+    ) -> Option<Live> {
+        let bell = match Bell::new() {
+            Ok(bell) => bell,
+            Err(error) => {
+                let message = format!("cannot be looked after: {error}");
+                shared.tell("vip-fault", vip.name.to_string(), message);
+                return None;
+            }
+        };
+        let board = Mutex::new(Board::new(Arc::clone(shared), &vip));
+        let (wishes, has_ended) = (Mutex::default(), AtomicBool::new(false));
+        let post = Arc::new(Post { wishes, bell, board, has_ended });
+        let driver = Driver::new(Arc::clone(&vip), Arc::clone(all), Arc::clone(&post), self.boot);
+        let waiting = Arc::clone(shared);
+        let thread = thread::Builder::new().name(format!("vip-{}", vip.name)).spawn(move || {
+            if let Some(before) = before {
+                // One that panicked has said so already.
+                let _ = before.thread.join();
+            }
+            driver.run();
+            waiting.changed.notify_waiters();
+        });
+        match thread {
+            Ok(thread) => Some(Live { vip, post, thread }),
+            Err(error) => {
+                let message = format!("cannot start its thread: {error}");
+                shared.tell("vip-fault", vip.name.to_string(), message);
+                None
+            }
+        }
+    }
+
+    /// Each of them, in the order of the file.
+    pub(crate) fn status(&self) -> Vec<VipStatus> {
+        self.live().iter().map(|live| live.post.board().status()).collect()
+    }
+
+    /// Gives an address to another node, or lets this node have it again.
+    pub(crate) fn set_moved(&self, name: &str, is_moved: bool) -> Result<(), MoveError> {
+        let live = self.live();
+        let found = live.iter().find(|live| &*live.vip.name == name);
+        let live = found.ok_or(MoveError::Unknown)?;
+        let mut board = live.post.board();
+        if is_moved && board.state() != State::Active {
+            return Err(MoveError::NotOwner(board.state()));
+        }
+        board.set_moved(is_moved);
+        drop(board);
+        live.post.wish(|wishes| wishes.moves = Some(is_moved));
+        Ok(())
+    }
+
+    /// All addresses are given away.
+    pub(crate) fn stop(&self) {
+        let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+        leaving.extend(self.live().drain(..).map(stop));
+    }
+
+    /// Whether all that were stopped have ended.
+    pub(crate) fn have_stopped(&self) -> bool {
+        let leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+        leaving.iter().all(|live| live.post.has_ended.load(Ordering::Acquire))
+    }
+
+    fn live(&self) -> MutexGuard<'_, Vec<Live>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sockets and machine of the one do for the other.
+fn is_same_place(one: &Vip, other: &Vip) -> bool {
+    let group = |vip: &Vip| vip.policy.peers.is_empty();
+    let number = |vip: &Vip| (vip.policy.version, vip.policy.router_id);
+    let is_v4 = |vip: &Vip| vip.policy.addresses.first().is_some_and(IpAddr::is_ipv4);
+    one.interface == other.interface
+        && one.source == other.source
+        && group(one) == group(other)
+        && number(one) == number(other)
+        && is_v4(one) == is_v4(other)
+}
+
+fn stop(live: Live) -> Live {
+    live.post.wish(|wishes| wishes.stops = true);
+    live
+}

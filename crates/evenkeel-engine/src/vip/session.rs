@@ -1,0 +1,212 @@
+//! One open place and the machine that decides what is done there.
+
+use std::io;
+use std::sync::Arc;
+
+use evenkeel_core::config::Vip;
+use evenkeel_core::vrrp::machine::{Action, Input, Machine, State};
+use evenkeel_core::vrrp::track::{self, Weight};
+use evenkeel_sys::link::Alarm;
+
+use super::Post;
+use super::seal::Seal;
+use super::station::{Said, Station};
+use crate::clock;
+
+/// What a refusal of the kernel leads to may be refused again, by other sockets than before.
+const MOST_ROUNDS: usize = 4;
+
+/// Why a session is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    Stopped,
+    /// The interface is another one.
+    Moved,
+    /// It cannot be waited.
+    Broken(String),
+}
+
+/// A driver with all it needs to act.
+#[derive(Debug)]
+pub(super) struct Session<'d> {
+    pub(super) post: &'d Post,
+    pub(super) seal: &'d mut Seal,
+    station: Station,
+    machine: Machine,
+    vip: Arc<Vip>,
+    claim: Option<u8>,
+    stops: bool,
+}
+
+impl<'d> Session<'d> {
+    pub(super) fn new(
+        vip: &Arc<Vip>,
+        station: Station,
+        boot: u64,
+        (post, seal): (&'d Post, &'d mut Seal),
+    ) -> Self {
+        let policy = Arc::clone(&vip.policy);
+        let machine = Machine::new(policy, station.own(), boot, clock::since_boot());
+        let claim = Some(vip.policy.priority);
+        Self { post, seal, station, machine, vip: Arc::clone(vip), claim, stops: false }
+    }
+
+    /// Waits and acts until there is nothing left to do here; the rules as they are then.
+    pub(super) fn live(mut self, alarm: &Alarm) -> (Ended, Arc<Vip>) {
+        self.track();
+        self.feed(Input::Start);
+        loop {
+            self.show();
+            if self.stops && self.machine.state() == State::Initialize {
+                return (Ended::Stopped, self.vip);
+            }
+            if let Err(error) = self.wait(alarm) {
+                self.feed(Input::Claim(None));
+                return (Ended::Broken(format!("cannot wait for packets: {error}")), self.vip);
+            }
+            if self.turn() {
+                self.feed(Input::Claim(None));
+                return (Ended::Moved, self.vip);
+            }
+        }
+    }
+
+    fn wait(&self, alarm: &Alarm) -> io::Result<()> {
+        let deadline = clock::until(self.machine.next_deadline());
+        let [adverts, neighbours, watch] = self.station.sources();
+        alarm.wait(deadline, &[adverts, neighbours, watch, self.post.bell()])
+    }
+
+    /// Everything that has come is handed over before the time is looked at: it may be what the
+    /// wait was for. `true`: this place is gone.
+    fn turn(&mut self) -> bool {
+        for _ in 0..Station::MOST_HEARD {
+            match self.station.hear(self.seal) {
+                None => break,
+                Some(Said::Refused { reason, source }) => self.post.board().refused(reason, source),
+                Some(Said::Advert { heard, same }) => {
+                    self.post.board().heard();
+                    if !same {
+                        self.post.board().differs(heard.source);
+                    }
+                    self.feed(Input::Heard(heard));
+                }
+            }
+        }
+        if self.station.others_seen() {
+            self.feed(Input::Seen);
+        }
+        let look = self.station.look();
+        if look.moved {
+            return true;
+        }
+        self.track();
+        if look.lost {
+            self.feed(Input::Lost);
+        }
+        self.obey();
+        self.feed(Input::Tick);
+        false
+    }
+
+    /// What others want of it.
+    fn obey(&mut self) {
+        let wishes = self.post.take_wishes();
+        if let Some((vip, _)) = wishes.vip {
+            self.follow(vip);
+        }
+        if let Some(is_moved) = wishes.moves {
+            self.feed(if is_moved { Input::Move } else { Input::Resume });
+        }
+        if wishes.stops {
+            self.stops = true;
+            self.feed(Input::Stop);
+        }
+    }
+
+    fn follow(&mut self, vip: Arc<Vip>) {
+        if let Err(error) = self.station.follow(&vip) {
+            self.post.board().trouble("cannot remove an address", &error);
+        }
+        self.seal.follow(&vip);
+        self.post.board().follow(&vip);
+        let policy = Arc::clone(&vip.policy);
+        self.vip = vip;
+        let actions = self.machine.reconfigure(policy, clock::since_boot());
+        if self.act(actions) {
+            self.feed(Input::Refused);
+        }
+        self.track();
+    }
+
+    /// What this node's claim is worth by what it depends on.
+    fn track(&mut self) {
+        let failed = (!self.station.is_up()).then_some(Weight::All);
+        let claim = track::claim(self.vip.policy.priority, failed);
+        if claim != self.claim {
+            self.claim = claim;
+            self.feed(Input::Claim(claim));
+        }
+    }
+
+    /// The machine hears of it, and what it says is done.
+    fn feed(&mut self, input: Input) {
+        let mut next = Some(input);
+        for _ in 0..MOST_ROUNDS {
+            let Some(input) = next.take() else { return };
+            let actions = self.machine.handle(input, clock::since_boot());
+            if self.act(actions) {
+                next = Some(Input::Refused);
+            }
+        }
+    }
+
+    /// `true`: the kernel does not take the addresses.
+    fn act(&mut self, actions: Vec<Action>) -> bool {
+        let mut refused = false;
+        for action in actions {
+            let (what, result) = match action {
+                Action::Advertise(priority) => {
+                    let sent = self.station.advertise(priority, self.seal);
+                    self.post.board().sent(sent);
+                    let keeps = self.machine.state().owns();
+                    let renewed = if keeps { self.renew() } else { Ok(()) };
+                    refused |= renewed.is_err();
+                    ("cannot renew the address", renewed)
+                }
+                Action::Take => {
+                    let taken = self.station.take(clock::since_boot());
+                    refused |= taken.is_err();
+                    ("cannot add the address", taken)
+                }
+                Action::Release => ("cannot remove the address", self.station.release()),
+                Action::Probe => ("cannot ask for the address", self.station.probe()),
+                Action::Announce(times) => {
+                    ("cannot announce the address", self.station.announce(times))
+                }
+                Action::Tell(event) => {
+                    let failed = self.failed();
+                    self.post.board().heed(event, &self.machine, failed);
+                    continue;
+                }
+            };
+            if let Err(error) = result {
+                self.post.board().trouble(what, &error);
+            }
+        }
+        refused
+    }
+
+    fn renew(&mut self) -> io::Result<()> {
+        self.station.renew(clock::since_boot())
+    }
+
+    /// What has failed that the work needs.
+    fn failed(&self) -> Option<&'static str> {
+        (!self.station.is_up()).then_some("the interface is down")
+    }
+
+    fn show(&self) {
+        self.post.board().show(&self.machine, self.station.own(), self.claim);
+    }
+}

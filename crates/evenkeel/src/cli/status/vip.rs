@@ -1,0 +1,37 @@
+//! Virtual addresses in a status.
+
+use std::time::SystemTime;
+
+use evenkeel_api::{Vip, VipState};
+
+use super::ago;
+use crate::cli::table::{Cell, Colour, Screen, cell, plain, table};
+
+/// A table of them; empty without any.
+pub(super) fn in_words(vips: &[Vip], now: SystemTime, screen: Screen) -> String {
+    if vips.is_empty() {
+        return String::new();
+    }
+    let rows: Vec<_> = vips.iter().map(|vip| row(vip, now)).collect();
+    table(["VIP", "STATE", "SINCE", "OWNER", "ADDRESS", "WHY"], &rows, screen)
+}
+
+fn row(vip: &Vip, now: SystemTime) -> [Cell; 6] {
+    let (word, colour) = match vip.state {
+        VipState::Initialize => ("initialize", Colour::Yellow),
+        VipState::Backup => ("backup", Colour::Green),
+        VipState::Probing => ("probing", Colour::Yellow),
+        VipState::Active => ("active", Colour::Green),
+        VipState::Leaving => ("leaving", Colour::Yellow),
+        VipState::Fault => ("fault", Colour::Red),
+    };
+    let why = vip.obstacle.as_ref().unwrap_or(&vip.reason);
+    [
+        plain(&vip.name),
+        cell(word, colour),
+        plain(ago(vip.since.age(now))),
+        plain(vip.owner.as_deref().unwrap_or("-")),
+        plain(format!("{} on {}", vip.addresses.join(" "), vip.interface)),
+        plain(why),
+    ]
+}

@@ -1,9 +1,11 @@
 //! The command line.
 
 mod args;
+mod init;
 mod out;
 mod register;
 mod shards;
+mod user;
 
 use std::io::IsTerminal as _;
 use std::path::Path;
@@ -16,7 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use self::args::{Args, Verb};
 use crate::settings::Settings;
-use crate::{comm, device};
+use crate::{comm, device, web};
 
 /// Runs what the arguments ask for: 0 done, 1 refused, 2 usage.
 pub fn run() -> ExitCode {
@@ -26,7 +28,10 @@ pub fn run() -> ExitCode {
     log.with_target(false).init();
     let done = match verb {
         Verb::Comm(args) => run_comm(&args),
+        Verb::Web(args) => run_web(&args),
         Verb::Device(args) => run_device(&args),
+        Verb::Init(args) => init::init(&args),
+        Verb::User(args) => user::user(&args),
         Verb::Register(args) => register::register(&args),
         Verb::Shards(args) => shards::shards(&args),
     };
@@ -44,6 +49,21 @@ fn run_comm(args: &args::Comm) -> Result<ExitCode> {
         let stop = stop()?;
         let started = |bind, admin| tracing::info!("comm listens on {bind}, admin on {admin}");
         comm::run(&settings, stop, started).await
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_web(args: &args::Web) -> Result<ExitCode> {
+    let mut settings = read(&args.settings)?;
+    settings.web.bind = args.bind.unwrap_or(settings.web.bind);
+    settings.web.admin = args.admin.unwrap_or(settings.web.admin);
+    if let Some(name) = &args.name {
+        settings.web.name.clone_from(name);
+    }
+    runtime()?.block_on(async {
+        let stop = stop()?;
+        let started = |bind, admin| tracing::info!("web listens on {bind}, admin on {admin}");
+        web::run(&settings, stop, started).await
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -5,6 +5,7 @@ mod histogram;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use self::exposition::{Exposition, Kind};
 pub(crate) use self::histogram::Histogram;
@@ -94,6 +95,62 @@ impl CommMetrics {
         text.by_reason("monitor_comm_refused_total", "Readings refused for good.", refused);
         text.by_reason("monitor_comm_retry_total", "Readings put off.", retried);
         text.by_reason("monitor_comm_closed_total", "Connections closed by comm.", closed);
+        about_store(&mut text, &self.store);
+        text.into_text()
+    }
+}
+
+/// What web counts.
+#[derive(Debug)]
+pub(crate) struct WebMetrics {
+    store: Arc<Store>,
+    pub(crate) connections: Counter,
+    /// Connections that came and went without a byte: checks of a balancer do.
+    pub(crate) probes: Counter,
+    pub(crate) handshakes_failed: Counter,
+    /// Answers by the first digit of their code.
+    answers: [Counter; CLASSES.len()],
+    pages: Histogram,
+    api: Histogram,
+}
+
+/// Classes of codes, from 1xx.
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+impl WebMetrics {
+    pub(crate) fn new(store: Arc<Store>) -> Self {
+        Self {
+            store,
+            connections: Counter::default(),
+            probes: Counter::default(),
+            handshakes_failed: Counter::default(),
+            answers: Default::default(),
+            pages: Histogram::default(),
+            api: Histogram::default(),
+        }
+    }
+
+    pub(crate) fn answered(&self, is_api: bool, code: u16, took: Duration) {
+        if let Some(class) = self.answers.get(usize::from(code / 100).wrapping_sub(1)) {
+            class.inc();
+        }
+        if is_api { self.api.observe(took) } else { self.pages.observe(took) }
+    }
+
+    /// Everything, as it is now.
+    pub(crate) fn text(&self) -> String {
+        let mut text = Exposition::default();
+        for (name, help, value) in [
+            ("connections", "Connections accepted.", self.connections.get()),
+            ("probes", "Of these, gone without a byte.", self.probes.get()),
+            ("handshakes_failed", "Of these, without TLS.", self.handshakes_failed.get()),
+        ] {
+            text.single(&format!("monitor_web_{name}_total"), Kind::Counter, help, value);
+        }
+        let answers = CLASSES.into_iter().zip(self.answers.iter().map(Counter::get));
+        text.by("monitor_web_answers_total", Kind::Counter, "Answers.", "code", answers);
+        let times = [("page", &self.pages), ("api", &self.api)].into_iter();
+        text.histograms("monitor_web_request_seconds", "Requests.", "kind", times);
         about_store(&mut text, &self.store);
         text.into_text()
     }

@@ -2,8 +2,8 @@
 
 use std::fmt::{self, Write as _};
 
-use serde::Deserializer as _;
 use serde::de::{MapAccess, Visitor};
+use serde::{Deserializer as _, Serialize, Serializer};
 
 /// Values of one reading. A device that has more is more than one device.
 pub const MOST_FIELDS: usize = 16;
@@ -15,7 +15,7 @@ pub const LONGEST_BODY: usize = 1024;
 pub const HIGHEST_SEQUENCE: u64 = 1 << 53;
 
 /// The named numbers of a reading, in the order sent.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Fields(Vec<(String, f64)>);
 
 /// Why a body is not one.
@@ -71,6 +71,12 @@ impl Fields {
         }
         json.push('}');
         json
+    }
+}
+
+impl Serialize for Fields {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
     }
 }
 

@@ -22,6 +22,9 @@ pub(crate) struct Settings {
     /// Where the shards are, in their order for good.
     pub(crate) shards: Vec<Address>,
     pub(crate) comm: Comm,
+    pub(crate) web: Web,
+    /// Where paths start.
+    pub(crate) base: PathBuf,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -43,12 +46,28 @@ pub(crate) struct Comm {
     pub(crate) future_seconds: u32,
 }
 
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Web {
+    /// Where browsers connect.
+    pub(crate) bind: SocketAddr,
+    /// Where `/health` and `/metrics` are, without TLS.
+    pub(crate) admin: SocketAddr,
+    /// Files with the chain and the key, as PEM.
+    pub(crate) certificate: String,
+    pub(crate) key: String,
+    /// Which server this is, at the foot of every page.
+    pub(crate) name: String,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
     store: WrittenStore,
     #[serde(default)]
     comm: Comm,
+    #[serde(default)]
+    web: Web,
 }
 
 #[derive(Debug, Deserialize)]
@@ -71,6 +90,18 @@ impl Default for Comm {
     }
 }
 
+impl Default for Web {
+    fn default() -> Self {
+        Self {
+            bind: SocketAddr::from(([0, 0, 0, 0], 8443)),
+            admin: SocketAddr::from(([127, 0, 0, 1], 8444)),
+            certificate: "site.pem".to_owned(),
+            key: "site.key".to_owned(),
+            name: "web".to_owned(),
+        }
+    }
+}
+
 impl Settings {
     /// Reads `file`; paths in it start where it is.
     pub(crate) fn read(file: &Path) -> Result<Self> {
@@ -84,7 +115,7 @@ impl Settings {
     }
 
     fn parse(text: &str, base: &Path) -> Result<Self> {
-        let Written { store, comm } = toml::from_str(text)?;
+        let Written { store, comm, web } = toml::from_str(text)?;
         let count = store.shards.len();
         if !(1..=MOST_SHARDS).contains(&count) {
             bail!("store.shards has {count} shards; write 1 to {MOST_SHARDS}");
@@ -94,7 +125,7 @@ impl Settings {
         if let Some(twice) = (1..count).find(|at| shards[..*at].contains(&shards[*at])) {
             bail!("store.shards names `{}` twice", store.shards[twice]);
         }
-        Ok(Self { shards, comm })
+        Ok(Self { shards, comm, web, base: base.to_owned() })
     }
 }
 

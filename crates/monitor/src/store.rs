@@ -2,23 +2,29 @@
 //! of all devices.
 
 mod address;
+mod alarms;
 mod devices;
 mod directory;
 mod pool;
 mod records;
 mod schema;
+mod sessions;
 mod shard;
 mod sql;
 mod sqlite;
+mod users;
 mod writer;
 
 use std::sync::{Arc, RwLock};
 
 pub(crate) use self::address::Address;
+pub(crate) use self::alarms::{Added, Alarm, MOST_SHOWN, Rule};
 pub(crate) use self::devices::{MOST_AT_ONCE, Registered, Registration};
 pub(crate) use self::directory::{Device, Directory};
-pub(crate) use self::records::Kept;
+pub(crate) use self::records::{Kept, Stored};
+pub(crate) use self::sessions::SqlSessions;
 pub(crate) use self::shard::Shard;
+pub(crate) use self::sql::Fault;
 pub(crate) use self::writer::{Submission, Verdict};
 use crate::settings::Settings;
 

@@ -10,3 +10,5 @@ mod harness;
 mod losses;
 #[path = "service/placement.rs"]
 mod placement;
+#[path = "service/web.rs"]
+mod web;

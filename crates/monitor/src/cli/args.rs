@@ -19,9 +19,12 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    Init(Init),
     Comm(Comm),
+    Web(Web),
     Device(Device),
     Register(Register),
+    User(User),
     Shards(Shards),
 }
 
@@ -39,6 +42,65 @@ pub(crate) struct Comm {
     /// Where /health and /metrics are, instead of comm.admin
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) admin: Option<SocketAddr>,
+}
+
+/// Write settings for three shards in files, and a certificate for the site
+///
+/// The certificate is signed by its own key: browsers warn of it. What is there already stays.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Init {
+    /// The folder
+    #[arg(value_name = "FOLDER", default_value = ".")]
+    pub(crate) folder: PathBuf,
+    /// A name or address that the certificate is for, beside localhost
+    #[arg(long, value_name = "NAME")]
+    pub(crate) host: Vec<String>,
+}
+
+/// Run a server for people
+///
+/// Stays in the foreground. SIGTERM and SIGINT finish what is under way and stop.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Web {
+    /// The settings file
+    #[arg(short = 'c', long, value_name = "FILE", default_value = FILE)]
+    pub(crate) settings: PathBuf,
+    /// Where browsers connect, instead of web.bind
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) bind: Option<SocketAddr>,
+    /// Where /health and /metrics are, instead of web.admin
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) admin: Option<SocketAddr>,
+    /// Which server this is, at the foot of every page, instead of web.name
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+}
+
+/// Users of the site
+#[derive(Debug, clap::Args)]
+pub(crate) struct User {
+    /// The settings file
+    #[arg(short = 'c', long, value_name = "FILE", default_value = FILE, global = true)]
+    pub(crate) settings: PathBuf,
+    #[command(subcommand)]
+    pub(crate) action: UserAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserAction {
+    /// Set the password of a user, who is made if not there: the first line of stdin
+    Set {
+        /// 1 to 64 letters, digits, `.`, `_` or `-`
+        name: String,
+        /// Make a password and print it
+        #[arg(long)]
+        generate: bool,
+    },
+    /// Remove a user, and log them out
+    Remove {
+        /// The user
+        name: String,
+    },
 }
 
 /// Run simulated devices

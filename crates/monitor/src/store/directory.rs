@@ -36,6 +36,14 @@ impl Directory {
         self.by_name.get(name)
     }
 
+    /// Devices whose names hold `part`, by name.
+    pub(crate) fn find(&self, part: &str) -> Vec<&Arc<Device>> {
+        let mut found: Vec<_> =
+            self.by_name.values().filter(|device| device.name.contains(part)).collect();
+        found.sort_by(|one, other| one.name.cmp(&other.name));
+        found
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.by_name.len()
     }

@@ -4,16 +4,17 @@ use super::sql::{Dialect, Fault, Session, Value, transaction};
 
 /// Each step once and for good: a step that was released is never changed, a later one mends it.
 /// `{…}` are words in which the databases differ.
-const STEPS: &[&[&str]] = &[&[
-    // Every shard has all devices; `shard` says where one's readings are.
-    "CREATE TABLE devices (
+const STEPS: &[&[&str]] = &[
+    &[
+        // Every shard has all devices; `shard` says where one's readings are.
+        "CREATE TABLE devices (
         number BIGINT NOT NULL PRIMARY KEY,
         name {name} NOT NULL UNIQUE,
         shard INTEGER NOT NULL,
         digest {digest} NOT NULL,
         registered BIGINT NOT NULL
     ){table}",
-    "CREATE TABLE records (
+        "CREATE TABLE records (
         device BIGINT NOT NULL,
         sequence BIGINT NOT NULL,
         time BIGINT NOT NULL,
@@ -21,7 +22,48 @@ const STEPS: &[&[&str]] = &[&[
         body {body} NOT NULL,
         PRIMARY KEY (device, sequence)
     ){clustered}",
-]];
+    ],
+    &[
+        // Who may look, on every shard.
+        "CREATE TABLE users (
+        name {name} NOT NULL PRIMARY KEY,
+        password {text} NOT NULL,
+        changed BIGINT NOT NULL
+    ){table}",
+        "CREATE TABLE sessions (
+        digest {digest} NOT NULL PRIMARY KEY,
+        user_name {name} NOT NULL,
+        csrf {digest} NOT NULL,
+        expires BIGINT NOT NULL
+    ){table}",
+        // `judged` is the sequence up to which a rule has looked at readings.
+        "CREATE TABLE rules (
+        number {serial},
+        device BIGINT NOT NULL,
+        kind {name} NOT NULL,
+        field {name} NOT NULL,
+        bound DOUBLE NOT NULL,
+        judged BIGINT NOT NULL,
+        turn BIGINT NOT NULL DEFAULT 0,
+        created BIGINT NOT NULL
+    ){table}",
+        "CREATE INDEX rules_of_device ON rules (device)",
+        // `is_open` is 1 or null: a rule has one open alarm at most.
+        "CREATE TABLE alarms (
+        number {serial},
+        device BIGINT NOT NULL,
+        rule BIGINT NOT NULL,
+        watch {text} NOT NULL,
+        value DOUBLE NOT NULL,
+        opened BIGINT NOT NULL,
+        closed BIGINT,
+        acknowledged BIGINT,
+        acknowledged_by {name},
+        is_open INTEGER,
+        UNIQUE (rule, is_open)
+    ){table}",
+    ],
+];
 
 /// What this table says of the shard itself: `schema`, the steps taken; `shard`, its place.
 const META: &str = "CREATE TABLE IF NOT EXISTS meta (
@@ -84,6 +126,8 @@ fn words(statement: &str, dialect: Dialect) -> String {
             ("{name}", "TEXT"),
             ("{digest}", "TEXT"),
             ("{body}", "TEXT"),
+            ("{text}", "TEXT"),
+            ("{serial}", "INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT"),
             ("{table}", ""),
             ("{clustered}", " WITHOUT ROWID"),
         ],

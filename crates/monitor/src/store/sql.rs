@@ -39,6 +39,15 @@ pub(super) enum Dialect {
     Sqlite,
 }
 
+impl Dialect {
+    /// How an insert begins that does nothing where a key is there already.
+    pub(super) fn insert_unless_there(self) -> &'static str {
+        match self {
+            Self::Sqlite => "INSERT OR IGNORE",
+        }
+    }
+}
+
 /// A value of a statement or of a row.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Value {
@@ -77,6 +86,14 @@ impl Row {
         match self.0.get(column) {
             Some(Value::Integer(number)) => u64::try_from(*number).ok(),
             _ => None,
+        }
+    }
+
+    /// The number with a fraction in `column`; 0 for what is none, as the schema does not allow it.
+    pub(super) fn real(&self, column: usize) -> f64 {
+        match self.0.get(column) {
+            Some(Value::Real(number)) => *number,
+            _ => 0.0,
         }
     }
 

@@ -5,9 +5,9 @@ use std::net::TcpStream;
 
 use serde_json::Value;
 
-use crate::harness::{Client, Comm, Place, eventually, now_ms};
+use crate::harness::{Client, Comm, Place, Server, eventually, now_ms};
 
-fn admitted(comm: &Comm, (name, key): &(String, String)) -> Client {
+fn admitted(comm: &Server, (name, key): &(String, String)) -> Client {
     let mut client = comm.connect();
     assert_eq!(client.ask(&format!("hello 1 {name} {key}")), "welcome 0 256");
     client

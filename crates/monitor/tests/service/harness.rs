@@ -36,6 +36,7 @@ impl Place {
         let shards = shards.join(", ");
         let text = format!(
             "[store]\nshards = [{shards}]\n\
+             [web]\nbind = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n\
              [comm]\nbind = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n{comm}\n"
         );
         fs::write(self.folder.join("monitor.toml"), text).unwrap();
@@ -81,23 +82,32 @@ impl Drop for Place {
 }
 
 /// A running server; killed with the test.
-pub(crate) struct Comm {
+pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
     pub(crate) admin: SocketAddr,
 }
 
+/// A server for devices.
+pub(crate) struct Comm;
+
 impl Comm {
-    pub(crate) fn start(place: &Place) -> Self {
+    pub(crate) fn start(place: &Place) -> Server {
         Self::start_on(place, "127.0.0.1:0")
     }
 
-    pub(crate) fn start_on(place: &Place, bind: &str) -> Self {
-        let mut command = place.command(&["comm", "--bind", bind]);
+    pub(crate) fn start_on(place: &Place, bind: &str) -> Server {
+        Server::start(place, &["comm", "--bind", bind])
+    }
+}
+
+impl Server {
+    pub(crate) fn start(place: &Place, arguments: &[&str]) -> Self {
+        let mut command = place.command(arguments);
         let mut child = command.stderr(Stdio::piped()).spawn().expect("the program starts");
         let stderr = child.stderr.take().unwrap();
-        let line = line_with(stderr, "comm listens on ");
-        let (_, addresses) = line.split_once("comm listens on ").unwrap();
+        let line = line_with(stderr, " listens on ");
+        let (_, addresses) = line.split_once(" listens on ").unwrap();
         let (address, admin) = addresses.split_once(", admin on ").unwrap();
         Self { child, address: address.parse().unwrap(), admin: admin.parse().unwrap() }
     }
@@ -140,7 +150,7 @@ impl Comm {
     }
 }
 
-impl Drop for Comm {
+impl Drop for Server {
     fn drop(&mut self) {
         // It may have ended.
         let _ = self.child.kill();

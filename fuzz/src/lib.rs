@@ -5,6 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use evenkeel_core::client_hello;
+use evenkeel_core::compress::Form;
 use evenkeel_core::config::{Forwarding, HeaderEdits, HttpLimits};
 use evenkeel_core::message::chunked::{Decoder, Step};
 use evenkeel_core::message::forward::{self, AnswerOut, Client, Outgoing};
@@ -64,6 +65,7 @@ pub fn response_head(bytes: &[u8]) {
         let mut written = Vec::new();
         let answer = AnswerOut {
             body: head.body,
+            form: Form::AsIs,
             keep_alive: head.keep_alive,
             client: Version::Http11,
             cookie: None,

@@ -6,6 +6,7 @@ mod auth;
 mod balance;
 mod breaker;
 mod check;
+mod compress;
 mod edit;
 mod files;
 mod front;

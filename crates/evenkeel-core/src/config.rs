@@ -6,6 +6,7 @@
 mod auth;
 mod balance;
 mod check;
+mod compress;
 mod files;
 mod front;
 mod guard;
@@ -24,6 +25,7 @@ pub use check::{
     Agent, AgentCheck, Check, CheckKind, ExecCheck, GrpcCheck, HttpCheck, InitialState, Talk,
     TlsCheck,
 };
+pub use compress::{Compress, Effort};
 pub use files::{Expires, Files, Symlinks};
 pub use front::{
     CertificateFiles, CertificateSource, CipherSuite, ClientAuth, Front, Https, TlsVersion,

@@ -13,6 +13,7 @@ pub mod certificate_choice;
 pub mod checksum;
 pub mod client_hello;
 pub mod coding;
+pub mod compress;
 pub mod config;
 pub mod dice;
 pub mod ewma;

@@ -5,6 +5,7 @@ use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use evenkeel_core::compress::Form;
 use evenkeel_core::config::HttpLimits;
 use evenkeel_core::fault::{Fault, Phase};
 use evenkeel_core::message::Version;
@@ -16,6 +17,7 @@ use evenkeel_core::sticky::set_cookie;
 use evenkeel_core::template::{Fact, Facts};
 use tokio::io::AsyncWrite;
 
+use crate::compress::Encoder;
 use crate::connect::Upstream;
 use crate::exchange::{Client, Errand};
 use crate::receive::{NO_EDITS, Offered, Request};
@@ -32,6 +34,8 @@ pub(crate) struct Answer {
     /// The server's connection can serve another exchange once the body is over.
     pub(crate) keep_server: bool,
     pub(crate) keep_client: bool,
+    /// What the body goes through.
+    pub(crate) encoder: Option<Box<Encoder>>,
 }
 
 /// What a look at the server's bytes gave.
@@ -179,8 +183,12 @@ impl<'w, 'e> Wait<'w, 'e> {
         };
         check_accept(&head, request)?;
         let http = place.listener().protocol.http().ok_or(Fault::Internal)?;
-        let answer = judge(&head, request, client, upload.is_read());
         let interim = head.is_interim();
+        let compress = http.compress(request.route).filter(|_| !interim);
+        let (form, encoder) = compress.map_or((Form::AsIs, None), |rules| {
+            client.worker().encoders.form(rules, &head, request)
+        });
+        let answer = judge(&head, request, client, (upload.is_read(), encoder));
         // RFC 9110 §15.2: HTTP/1.0 knows no interim answers.
         if !interim || request.version != Version::Http10 {
             let route = request.route.map(|route| &http.routes[route].response_headers);
@@ -190,6 +198,7 @@ impl<'w, 'e> Wait<'w, 'e> {
             let out = AnswerOut {
                 cookie: cookie.as_deref(),
                 body: answer.to_client,
+                form,
                 keep_alive: answer.keep_client,
                 client: request.version,
                 via: http.forwarding.via.as_deref(),
@@ -241,9 +250,11 @@ fn judge(
     head: &ResponseHead<'_, '_>,
     request: &Request,
     client: &Client,
-    request_is_read: bool,
+    (request_is_read, encoder): (bool, Option<Box<Encoder>>),
 ) -> Answer {
-    let to_client = match (head.body, request.version) {
+    // How long it will be once it is compressed is not known beforehand.
+    let body = if encoder.is_some() { AnswerBody::Chunked } else { head.body };
+    let to_client = match (body, request.version) {
         // Chunks tell a cut from an end; a client of HTTP/1.0 does not know them.
         (AnswerBody::UntilClose, Version::Http11) => AnswerBody::Chunked,
         // Frames have an end of their own.
@@ -261,6 +272,7 @@ fn judge(
                 && to_client != AnswerBody::UntilClose
                 && !client.half_closed.get()
                 && !client.worker().draining(),
+        encoder,
     }
 }
 

@@ -7,6 +7,7 @@ use std::mem;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use evenkeel_core::compress::Wish;
 use evenkeel_core::config::{Auth, BasicAuth, ForwardAuth, Http};
 use evenkeel_core::fault::Fault;
 use evenkeel_core::message::forward::{Outgoing, write_request};
@@ -131,6 +132,7 @@ async fn ask(
         upgrade: Offered::Nothing,
         key: None,
         token: None,
+        wish: Wish::default(),
         answer_edits: request.answer_edits.clone(),
         mirror: None,
         bandwidth: None,

@@ -16,6 +16,7 @@ use tokio::io::AsyncWrite;
 
 use crate::answer::Answer;
 use crate::clock;
+use crate::compress::{Encoder, MOST_IN_A_TURN};
 use crate::connect::Upstream;
 use crate::exchange::{Desk, Errand};
 use crate::pace::Pace;
@@ -31,6 +32,8 @@ struct Delivery<'d, 'e> {
     source: Source,
     /// Chunks towards the client.
     chunk: bool,
+    /// Takes the body and gives it back smaller.
+    encoder: Option<Box<Encoder>>,
     /// Bytes of `reply` the client has taken.
     replied: usize,
     /// Bytes at the start of `answer` that go to the client as they are, after `reply`.
@@ -67,13 +70,14 @@ enum Source {
 pub(crate) async fn deliver(
     errand: &mut Errand<'_>,
     upstream: &mut Upstream,
-    answer: &Answer,
+    answer: &mut Answer,
 ) -> Result<bool, Fault> {
     let timeouts = &errand.pool.live.config.timeouts;
     errand.patience(timeouts.idle);
     let mut delivery = Delivery {
         source: Source::new(answer.from_server),
         chunk: answer.to_client == AnswerBody::Chunked,
+        encoder: answer.encoder.take(),
         replied: 0,
         direct: 0,
         pipe: None,
@@ -187,6 +191,7 @@ impl Delivery<'_, '_> {
     }
 
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        let before = self.encoded();
         loop {
             // What lies here already goes out together with the head.
             self.take_body()?;
@@ -198,16 +203,46 @@ impl Delivery<'_, '_> {
             if self.broken {
                 return Poll::Ready(Err(Fault::ServerCut));
             }
+            if self.encoded().saturating_sub(before) >= MOST_IN_A_TURN {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             if self.errand.desk.answer.is_empty() && !self.is_waiting() {
                 if matches!(self.source, Source::Done) {
                     return Poll::Ready(Ok(()));
                 }
-                ready!(self.poll_more(cx))?;
+                match self.poll_more(cx) {
+                    // The server pauses: the client gets all there is.
+                    Poll::Pending if self.release() => {}
+                    polled => ready!(polled)?,
+                }
             } else if matches!(self.source, Source::Done) && !self.is_waiting() {
                 // More than was announced: nobody's answer, and never the next client's.
                 self.keep_server = false;
                 self.errand.desk.answer.clear();
             }
+        }
+    }
+
+    /// Bytes the encoder has taken.
+    fn encoded(&self) -> u64 {
+        self.encoder.as_ref().map_or(0, |encoder| encoder.taken())
+    }
+
+    /// What the encoder holds back is to go out. `false`: nothing.
+    fn release(&mut self) -> bool {
+        let reply = &mut self.errand.desk.reply;
+        self.encoder.as_mut().is_some_and(|encoder| encoder.flush(reply))
+    }
+
+    /// Ends a body of which the server has not framed the end, or that has been compressed.
+    fn finish(&mut self) {
+        let reply = &mut self.errand.desk.reply;
+        if let Some(encoder) = self.encoder.take() {
+            encoder.finish(reply);
+        }
+        if self.chunk {
+            chunked::write_end(reply, &[]);
         }
     }
 
@@ -228,7 +263,8 @@ impl Delivery<'_, '_> {
         let stream = &mut self.upstream.link.stream;
         if let (Source::Length(left), Some(plain)) = (&mut self.source, stream.plain()) {
             let client = &self.errand.client;
-            if self.pipe.is_none() && *left >= SPLICE_FROM && client.stream.plain().is_some() {
+            let passes_by = self.encoder.is_none() && client.stream.plain().is_some();
+            if self.pipe.is_none() && *left >= SPLICE_FROM && passes_by {
                 self.pipe = Conduit::take(client.worker());
             }
             if let Some(pipe) = &mut self.pipe {
@@ -249,9 +285,7 @@ impl Delivery<'_, '_> {
         match ready!(self.errand.desk.answer.poll_fill(cx, stream)) {
             Ok(0) if matches!(self.source, Source::UntilClose) => {
                 self.source = Source::Done;
-                if self.chunk {
-                    chunked::write_end(&mut self.errand.desk.reply, &[]);
-                }
+                self.finish();
             }
             Ok(0) | Err(_) => return Poll::Ready(Err(Fault::ServerCut)),
             Ok(_) => self.moved = true,
@@ -292,7 +326,13 @@ impl Delivery<'_, '_> {
                 take
             }
         };
-        if self.chunk {
+        if let Some(encoder) = &mut self.encoder {
+            encoder.push(&answer.unread()[..take], reply);
+            answer.consume(take);
+            if matches!(self.source, Source::Done) {
+                self.finish();
+            }
+        } else if self.chunk {
             chunked::write_chunk(reply, &answer.unread()[..take]);
             answer.consume(take);
         } else if reply.len() + take <= MOST_COPIED {
@@ -321,9 +361,15 @@ impl Delivery<'_, '_> {
             let mut ended = false;
             match step {
                 Step::More => {}
+                Step::Data(data) if let Some(encoder) = &mut self.encoder => {
+                    encoder.push(data, reply);
+                }
                 Step::Data(data) if self.chunk => chunked::write_chunk(reply, data),
                 Step::Data(data) => reply.extend_from_slice(data),
                 Step::End => {
+                    if let Some(encoder) = self.encoder.take() {
+                        encoder.finish(reply);
+                    }
                     if self.chunk {
                         chunked::write_end(reply, decoder.trailers());
                     } else {

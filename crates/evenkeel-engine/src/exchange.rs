@@ -454,7 +454,7 @@ impl<'a> Errand<'a> {
     pub(crate) async fn hand_over(
         mut self,
         mut upstream: Upstream,
-        answer: Answer,
+        mut answer: Answer,
     ) -> Result<Next, Fault> {
         if let (Some(pool), Some(whole)) = (self.request.mirror, self.upload.whole(self.desk)) {
             mirror::send(self.client, self.place, pool, whole, self.request.head_only);
@@ -463,7 +463,7 @@ impl<'a> Errand<'a> {
             own::flush(self.client, self.desk).await?;
             return Ok(Next::Upgraded(Box::new(Upgraded::new(self, upstream))));
         }
-        let delivered = deliver(&mut self, &mut upstream, &answer).await;
+        let delivered = deliver(&mut self, &mut upstream, &mut answer).await;
         let worker = self.client.worker();
         // Only now: a server that breaks off within its answers is no better than one that resets.
         let keep = delivered.inspect_err(|&fault| {

@@ -7,6 +7,7 @@ mod answer;
 mod auth;
 mod buffer;
 mod clock;
+mod compress;
 mod connect;
 mod count;
 mod deliver;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use evenkeel_core::compress::Wish;
 use evenkeel_core::config::{
     Action, Balance, Files, HashOn, HeaderEdits, Http, HttpLimits, Mirror, Pool, PoolId, Route,
 };
@@ -75,6 +76,8 @@ pub(crate) struct Request {
     pub(crate) mirror: Option<PoolId>,
     /// Bytes of the answer a second.
     pub(crate) bandwidth: Option<u64>,
+    /// What the client would be sent, where answers are compressed.
+    pub(crate) wish: Wish,
 }
 
 /// Where a request goes.
@@ -333,6 +336,9 @@ fn aim(
         write_request(outbox, head, &outgoing);
         request.key = key(head, outbox, &live.config, &outgoing);
         request.token = token(head, live);
+        if http.compress(route).is_some() {
+            request.wish = Wish::read(&head.fields);
+        }
         request.answer_edits = through.and_then(|route| answer_edits(route, facts));
     }
     request
@@ -436,6 +442,7 @@ fn summary(
         shown: None,
         mirror: through.and_then(|route| mirrored(route, head, client.worker())),
         bandwidth: through.and_then(|route| route.bandwidth),
+        wish: Wish::default(),
     }
 }
 

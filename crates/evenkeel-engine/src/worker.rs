@@ -21,6 +21,7 @@ use crate::accept;
 use crate::auth::Passwords;
 use crate::buffer::{Buffer, Stock};
 use crate::clock;
+use crate::compress::Encoders;
 use crate::connect::LocalServer;
 use crate::count::{Counter, Padded};
 use crate::exchange::Desk;
@@ -132,6 +133,7 @@ pub(crate) struct Worker {
     requests: Cell<u64>,
     /// Folders that files are served from.
     pub(crate) roots: Roots,
+    pub(crate) encoders: Encoders,
     pub(crate) date: clock::Date,
 }
 
@@ -235,6 +237,7 @@ impl Worker {
             chance: Cell::new(random()),
             requests: Cell::new(0),
             roots: Roots::default(),
+            encoders: Encoders::default(),
             date: clock::Date::default(),
         }
     }

@@ -324,6 +324,7 @@ pub(super) fn redirecting(https: &Listener, at: std::net::SocketAddr) -> Listene
         routes: Vec::new(),
         default: Some(Action::Redirect(Redirect { to, status: 308 })),
         methods: None,
+        compress: None,
         trusted_proxies: Vec::new(),
         forwarding: Forwarding::default(),
         limits: HttpLimits::default(),

@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use evenkeel_core::config::{
-    Action, CookieMatch, Forwarding, HeaderMatch, Hedge, HostPattern, Http, HttpLimits, Methods,
-    PathPattern, PoolId, Route,
+    Action, Compress, CookieMatch, Forwarding, HeaderMatch, Hedge, HostPattern, Http, HttpLimits,
+    Methods, PathPattern, PoolId, Route,
 };
 
 use super::listener::routes;
 use super::pool::Directory;
 use super::table::{Reader, Wrong, wrong};
 use super::value::{boolean, duration, expected, integer, size, size_within, text};
-use super::{Bench, auth, edit, files, guard, shed, split, word};
+use super::{Bench, auth, compress, edit, files, guard, shed, split, word};
 use crate::document::{Entry, Kind, Value};
 use crate::finding::{Finding, Place};
 
@@ -28,10 +28,19 @@ const MOST_BANDWIDTH: u64 = 1 << 40;
 /// What a request can lead to: a listener or a route has one of them.
 const WAYS: [&str; 4] = ["pool", "split", "redirect", "static"];
 
+/// What a route has of its listener, unless it says otherwise.
+#[derive(Clone, Copy)]
+struct Inherited<'a> {
+    body_bytes: Option<u64>,
+    compress: Option<&'a Arc<Compress>>,
+}
+
 pub(super) fn http(reader: &mut Reader<'_>, bench: Bench<'_>, pools: &Directory) -> Http {
     let default = action(reader, bench, pools);
     let mut limits = limits(reader);
-    let routes = all_routes(reader, (bench, pools), limits.body_bytes);
+    let compress = compress::compress(reader, None);
+    let inherited = Inherited { body_bytes: limits.body_bytes, compress: compress.as_ref() };
+    let routes = all_routes(reader, (bench, pools), inherited);
     if default.is_none()
         && routes.is_empty()
         && !has_any(reader, &WAYS)
@@ -47,6 +56,7 @@ pub(super) fn http(reader: &mut Reader<'_>, bench: Bench<'_>, pools: &Directory)
         routes,
         default,
         methods: methods(reader),
+        compress,
         trusted_proxies: reader
             .list("trusted_proxies", word::network)
             .map(unplaced)
@@ -94,7 +104,7 @@ fn action(reader: &mut Reader<'_>, bench: Bench<'_>, pools: &Directory) -> Optio
 fn all_routes(
     reader: &mut Reader<'_>,
     (bench, pools): (Bench<'_>, &Directory),
-    body_bytes: Option<u64>,
+    inherited: Inherited<'_>,
 ) -> Vec<Route> {
     let mut names: BTreeSet<Arc<str>> = BTreeSet::new();
     let mut placed: Vec<(Place, Route)> = Vec::new();
@@ -107,7 +117,7 @@ fn all_routes(
             break;
         }
         let before = bench.notes.count();
-        let mut route = route(&mut one, (bench, pools), body_bytes);
+        let mut route = route(&mut one, (bench, pools), inherited);
         let as_written = bench.notes.count() == before;
         let given = one.entries().iter().any(|entry| entry.key == "name");
         if given && names.contains(&route.name) {
@@ -150,7 +160,7 @@ fn unique(name: &Arc<str>, alike: usize, names: &BTreeSet<Arc<str>>) -> Arc<str>
 fn route(
     reader: &mut Reader<'_>,
     (bench, pools): (Bench<'_>, &Directory),
-    body_bytes: Option<u64>,
+    inherited: Inherited<'_>,
 ) -> Route {
     let host = reader.read("host", word::host_pattern);
     let path = reader.read("path", word::path_pattern);
@@ -172,16 +182,20 @@ fn route(
     let name = reader.read("name", |value| word::name(text(value)?));
     reader.misplaced(&["sni", "alpn"], "belongs to a listener of `protocol = \"tls\"`");
     reader.later(&["cache", "auth", "limit"]);
+    let response_headers = edit::response_headers(reader);
+    let compress = compress::compress(reader, inherited.compress);
     Route {
         name: name.unwrap_or_else(|| made_name(host.as_ref(), &path)),
         strip_prefix,
         guard: guard::guard(reader, bench.rates),
-        body_bytes: body(reader).or(body_bytes),
+        body_bytes: body(reader).or(inherited.body_bytes),
         mirror: split::mirror(reader, pools),
         bandwidth: reader.read("bandwidth", size_within(LEAST_BANDWIDTH..=MOST_BANDWIDTH)),
         auth: auth::auth(reader, (bench, pools), &mut request_headers),
         request_headers,
-        response_headers: edit::response_headers(reader),
+        // What the operator says of the coding has to stay true.
+        compress: compress.filter(|_| !compress::is_told(&response_headers)),
+        response_headers,
         // What led nowhere was refused above.
         action: action.unwrap_or(Action::Pool(PoolId(0))),
         host,

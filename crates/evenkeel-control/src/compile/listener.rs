@@ -28,11 +28,12 @@ const MOST_LISTENERS: usize = 1024;
 const MOST_RULES: usize = 1024;
 
 /// Keys that only an HTTP listener has.
-const HTTP_KEYS: [&str; 8] = [
+const HTTP_KEYS: [&str; 9] = [
     "methods",
     "trusted_proxies",
     "redirect",
     "static",
+    "compress",
     "error_pages",
     "limits",
     "forwarding",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::split::Split;
 use crate::template::{Facts, Template};
 
-use super::{Auth, Files, Guard, Hedge, HostPattern, PoolId, Priority};
+use super::{Auth, Compress, Files, Guard, Hedge, HostPattern, PoolId, Priority};
 
 /// An HTTP listener.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +17,8 @@ pub struct Http {
     pub default: Option<Action>,
     /// The only methods served; another one closes the connection without an answer.
     pub methods: Option<Methods>,
+    /// For what no route takes; `None`: its answers are passed on as they are.
+    pub compress: Option<Arc<Compress>>,
     /// Peers whose forwarding headers are believed.
     pub trusted_proxies: Vec<Network>,
     pub forwarding: Forwarding,
@@ -35,6 +37,13 @@ pub struct Http {
     /// Without TLS: clients may begin with HTTP/2 (RFC 9113 §3.3). Within TLS they ask for it in
     /// the handshake. Default off.
     pub h2c: bool,
+}
+
+impl Http {
+    /// How answers to requests of the route at this place are compressed; `None`: no route's.
+    pub fn compress(&self, route: Option<usize>) -> Option<&Compress> {
+        route.map_or(&self.compress, |route| &self.routes[route].compress).as_deref()
+    }
 }
 
 /// Which forwarding headers a request carries to the server.
@@ -120,6 +129,8 @@ pub struct Route {
     pub priority: Priority,
     /// `None`: a late answer is waited for.
     pub hedge: Option<Hedge>,
+    /// Its own or the listener's; `None`: answers are passed on as they are.
+    pub compress: Option<Arc<Compress>>,
 }
 
 /// A path to match.

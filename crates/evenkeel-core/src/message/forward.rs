@@ -10,6 +10,7 @@ use super::Version;
 use super::header::{Fields, Name};
 use super::request::{Body, RequestHead, Upgrade};
 use super::response::{AnswerBody, ResponseHead};
+use crate::compress::Form;
 use crate::config::{Forwarding, HeaderEdits, Network};
 use crate::template::Facts;
 
@@ -68,6 +69,7 @@ pub struct Outgoing<'a> {
 pub struct AnswerOut<'a> {
     /// How the body is framed towards the client.
     pub body: AnswerBody,
+    pub form: Form,
     /// Whether the client's connection goes on.
     pub keep_alive: bool,
     /// What the client speaks.
@@ -143,10 +145,21 @@ pub fn write_answer(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, answer: &Ans
             Name::Trailer => answer.body == AnswerBody::Chunked,
             kind => !kind.is_ours(),
         };
-        if passes && !is_edited(answer.edits, name) {
-            put_field(out, name, value);
+        if !passes || is_edited(answer.edits, name) {
+            continue;
+        }
+        match answer.form {
+            Form::AsIs => put_field(out, name, value),
+            form => {
+                if let Some(before) = form.before(name, value) {
+                    put(out, &[name, ": ", before]);
+                    out.extend_from_slice(value);
+                    put(out, &["\r\n"]);
+                }
+            }
         }
     }
+    write_form(out, head, answer);
     write_answer_framing(out, head, answer);
     if let Some(via) = answer.via {
         write_via(out, head.version, via);
@@ -309,6 +322,15 @@ fn write_as_sent(
     }
 }
 
+fn write_form(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, answer: &AnswerOut<'_>) {
+    if let Form::Coded(coding) = answer.form {
+        put(out, &["Content-Encoding: ", coding.token(), "\r\n"]);
+    }
+    if answer.form.varies_on(&head.fields) {
+        put_own(out, answer.edits, "Vary", "Accept-Encoding");
+    }
+}
+
 fn write_answer_framing(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, answer: &AnswerOut<'_>) {
     if head.is_interim() {
         return;
@@ -324,7 +346,9 @@ fn write_answer_framing(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, answer: 
         (AnswerBody::Length(length), _) => put_length(out, length),
         (AnswerBody::Chunked, _) => put(out, &["Transfer-Encoding: chunked\r\n"]),
         // What the length would have been (RFC 9110 §8.6); 204 has none.
-        (AnswerBody::None, Some(length)) if head.status != 204 => put_length(out, length),
+        (AnswerBody::None, Some(length)) if head.status != 204 && answer.form.keeps_length() => {
+            put_length(out, length);
+        }
         (AnswerBody::None | AnswerBody::UntilClose, _) => {}
     }
     if !answer.keep_alive || answer.body == AnswerBody::UntilClose {

@@ -41,6 +41,7 @@ fn route(words: &str) -> Route {
         response_headers: HeaderEdits::default(),
         priority: Priority::default(),
         hedge: None,
+        compress: None,
     }
 }
 

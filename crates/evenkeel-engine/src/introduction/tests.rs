@@ -123,6 +123,7 @@ fn http() -> Protocol {
         routes: Vec::new(),
         default: Some(Action::Pool(PoolId(0))),
         methods: None,
+        compress: None,
         trusted_proxies: Vec::new(),
         forwarding: Forwarding::default(),
         limits: HttpLimits::default(),

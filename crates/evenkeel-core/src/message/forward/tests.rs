@@ -1,4 +1,5 @@
 use super::*;
+use crate::compress::Form;
 use crate::config::HttpLimits;
 use crate::message::request::{self, Space};
 use crate::message::response::{self, Asked};
@@ -305,6 +306,7 @@ const GET: Asked = Asked { head: false, upgrade: false };
 fn to(client: Version, keep_alive: bool, body: AnswerBody) -> AnswerOut<'static> {
     AnswerOut {
         body,
+        form: Form::AsIs,
         keep_alive,
         client,
         via: None,

@@ -184,7 +184,7 @@ fn meaning(main: usize, tree: &Table, surroundings: &Surroundings, notes: &Notes
     directory.warn_of_unused(notes);
     zone::warn_of_unused(zone_place, &members, notes);
     let shed = shed::shed(&mut root);
-    let vips = vip::vips(&mut root, bench);
+    let vips = vip::vips(&mut root, bench, &directory);
     root.later(&["cache"]);
     root.finish();
     let config = Config { listeners, pools, rates: rates.limits, vips, access_log, shed };

@@ -124,6 +124,7 @@ fn vip(vip: &VipStatus) -> api::Vip {
         owner: vip.owner.map(|it| it.to_string()),
         priority: vip.priority,
         claim: vip.claim,
+        failed: vip.failed.iter().map(ToString::to_string).collect(),
         moved: vip.is_moved,
         obstacle: vip.obstacle.map(str::to_owned),
         claims_total: vip.claims_total,

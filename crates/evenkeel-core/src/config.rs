@@ -43,7 +43,7 @@ pub use judge::{
 pub use listener::{ClientTimeouts, HostPattern, Listener, Protocol, Tls, TlsRule};
 pub use log::{AccessLog, LogField, LogFormat, LogPart, LogTarget};
 pub use pool::{Pool, ProxyVersion, Server, ServerTimeouts};
-pub use vip::Vip;
+pub use vip::{Target, Track, Tracked, Vip};
 
 /// Everything the data plane needs to know.
 #[derive(Clone, Debug, Default, PartialEq)]

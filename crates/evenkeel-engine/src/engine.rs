@@ -123,7 +123,13 @@ impl Engine {
         };
         threads.push(judge.map_err(|source| StartError::Judge { source })?);
         let (applying, threads) = (tokio::sync::Mutex::new(()), Mutex::new(threads));
-        Ok(Self { shared, vips: Vips::new(options.boot), orders, applying, threads })
+        Ok(Self {
+            shared,
+            vips: Vips::new(options.boot, orders.subscribe()),
+            orders,
+            applying,
+            threads,
+        })
     }
 
     /// Swaps the configuration. New listeners are bound before anything changes; on an error

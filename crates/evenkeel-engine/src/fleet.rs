@@ -430,6 +430,16 @@ impl LivePool {
         Cap::new(self.config.outlier.cap_percent).leaves_room(self.servers.len(), out)
     }
 
+    /// Whether a server of it is fit and ready. In panic others are used as well, which is no reason
+    /// to hold on to an address.
+    pub(crate) fn has_usable(&self) -> bool {
+        let is_usable = |server: &Arc<Server>| {
+            let state = server.state();
+            state.usable && state.admin.state == AdminState::Ready
+        };
+        self.servers.iter().any(is_usable)
+    }
+
     /// Servers that are not used because of their health.
     pub(crate) fn out(&self) -> impl Iterator<Item = &Arc<Server>> {
         self.servers.iter().filter(|server| !server.state().usable)

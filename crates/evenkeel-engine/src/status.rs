@@ -283,6 +283,8 @@ pub struct VipStatus {
     pub priority: u8,
     /// With which it claims now; `None`: it may not.
     pub claim: Option<u8>,
+    /// What has failed of what its claim depends on.
+    pub failed: Vec<Arc<str>>,
     /// An operator has moved it away from here.
     pub is_moved: bool,
     /// What keeps this node from claiming it.

@@ -6,6 +6,8 @@
 
 mod board;
 mod driver;
+mod lookout;
+mod program;
 mod seal;
 mod session;
 mod station;
@@ -21,11 +23,13 @@ use std::thread::{self, JoinHandle};
 use evenkeel_core::config::Vip;
 use evenkeel_core::vrrp::machine::State;
 use evenkeel_sys::link::Bell;
+use tokio::sync::watch;
 
 use self::board::Board;
 use self::driver::Driver;
+use self::lookout::{Lookouts, Outlook};
 use crate::status::VipStatus;
-use crate::worker::Shared;
+use crate::worker::{Order, Shared};
 
 /// What a virtual address is told by others. Each wish replaces the one before.
 #[derive(Debug, Default)]
@@ -42,6 +46,7 @@ struct Post {
     wishes: Mutex<Wishes>,
     bell: Bell,
     board: Mutex<Board>,
+    outlook: Mutex<Outlook>,
     /// Its addresses are given away, and it does nothing more.
     has_ended: AtomicBool,
 }
@@ -49,6 +54,10 @@ struct Post {
 impl Post {
     fn wishes(&self) -> MutexGuard<'_, Wishes> {
         self.wishes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn outlook(&self) -> MutexGuard<'_, Outlook> {
+        self.outlook.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn board(&self) -> MutexGuard<'_, Board> {
@@ -77,6 +86,8 @@ impl Post {
 struct Live {
     vip: Arc<Vip>,
     post: Arc<Post>,
+    /// They look until this is dropped.
+    lookouts: Lookouts,
     thread: JoinHandle<()>,
 }
 
@@ -93,6 +104,7 @@ pub enum MoveError {
 #[derive(Debug)]
 pub(crate) struct Vips {
     boot: u64,
+    orders: watch::Receiver<Order>,
     live: Mutex<Vec<Live>>,
     /// Those that are no more, as long as they give their addresses away.
     leaving: Mutex<Vec<Live>>,
@@ -100,8 +112,8 @@ pub(crate) struct Vips {
 
 impl Vips {
     /// `boot`: as in [`evenkeel_core::vrrp::machine::Heartbeat`].
-    pub(crate) fn new(boot: u64) -> Self {
-        Self { boot, live: Mutex::default(), leaving: Mutex::default() }
+    pub(crate) fn new(boot: u64, orders: watch::Receiver<Order>) -> Self {
+        Self { boot, orders, live: Mutex::default(), leaving: Mutex::default() }
     }
 
     /// From now on these. One that stays where it is goes on as what it is, by its new rules; one
@@ -118,6 +130,9 @@ impl Vips {
             let next = match known {
                 Some(mut known) if is_same_place(&known.vip, &vip) => {
                     let rules = (Arc::clone(&vip), Arc::clone(&all));
+                    if looks_elsewhere(&known.vip, &vip) {
+                        known.lookouts = Lookouts::post(&vip, &known.post, &self.orders);
+                    }
                     known.post.wish(|wishes| wishes.vip = Some(rules));
                     known.vip = vip;
                     Some(known)
@@ -148,8 +163,14 @@ impl Vips {
             }
         };
         let board = Mutex::new(Board::new(Arc::clone(shared), &vip));
-        let (wishes, has_ended) = (Mutex::default(), AtomicBool::new(false));
-        let post = Arc::new(Post { wishes, bell, board, has_ended });
+        let post = Arc::new(Post {
+            wishes: Mutex::default(),
+            bell,
+            board,
+            outlook: Mutex::default(),
+            has_ended: AtomicBool::new(false),
+        });
+        let lookouts = Lookouts::post(&vip, &post, &self.orders);
         let driver = Driver::new(Arc::clone(&vip), Arc::clone(all), Arc::clone(&post), self.boot);
         let waiting = Arc::clone(shared);
         let thread = thread::Builder::new().name(format!("vip-{}", vip.name)).spawn(move || {
@@ -161,7 +182,7 @@ impl Vips {
             waiting.changed.notify_waiters();
         });
         match thread {
-            Ok(thread) => Some(Live { vip, post, thread }),
+            Ok(thread) => Some(Live { vip, post, lookouts, thread }),
             Err(error) => {
                 let message = format!("cannot start its thread: {error}");
                 shared.tell("vip-fault", vip.name.to_string(), message);
@@ -217,6 +238,12 @@ fn is_same_place(one: &Vip, other: &Vip) -> bool {
         && group(one) == group(other)
         && number(one) == number(other)
         && is_v4(one) == is_v4(other)
+}
+
+/// What the claim depends on is something else.
+fn looks_elsewhere(one: &Vip, other: &Vip) -> bool {
+    let looks = |vip: &Vip| (vip.track.clone(), vip.witnesses.clone(), vip.look_every);
+    looks(one) != looks(other)
 }
 
 fn stop(live: Live) -> Live {

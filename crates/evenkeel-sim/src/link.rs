@@ -218,6 +218,11 @@ impl Node<'_> {
         self.scratch.write(name, content);
     }
 
+    /// Removes such a file.
+    pub fn remove(&self, name: &str) {
+        fs::remove_file(self.scratch.file(name)).expect("it was put there");
+    }
+
     /// Reads its configuration again, with this in it.
     #[track_caller]
     pub fn reload(&self, vip: &str) {

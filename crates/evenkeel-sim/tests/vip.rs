@@ -207,6 +207,53 @@ fn only_who_has_the_key_takes_the_address() {
 }
 
 #[test]
+fn a_node_that_cannot_do_the_work_gives_the_address_up() {
+    let link = skip_unless!(Link::with(&["a", "b", "gateway"]), NO_LINK);
+    let track = "look_every = \"100ms\"\ntrack = [{ pool = \"app\" }, { reach = \"192.0.2.3\" }, \
+                 { command = [\"/bin/sh\", \"-c\", \"test -e fit\"], weight = 60 }]\n\
+                 [pool.app]\nservers = [\"127.0.0.1:8080\"]\ncheck = { kind = \"tcp\", interval = \"100ms\" }";
+    let a = link.node("a", &vip(150, track));
+    a.file("fit", "");
+    a.await_state("main", "active");
+    let b = link.node("b", &vip(100, "preempt = true"));
+    b.await_state("main", "backup");
+    wait_until("a is fit", PATIENCE, || a.vip("main")["claim"] == 150);
+    // Weaker than b, which preempts.
+    a.remove("fit");
+    b.await_state("main", "active");
+    a.await_state("main", "backup");
+    assert_eq!(a.vip("main")["claim"], 90);
+    a.file("fit", "");
+    wait_until("a is fit", PATIENCE, || a.vip("main")["claim"] == 150);
+    // Nothing that reaches its gateway.
+    link.plug("gateway", false);
+    a.await_state("main", "fault");
+    let reason = a.vip("main")["reason"].to_string();
+    assert!(reason.contains("192.0.2.3 does not answer"), "{reason}");
+    link.plug("gateway", true);
+    a.await_state("main", "backup");
+    // No server that can be used.
+    let maint = r#"{"state": "maint"}"#;
+    a.api("PUT", "/api/v1/pools/app/servers/127.0.0.1:8080", maint).unwrap();
+    a.await_state("main", "fault");
+    assert_eq!(a.vip("main")["failed"][0], "pool app has no server to use");
+}
+
+#[test]
+fn who_sees_no_witness_does_not_claim() {
+    let link = skip_unless!(Link::with(&["a", "witness"]), NO_LINK);
+    link.plug("witness", false);
+    let more = "witnesses = [\"192.0.2.2\", \"192.0.2.9:1\"]\nlook_every = \"100ms\"";
+    let a = link.node("a", &vip(150, more));
+    wait_until("a would claim", PATIENCE, || {
+        a.vip("main")["obstacle"].to_string().contains("no witness")
+    });
+    assert!(!link.has("a", VIP));
+    link.plug("witness", true);
+    a.await_state("main", "active");
+}
+
+#[test]
 fn a_pair_in_peace_stays_as_it_is() {
     let link = skip_unless!(Link::with(&["a", "b", "client"]), NO_LINK);
     let a = link.node("a", &vip(150, ""));

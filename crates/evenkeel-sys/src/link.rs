@@ -6,6 +6,7 @@
 mod advert;
 mod alarm;
 mod ancillary;
+mod echo;
 mod frame;
 mod interface;
 mod neighbour;
@@ -13,6 +14,7 @@ mod netlink;
 
 pub use advert::{AdvertSocket, Arrived, MOST_PACKET_BYTES};
 pub use alarm::{Alarm, Bell, boot_time, raise_priority};
+pub use echo::echo;
 pub use frame::{FrameSocket, IPV6};
 pub use interface::{Change, Interface, InterfaceAddress, Interfaces, InterfacesWatch, NewAddress};
 pub use neighbour::NeighbourSocket;

@@ -29,6 +29,9 @@ pub struct Vip {
     /// With which it claims the address now; absent when it may not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<u8>,
+    /// What has failed of what the claim depends on, a line each.
+    #[serde(default)]
+    pub failed: Vec<String>,
     /// An operator has moved the address away from this node: it does not preempt.
     pub moved: bool,
     /// What keeps this node from claiming the address, although its owner is silent.

@@ -245,7 +245,8 @@ fn tls(reader: &mut Reader<'_>, bench: Bench<'_>) -> TlsCheck {
     check
 }
 
-fn exec(reader: &mut Reader<'_>, bench: Bench<'_>) -> Option<ExecCheck> {
+/// `command = ["/usr/local/bin/program", "argument"]`
+pub(super) fn exec(reader: &mut Reader<'_>, bench: Bench<'_>) -> Option<ExecCheck> {
     let help = "such as `command = [\"/usr/local/bin/check-app\", \"--strict\"]`";
     reader.need("command", help, |_| Ok(()));
     let words = reader.filled("command", help, argument)?;

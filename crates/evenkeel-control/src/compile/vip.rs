@@ -4,15 +4,17 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel_core::config::Vip;
+use evenkeel_core::config::{Target, Track, Tracked, Vip};
 use evenkeel_core::vrrp::packet::{ChecksumForm, Password};
 use evenkeel_core::vrrp::policy::{Policy, Preempt};
 use evenkeel_core::vrrp::signature::{Key, Keys, Mode};
+use evenkeel_core::vrrp::track::Weight;
 use evenkeel_core::vrrp::{RouterId, Version};
 
+use super::pool::Directory;
 use super::table::{Reader, Wrong, note, wrong};
 use super::value::{Choice, boolean, duration, expected, integer, text};
-use super::{Bench, word};
+use super::{Bench, check, word};
 use crate::document::{Kind, Value};
 use crate::finding::{Finding, Place};
 
@@ -34,6 +36,11 @@ const FAST_INTERVAL: Duration = Duration::from_millis(100);
 const LEAST_INTERVAL: Duration = Duration::from_millis(10);
 const MOST_INTERVAL: Duration = Duration::from_millis(40_950);
 const MOST_INTERVAL_V2: Duration = Duration::from_secs(255);
+/// Each has a thread that looks.
+const MOST_TRACKED: usize = 16;
+/// One of these stands in each thing that is tracked.
+const TRACKED: [&str; 3] = ["pool", "reach", "command"];
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// With white space around it; a secret has 128 digits at most.
 const MOST_SECRET_BYTES: usize = 1_024;
 
@@ -54,7 +61,7 @@ struct Written {
 }
 
 /// Every virtual address.
-pub(super) fn vips(root: &mut Reader<'_>, bench: Bench<'_>) -> Vec<Vip> {
+pub(super) fn vips(root: &mut Reader<'_>, bench: Bench<'_>, pools: &Directory) -> Vec<Vip> {
     let mut written: Vec<Written> = Vec::new();
     for (entry, reader) in root.named("vip") {
         if written.len() == MOST_VIPS {
@@ -63,7 +70,7 @@ pub(super) fn vips(root: &mut Reader<'_>, bench: Bench<'_>) -> Vec<Vip> {
         }
         let name = note(bench.notes, entry.key_place, word::name(&entry.key));
         let name = name.unwrap_or_else(|| entry.key.as_str().into());
-        if let Some(vip) = vip(name, reader, bench) {
+        if let Some(vip) = vip(name, reader, bench, pools) {
             let found = Written { vip, place: entry.key_place };
             clash(&found, &written, bench);
             written.push(found);
@@ -88,7 +95,7 @@ fn clash(new: &Written, before: &[Written], bench: Bench<'_>) {
     }
 }
 
-fn vip(name: Arc<str>, mut reader: Reader<'_>, bench: Bench<'_>) -> Option<Vip> {
+fn vip(name: Arc<str>, mut reader: Reader<'_>, bench: Bench<'_>, pools: &Directory) -> Option<Vip> {
     let help = "the address with its prefix, such as `address = \"192.0.2.10/24\"`";
     let addresses = reader.need("address", help, addresses);
     let help = "the interface it is on, such as `interface = \"eth0\"`";
@@ -111,7 +118,9 @@ fn vip(name: Arc<str>, mut reader: Reader<'_>, bench: Bench<'_>) -> Option<Vip> 
     let interval = reader.read("advertise", |value| interval(value, version)).unwrap_or(INTERVAL);
     let password = password(&mut reader, version);
     let signatures = signatures(&mut reader, bench);
-    reader.later(&["track", "witnesses", "driver", "heartbeat"]);
+    let track = track(&mut reader, bench, pools);
+    let witnesses = witnesses(&mut reader);
+    let look_every = reader.read("look_every", duration).unwrap_or(LOOK_EVERY);
     reader.finish();
     let (addresses, prefixes): (Vec<IpAddr>, Vec<u8>) = addresses?.into_iter().unzip();
     let policy = Policy {
@@ -123,10 +132,77 @@ fn vip(name: Arc<str>, mut reader: Reader<'_>, bench: Bench<'_>) -> Option<Vip> 
         preempt,
         peers,
         password,
-        has_witnesses: false,
+        has_witnesses: !witnesses.is_empty(),
     };
     let (policy, interface) = (Arc::new(policy), interface?);
-    Some(Vip { name, interface, policy, prefixes, label, source, checksum, signatures })
+    Some(Vip {
+        name,
+        interface,
+        policy,
+        prefixes,
+        label,
+        source,
+        checksum,
+        signatures,
+        track,
+        witnesses,
+        look_every,
+    })
+}
+
+/// `track = [{ pool = "app" }, { reach = "192.0.2.254", weight = 50 }]`
+fn track(reader: &mut Reader<'_>, bench: Bench<'_>, pools: &Directory) -> Vec<Track> {
+    let Some(entry) = reader.entry("track") else { return Vec::new() };
+    let Kind::List(items) = &entry.value.kind else {
+        let help = "such as `track = [{ pool = \"app\" }]`";
+        reader.fault(entry.value.place, expected("a list", &entry.value).help(help));
+        return Vec::new();
+    };
+    if items.len() > MOST_TRACKED {
+        reader.fault(entry.value.place, wrong(format!("at most {MOST_TRACKED} things")));
+        return Vec::new();
+    }
+    let items = items.iter().filter_map(|item| reader.item(item, "track"));
+    items.filter_map(|item| tracked(item, bench, pools)).collect()
+}
+
+fn tracked(mut reader: Reader<'_>, bench: Bench<'_>, pools: &Directory) -> Option<Track> {
+    let pool = reader.read("pool", |value| {
+        pools.find(value)?;
+        text(value).map(|name| Tracked::Pool(name.into()))
+    });
+    let reach = reader.read("reach", target).map(Tracked::Reach);
+    let has_command = reader.entry("command").is_some();
+    let command = has_command.then(|| check::exec(&mut reader, bench)).flatten();
+    let command = command.map(Tracked::Command);
+    let weight = reader.read("weight", integer(1..=253_u8)).map_or(Weight::All, Weight::Less);
+    let written = [pool, reach, command];
+    if reader.entries().iter().filter(|it| TRACKED.contains(&it.key.as_str())).count() != 1 {
+        let reason = "expected one of `pool`, `reach` and `command`";
+        reader.fault(reader.place, wrong(reason).help("such as `{ pool = \"app\" }`"));
+    }
+    reader.finish();
+    let what = written.into_iter().flatten().next()?;
+    Some(Track { what, weight })
+}
+
+fn witnesses(reader: &mut Reader<'_>) -> Vec<Target> {
+    let help = "leave `witnesses` out to claim without";
+    let witnesses = reader.filled("witnesses", help, target).unwrap_or_default();
+    if let Some((place, _)) = witnesses.get(MOST_TRACKED) {
+        reader.fault(*place, wrong(format!("at most {MOST_TRACKED} witnesses")));
+    }
+    witnesses.into_iter().map(|(_, target)| target).collect()
+}
+
+/// An address, or an address with a port.
+fn target(value: &Value) -> Result<Target, Wrong> {
+    let written = text(value)?;
+    let port = |_not_one| written.parse().map(Target::Port);
+    written.parse().map(Target::Address).or_else(port).map_err(|_neither| {
+        wrong(format!("\"{written}\" is not an address"))
+            .help("\"192.0.2.254\" is asked by ICMP echo, \"192.0.2.21:80\" by a connection")
+    })
 }
 
 /// One address or a list of them, each with its prefix.

@@ -1,11 +1,14 @@
 //! Virtual addresses.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::ExecCheck;
 use crate::vrrp::packet::ChecksumForm;
 use crate::vrrp::policy::Policy;
 use crate::vrrp::signature::{Keys, Mode};
+use crate::vrrp::track::Weight;
 
 /// `[vip.NAME]`: addresses that this node owns in turn with others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,4 +27,37 @@ pub struct Vip {
     pub checksum: ChecksumForm,
     /// `None`: adverts are not signed.
     pub signatures: Option<(Keys, Mode)>,
+    /// What this node's claim depends on, beside its interface.
+    pub track: Vec<Track>,
+    /// As long as none of these is reachable, nothing is claimed.
+    pub witnesses: Vec<Target>,
+    /// How often both are looked at, and for how long at most.
+    pub look_every: Duration,
+}
+
+/// Something a claim depends on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Track {
+    pub what: Tracked,
+    /// What it means that it has failed.
+    pub weight: Weight,
+}
+
+/// What may fail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tracked {
+    /// A pool: it has a server that can be used.
+    Pool(Arc<str>),
+    Reach(Target),
+    /// A program of the operator's: it ends with 0.
+    Command(ExecCheck),
+}
+
+/// Something that answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A machine, by ICMP echo.
+    Address(IpAddr),
+    /// A server, by a TCP connection.
+    Port(SocketAddr),
 }

@@ -43,6 +43,7 @@ impl Board {
             owner: None,
             priority: 0,
             claim: None,
+            failed: Vec::new(),
             is_moved: false,
             obstacle: None,
             claims_total: 0,
@@ -89,8 +90,22 @@ impl Board {
     }
 
     /// What does not come with an event.
-    pub(super) fn show(&mut self, machine: &Machine, source: IpAddr, claim: Option<u8>) {
+    pub(super) fn show(
+        &mut self,
+        machine: &Machine,
+        source: IpAddr,
+        (claim, failed): (Option<u8>, Vec<Arc<str>>),
+    ) {
+        if failed != self.status.failed {
+            let new = failed.iter().filter(|it| !self.status.failed.contains(it));
+            let news: Vec<String> = new.map(|it| format!("has failed: {it}")).collect();
+            let gone = self.status.failed.iter().filter(|it| !failed.contains(it));
+            let gone: Vec<String> = gone.map(|it| format!("works again: {it}")).collect();
+            let message = news.into_iter().chain(gone).collect::<Vec<_>>().join("; ");
+            self.tell("vip-track", message);
+        }
         let status = &mut self.status;
+        status.failed = failed;
         (status.source, status.claim) = (Some(source), claim);
         status.owner = if status.state.owns() { Some(source) } else { machine.owner() };
         status.obstacle = machine.obstacle().map(words::obstacle);

@@ -35,6 +35,9 @@ pub(super) struct Session<'d> {
     machine: Machine,
     vip: Arc<Vip>,
     claim: Option<u8>,
+    /// What has failed of what the claim depends on.
+    failed: Vec<(Arc<str>, Weight)>,
+    is_witnessed: bool,
     stops: bool,
 }
 
@@ -48,7 +51,17 @@ impl<'d> Session<'d> {
         let policy = Arc::clone(&vip.policy);
         let machine = Machine::new(policy, station.own(), boot, clock::since_boot());
         let claim = Some(vip.policy.priority);
-        Self { post, seal, station, machine, vip: Arc::clone(vip), claim, stops: false }
+        Self {
+            post,
+            seal,
+            station,
+            machine,
+            vip: Arc::clone(vip),
+            claim,
+            failed: Vec::new(),
+            is_witnessed: false,
+            stops: false,
+        }
     }
 
     /// Waits and acts until there is nothing left to do here; the rules as they are then.
@@ -139,13 +152,27 @@ impl<'d> Session<'d> {
         self.track();
     }
 
-    /// What this node's claim is worth by what it depends on.
+    /// What this node's claim is worth by what it depends on, and whether anybody sees it.
     fn track(&mut self) {
-        let failed = (!self.station.is_up()).then_some(Weight::All);
-        let claim = track::claim(self.vip.policy.priority, failed);
+        let outlook = self.post.outlook();
+        let is_witnessed = outlook.witnesses.contains(&true);
+        self.failed.clear();
+        if !self.station.is_up() {
+            self.failed.push(("the interface is down".into(), Weight::All));
+        }
+        for (track, failed) in self.vip.track.iter().zip(&outlook.failed) {
+            self.failed.extend(failed.clone().map(|reason| (reason, track.weight)));
+        }
+        drop(outlook);
+        let weights = self.failed.iter().map(|(_, weight)| *weight);
+        let claim = track::claim(self.vip.policy.priority, weights);
         if claim != self.claim {
             self.claim = claim;
             self.feed(Input::Claim(claim));
+        }
+        if is_witnessed != self.is_witnessed {
+            self.is_witnessed = is_witnessed;
+            self.feed(Input::Witness(is_witnessed));
         }
     }
 
@@ -185,7 +212,8 @@ impl<'d> Session<'d> {
                     ("cannot announce the address", self.station.announce(times))
                 }
                 Action::Tell(event) => {
-                    let failed = self.failed();
+                    let failed = self.failed.iter().find(|(_, weight)| *weight == Weight::All);
+                    let failed = failed.map(|(reason, _)| &**reason);
                     self.post.board().heed(event, &self.machine, failed);
                     continue;
                 }
@@ -201,12 +229,8 @@ impl<'d> Session<'d> {
         self.station.renew(clock::since_boot())
     }
 
-    /// What has failed that the work needs.
-    fn failed(&self) -> Option<&'static str> {
-        (!self.station.is_up()).then_some("the interface is down")
-    }
-
     fn show(&self) {
-        self.post.board().show(&self.machine, self.station.own(), self.claim);
+        let failed = self.failed.iter().map(|(reason, _)| Arc::clone(reason)).collect();
+        self.post.board().show(&self.machine, self.station.own(), (self.claim, failed));
     }
 }

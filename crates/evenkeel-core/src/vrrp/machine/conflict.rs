@@ -36,8 +36,9 @@ impl Machine {
                 self.answered = self.answered.saturating_add(1);
                 self.meet(Obstacle::Answered, out);
                 if was_heard {
-                    // An owner that is there is heard within an interval.
-                    let again = now + self.interval;
+                    // An owner that is there is heard within an interval, in the last part of which
+                    // the address is asked for once more.
+                    let again = (now + self.interval) - self.policy.probing();
                     self.enter(self.wait_until(again), Cause::Answered, now, out);
                 } else {
                     self.listen(Cause::Answered, now, out);

@@ -212,7 +212,7 @@ fn the_kernel_of_a_dead_owner_is_believed_once() {
     case.wait_for(State::Probing);
     assert_eq!(case.tell(Input::Seen), []);
     case.wait_for(State::Active);
-    assert_eq!(case.now.since(heard_at), Duration::from_micros(3_409_375) + SECOND * 6 / 5);
+    assert_eq!(case.now.since(heard_at), Duration::from_micros(3_409_375) + SECOND);
     assert_eq!(case.machine.figures().gap, Some(case.now.since(heard_at)));
 }
 

@@ -25,7 +25,10 @@ fn row(vip: &Vip, now: SystemTime) -> [Cell; 6] {
         VipState::Leaving => ("leaving", Colour::Yellow),
         VipState::Fault => ("fault", Colour::Red),
     };
-    let why = vip.obstacle.as_ref().unwrap_or(&vip.reason);
+    let mut why = vip.obstacle.as_ref().unwrap_or(&vip.reason).clone();
+    for failed in vip.failed.iter().filter(|failed| **failed != vip.reason) {
+        why = format!("{why}; {failed}");
+    }
     [
         plain(&vip.name),
         cell(word, colour),

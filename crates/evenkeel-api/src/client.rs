@@ -9,8 +9,8 @@ use ureq::http::Response;
 use ureq::{Agent, Body};
 
 use crate::documents::{
-    Applied, Pool, Problem, Server, ServerAddition, ServerChange, ServerRemoval, Status, Vip,
-    VipChange,
+    Applied, Pool, Problem, Server, ServerAddition, ServerChange, ServerRemoval, Status, Upgraded,
+    Vip, VipChange,
 };
 
 /// Where a node is unless somebody says otherwise.
@@ -133,10 +133,19 @@ impl Client {
 
     /// Has the node read its file again.
     pub fn reload(&self) -> Result<Applied, ClientError> {
+        self.tell("/api/v1/reload")
+    }
+
+    /// Has the program started anew; returns once the new process serves.
+    pub fn upgrade(&self) -> Result<Upgraded, ClientError> {
+        self.tell("/api/v1/upgrade")
+    }
+
+    fn tell<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         /// Says that this is no form of a web page.
         #[derive(Serialize)]
         struct Nothing {}
-        let request = self.agent.post(self.at("/api/v1/reload"));
+        let request = self.agent.post(self.at(path));
         self.read(self.authorised(request).send_json(Nothing {}))
     }
 

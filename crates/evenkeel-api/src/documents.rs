@@ -18,6 +18,9 @@ pub struct Status {
     pub state: NodeState,
     #[schema(value_type = String, format = DateTime)]
     pub started: Timestamp,
+    /// Its number in the system.
+    #[serde(default)]
+    pub process: u32,
     /// Engine threads.
     pub workers: usize,
     /// Client connections held now.
@@ -77,6 +80,17 @@ pub struct Applied {
     pub version: String,
     pub needs_restart: Vec<String>,
     pub warnings: Vec<Found>,
+}
+
+/// Another process serves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Upgraded {
+    /// Its number in the system.
+    pub process: u32,
+    /// That of the process that answers.
+    pub replaces: u32,
+    /// For so long that one stands by, to serve alone again should the new one end.
+    pub stands_by_seconds: u64,
 }
 
 /// A fault or a warning about a configuration.

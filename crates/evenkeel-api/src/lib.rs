@@ -13,7 +13,7 @@ pub use documents::{
     LastCheck, Listener, NameState, NodeState, Pool, PoolMode, Problem, RemovedServer, Said,
     Server, ServerAddition, ServerAdmin, ServerChange, ServerConfigured, ServerName,
     ServerOverride, ServerRemoval, ServerVerdict, Severity, StateOverride, Status, TimeLineEntry,
-    Vip, VipChange, VipState, WeightOverride,
+    Upgraded, Vip, VipChange, VipState, WeightOverride,
 };
 pub use openapi::{Method, OPERATIONS, Operation, openapi};
 pub use time::Timestamp;

@@ -13,7 +13,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::documents::{
     Applied, ConfigVersion, Event, Pool, Problem, Server, ServerAddition, ServerChange,
-    ServerRemoval, Status, Vip, VipChange,
+    ServerRemoval, Status, Upgraded, Vip, VipChange,
 };
 
 /// How a resource is spoken to.
@@ -49,7 +49,7 @@ enum Body {
 }
 
 /// Everything that can be asked of a node.
-pub const OPERATIONS: [Operation; 19] = {
+pub const OPERATIONS: [Operation; 20] = {
     use Body::{Json, List, Nothing, Text};
     use Method::{Delete, Get, Patch, Post, Put};
     const SERVERS: &str = "/api/v1/pools/{pool}/servers";
@@ -95,6 +95,13 @@ pub const OPERATIONS: [Operation; 19] = {
             List("ConfigVersion"),
         ),
         operation(Post, "/api/v1/reload", "Read the file again", Nothing, Json("Applied")),
+        operation(
+            Post,
+            "/api/v1/upgrade",
+            "Start the program anew and hand everything over to it",
+            Nothing,
+            Json("Upgraded"),
+        ),
         operation(
             Get,
             "/api/v1/openapi.json",
@@ -162,6 +169,7 @@ fn components() -> utoipa::openapi::Components {
     with_parts::<Vip>(&mut schemas);
     with_parts::<VipChange>(&mut schemas);
     with_parts::<Applied>(&mut schemas);
+    with_parts::<Upgraded>(&mut schemas);
     with_parts::<ConfigVersion>(&mut schemas);
     with_parts::<Event>(&mut schemas);
     with_parts::<Problem>(&mut schemas);

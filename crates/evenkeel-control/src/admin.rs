@@ -25,6 +25,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use self::answer::{Json, Refusal};
+use crate::handover::UpgradeError;
 use crate::node::Node;
 use crate::{describe, metrics};
 
@@ -52,7 +53,13 @@ pub(crate) async fn serve(node: &Arc<Node>, listener: TcpListener) {
             connections.join_next().await;
         }
         while connections.try_join_next().is_some() {}
-        let stream = match listener.accept().await {
+        // Beside a process that takes over, who connects is its guest.
+        node.charge_is(true).await;
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = node.charge_is(false) => continue,
+        };
+        let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
                 tracing::warn!("admin server: cannot accept: {error}");
@@ -88,6 +95,7 @@ pub(crate) fn router(node: Arc<Node>) -> Router {
         .route("/api/v1/config", get(config::read).put(config::write))
         .route("/api/v1/config/versions", get(config::versions))
         .route("/api/v1/reload", post(config::reload))
+        .route("/api/v1/upgrade", post(upgrade))
         .route("/api/v1/openapi.json", get(openapi))
         .route("/metrics", get(metrics_text))
         .route("/stub_status", get(stub_status))
@@ -101,6 +109,7 @@ pub(crate) fn router(node: Arc<Node>) -> Router {
         .method_not_allowed_fallback(not_this_way)
         .layer(DefaultBodyLimit::max(MOST_BODY_BYTES))
         .layer(middleware::from_fn(in_time))
+        .layer(middleware::from_fn_with_state(Arc::clone(&node), guard::charge))
         .layer(middleware::from_fn_with_state(Arc::clone(&node), guard::origin))
         .with_state(node)
 }
@@ -117,6 +126,11 @@ async fn status(State(node): State<Arc<Node>>) -> Json<api::Status> {
 
 async fn pools(State(node): State<Arc<Node>>) -> Json<Vec<api::Pool>> {
     Json(describe::pools(&node))
+}
+
+async fn upgrade(State(node): State<Arc<Node>>) -> Result<Json<api::Upgraded>, Refusal> {
+    let refused = |error: UpgradeError| Refusal::new(StatusCode::CONFLICT, error.to_string());
+    node.upgrade().await.map(Json).map_err(refused)
 }
 
 async fn openapi() -> Response {

@@ -26,6 +26,7 @@ pub(crate) fn node(node: &Node) -> api::Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         state,
         started: api::Timestamp(node.started()),
+        process: std::process::id(),
         workers,
         connections,
         shed_level,

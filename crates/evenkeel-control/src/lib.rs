@@ -8,6 +8,7 @@ pub mod compile;
 mod describe;
 mod document;
 pub mod finding;
+mod handover;
 mod lifetime;
 mod membership;
 mod metrics;
@@ -24,6 +25,7 @@ mod surroundings;
 mod targets;
 mod ticket_file;
 
+pub use handover::{Estate, Heritage, HeritageError};
 pub use lifetime::{Signals, run};
 pub use membership::{Listed, Named};
 pub use node::{LoadError, Loaded, Node, StartError};

@@ -1,16 +1,20 @@
 //! From ready to gone: serves the admin address, and obeys signals.
 
 use std::io;
+use std::net;
 use std::sync::Arc;
 
+use evenkeel_api as api;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::admin;
+use crate::handover::{Heritage, STANDS_BY, UpgradeError};
 use crate::node::Node;
 use crate::node::certificates::keep_certificates;
 use crate::node::names::keep_names;
-use crate::notify::{Notice, notify};
+use crate::node::upgrade::{Answer, no_answer};
+use crate::notify::{Notice, keep_watchdog, notify};
 
 /// The signals a node obeys, caught from the moment this exists.
 #[derive(Debug)]
@@ -18,12 +22,24 @@ pub struct Signals {
     hang_up: Signal,
     terminate: Signal,
     interrupt: Signal,
+    second_user: Signal,
 }
 
-/// What an operator asks for by signal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What an operator asks for.
+#[derive(Debug)]
 enum Wish {
     Reload,
+    Upgrade(Answer),
+    Stop,
+}
+
+/// What follows from an attempt to upgrade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum After {
+    /// This process serves on.
+    Serve,
+    /// Another one does.
+    Retire,
     Stop,
 }
 
@@ -34,53 +50,173 @@ impl Signals {
             hang_up: signal(SignalKind::hangup())?,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            second_user: signal(SignalKind::user_defined2())?,
         })
     }
 
     async fn next(&mut self) -> Wish {
         tokio::select! {
             _ = self.hang_up.recv() => Wish::Reload,
+            _ = self.second_user.recv() => Wish::Upgrade(no_answer()),
             _ = self.terminate.recv() => Wish::Stop,
             _ = self.interrupt.recv() => Wish::Stop,
         }
     }
 
     async fn stop(&mut self) {
-        while self.next().await != Wish::Stop {}
+        while !matches!(self.next().await, Wish::Stop) {}
     }
 }
 
-/// Runs `node` until it is told to stop, and returns once what ran is finished.
+/// Takes over from the process before, if `heritage` is from one; runs `node` until it is told to stop or
+/// another process has replaced this one, and returns once what ran is finished.
 ///
-/// SIGHUP reloads. SIGTERM and SIGINT drain; a second one stops at once.
-pub async fn run(node: Arc<Node>, admin: TcpListener, mut signals: Signals) {
+/// SIGHUP reloads, SIGUSR2 upgrades. SIGTERM and SIGINT drain; a second one stops at once.
+///
+/// # Errors
+///
+/// `admin` cannot be served.
+pub async fn run(
+    node: Arc<Node>,
+    admin: net::TcpListener,
+    mut signals: Signals,
+    heritage: Heritage,
+) -> io::Result<()> {
+    heritage.ready();
+    admin.set_nonblocking(true)?;
+    let listener = TcpListener::from_std(admin.try_clone()?)?;
     notify(Notice::Ready);
     let serving = async {
         tokio::join!(
-            admin::serve(&node, admin),
+            admin::serve(&node, listener),
             node.relay_events(),
             node.keep_servers(),
             keep_names(&node),
-            keep_certificates(&node)
+            keep_certificates(&node),
+            keep_watchdog(&node),
+            await_vips(&node, heritage),
         );
     };
-    let living = async {
-        while signals.next().await == Wish::Reload {
-            notify(Notice::Reloading);
-            // What came of it was announced; a bad file leaves everything as it was.
-            let _ = node.reload().await;
-            notify(Notice::Ready);
-        }
-        notify(Notice::Stopping);
-        tokio::select! {
-            _ = node.drain() => {}
-            () = signals.stop() => {
-                node.announce("cut", "told a second time: stopping at once".to_owned());
+    let replaced = tokio::select! {
+        replaced = live(&node, &admin, &mut signals) => replaced,
+        () = serving => false,
+    };
+    if replaced {
+        drop(admin);
+        retire(&node, &mut signals).await;
+    }
+    Ok(())
+}
+
+/// Virtual addresses come when the process before no longer stands by.
+async fn await_vips(node: &Node, heritage: Heritage) {
+    let waiting = tokio::task::spawn_blocking(move || heritage.await_vips());
+    if let Ok(Some(owned)) = waiting.await {
+        node.inherit_vips(owned);
+    }
+}
+
+/// Returns at the end of everything, or with `true` once another process serves.
+async fn live(node: &Node, admin: &net::TcpListener, signals: &mut Signals) -> bool {
+    let mut upgrades = node.upgrades_wanted();
+    loop {
+        let wish = tokio::select! {
+            wish = signals.next() => wish,
+            Some(answer) = upgrades.recv() => Wish::Upgrade(answer),
+        };
+        let after = match wish {
+            Wish::Reload => {
+                notify(Notice::Reloading);
+                // What came of it was announced; a bad file leaves everything as it was.
+                let _ = node.reload().await;
+                notify(Notice::Ready);
+                After::Serve
             }
+            Wish::Upgrade(answer) => upgrade(node, admin, signals, answer).await,
+            Wish::Stop => After::Stop,
+        };
+        match after {
+            After::Serve => {}
+            After::Retire => return true,
+            After::Stop => break,
+        }
+    }
+    notify(Notice::Stopping);
+    tokio::select! {
+        _ = node.drain() => {}
+        () = signals.stop() => {
+            node.announce("cut", "told a second time: stopping at once".to_owned());
+        }
+    }
+    false
+}
+
+/// Has another process take over. Until it has lived for a while, this one serves beside it, and
+/// alone again if it ends.
+async fn upgrade(
+    node: &Node,
+    admin: &net::TcpListener,
+    signals: &mut Signals,
+    answer: Answer,
+) -> After {
+    node.announce("upgrading", "starting the program anew".to_owned());
+    let started = tokio::select! {
+        started = node.start_heir(admin) => started,
+        () = signals.stop() => {
+            let _ = answer.send(Err(UpgradeError::Stopping));
+            return After::Stop;
         }
     };
+    let mut heir = match started {
+        Ok(heir) => heir,
+        Err(error) => {
+            node.announce("upgrade-failed", format!("everything stays as it was: {error}"));
+            // The one who asked may be gone.
+            let _ = answer.send(Err(error));
+            return After::Serve;
+        }
+    };
+    let process = heir.process();
+    node.set_in_charge(false);
+    heir.take_over();
+    let _ = answer.send(Ok(api::Upgraded {
+        process,
+        replaces: std::process::id(),
+        stands_by_seconds: STANDS_BY.as_secs(),
+    }));
     tokio::select! {
-        () = living => {}
-        () = serving => {}
+        ended = heir.ended() => {
+            node.set_in_charge(true);
+            let how = ended.map_or_else(|error| error.to_string(), |status| status.to_string());
+            let message = format!("process {process} ended within {} s ({how})", STANDS_BY.as_secs());
+            node.announce("upgrade-failed", message + ": this one serves on alone");
+            After::Serve
+        }
+        () = tokio::time::sleep(STANDS_BY) => {
+            heir.leave_vips(node.hand_over_vips().await);
+            notify(Notice::ReplacedBy(process));
+            node.announce("upgraded", format!("process {process} serves; finishing what runs here"));
+            heir.let_go();
+            After::Retire
+        }
+        () = signals.stop() => {
+            heir.stop();
+            heir.let_go();
+            After::Stop
+        }
+    }
+}
+
+/// Another process serves: finishes what runs here, unless told to hurry.
+async fn retire(node: &Node, signals: &mut Signals) {
+    let hurried = tokio::select! {
+        _ = node.retire() => false,
+        () = signals.stop() => true,
+    };
+    if hurried {
+        tokio::select! {
+            _ = node.drain() => {}
+            () = signals.stop() => {}
+        }
     }
 }

@@ -5,6 +5,7 @@ mod layers;
 pub(crate) mod names;
 mod said;
 mod servers;
+pub(crate) mod upgrade;
 mod vips;
 
 use std::collections::VecDeque;
@@ -22,10 +23,12 @@ use tokio::sync::{Notify, broadcast};
 pub(crate) use self::layers::Membership;
 pub(crate) use self::servers::ServerError;
 use self::servers::Servers;
+use self::upgrade::Upgrades;
 use crate::clock;
 use crate::compile::{Compiled, NodeSettings, Surroundings, Token, compile};
 use crate::describe;
 use crate::finding::Findings;
+use crate::handover::Estate;
 use crate::origin::{Origin, UnreadableError};
 
 /// Versions kept, so that one can be looked up or applied again.
@@ -99,6 +102,7 @@ struct Current {
     warnings: Vec<api::Found>,
     token: Option<Token>,
     drain: Duration,
+    drain_after_upgrade: Duration,
     tally: Tally,
     /// What seals session tickets, the newest first.
     ticket_keys: Vec<TicketKey>,
@@ -126,6 +130,7 @@ pub struct Node {
     /// Other names may have to be asked for.
     names_wanted: Notify,
     events: broadcast::Sender<api::Event>,
+    upgrades: Upgrades,
 }
 
 /// Why a node did not start.
@@ -138,16 +143,22 @@ pub enum StartError {
 }
 
 impl Node {
-    /// Starts an engine and applies `loaded` to it. `admin` is where the admin server listens.
+    /// Starts an engine and applies `loaded` to it, on sockets of `estate` where it has them.
+    /// `admin` is where the admin server listens.
     pub async fn start(
         origin: Origin,
         surroundings: Surroundings,
         loaded: Loaded,
         admin: SocketAddr,
+        estate: Estate,
     ) -> Result<Self, StartError> {
         let settings = loaded.compiled.node.clone();
         let (boot, boot_problem) = vips::next_boot(state_directory(&origin, &settings)).await;
         let engine = Engine::start(&Options { workers: settings.workers, boot })?;
+        engine.inherit(estate.addresses);
+        if estate.awaits_vips {
+            engine.await_vips();
+        }
         let (events, _) = broadcast::channel(MOST_EVENTS);
         let node = Self {
             servers: Mutex::new(Servers::restore(state_directory(&origin, &settings))),
@@ -163,6 +174,7 @@ impl Node {
             changing: tokio::sync::Mutex::default(),
             current: Mutex::default(),
             events,
+            upgrades: Upgrades::default(),
         };
         if let Some(problem) = boot_problem {
             node.servers().problem(vips::BOOT_FILE, &problem);
@@ -222,7 +234,7 @@ impl Node {
         let staged = self.stage(config, members, resolver).await;
         self.apply_staged(staged).await?;
         let mut needs_restart = Vec::new();
-        let NodeSettings { name, workers, state_dir, drain, zone: _ } = node;
+        let NodeSettings { name, workers, state_dir, drain, drain_after_upgrade, zone: _ } = node;
         if name != self.settings.name {
             needs_restart.push("node.name".to_owned());
         }
@@ -252,6 +264,7 @@ impl Node {
         current.warnings = warnings;
         current.token = admin.token;
         current.drain = drain;
+        current.drain_after_upgrade = drain_after_upgrade;
         current.tally.applied_total += 1;
         current.tally.last_refusal = None;
         Ok(applied)
@@ -310,7 +323,8 @@ impl Node {
             | "vip-trouble"
             | "vip-unmoved"
             | "vip-withheld"
-            | "config-refused" => {
+            | "config-refused"
+            | "upgrade-failed" => {
                 tracing::warn!(kind, subject, "{message}");
             }
             "connection-panicked" => tracing::error!(kind, subject, "{message}"),
@@ -342,6 +356,11 @@ impl Node {
         let drained = self.engine.drain(limit).await;
         self.announce("drained", format!("{} connections were cut", drained.cut));
         drained
+    }
+
+    /// Returns once every engine thread has shown that it lives.
+    pub(crate) async fn answers(&self) {
+        self.engine.answers().await;
     }
 
     pub(crate) fn engine_status(&self) -> EngineStatus {

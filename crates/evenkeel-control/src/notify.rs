@@ -6,8 +6,14 @@ use std::io;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
+
+use crate::node::Node;
+
+/// How long a service manager that reads nothing may hold up the control thread.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What there is to tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +22,10 @@ pub(crate) enum Notice {
     Ready,
     Reloading,
     Stopping,
+    /// Another process is the service from now on.
+    ReplacedBy(u32),
+    /// Every engine thread lives.
+    Alive,
 }
 
 /// Tells the service manager, if one started us. A manager that does not listen is no reason to
@@ -25,6 +35,25 @@ pub(crate) fn notify(notice: Notice) {
     if let Err(error) = send(&socket, notice) {
         tracing::debug!("cannot tell the service manager that we are {notice:?}: {error}");
     }
+}
+
+/// Tells a service manager that wants to know (`WatchdogSec`) twice in its time that all engine threads
+/// live. One that hangs silences this, and the manager starts the node anew. Never returns.
+pub(crate) async fn keep_watchdog(node: &Node) {
+    let Some(period) = watchdog_period() else { return std::future::pending().await };
+    loop {
+        node.answers().await;
+        notify(Notice::Alive);
+        tokio::time::sleep(period / 2).await;
+    }
+}
+
+/// `WATCHDOG_USEC`, if it is meant for this process (`sd_watchdog_enabled(3)`).
+fn watchdog_period() -> Option<Duration> {
+    let number = |name| env::var(name).ok()?.parse::<u64>().ok();
+    let ours =
+        number("WATCHDOG_PID").is_none_or(|process| process == u64::from(std::process::id()));
+    number("WATCHDOG_USEC").filter(|micros| ours && *micros > 0).map(Duration::from_micros)
 }
 
 fn send(socket: &OsStr, notice: Notice) -> io::Result<()> {
@@ -37,14 +66,23 @@ fn send(socket: &OsStr, notice: Notice) -> io::Result<()> {
         // The manager orders this against the signal it sent.
         Notice::Reloading => format!("RELOADING=1\nMONOTONIC_USEC={}\n", monotonic_micros()),
         Notice::Stopping => "STOPPING=1\n".to_owned(),
+        Notice::ReplacedBy(process) => format!("MAINPID={process}\nREADY=1\n"),
+        Notice::Alive => "WATCHDOG=1\n".to_owned(),
     };
-    UnixDatagram::unbound()?.send_to_addr(message.as_bytes(), &address)?;
+    let unbound = UnixDatagram::unbound()?;
+    if notice == Notice::Alive {
+        // The next one says the same.
+        unbound.set_nonblocking(true)?;
+    } else {
+        unbound.set_write_timeout(Some(PATIENCE))?;
+    }
+    unbound.send_to_addr(message.as_bytes(), &address)?;
     Ok(())
 }
 
 fn monotonic_micros() -> u128 {
     let now = clock_gettime(ClockId::Monotonic);
-    std::time::Duration::try_from(now).unwrap_or_default().as_micros()
+    Duration::try_from(now).unwrap_or_default().as_micros()
 }
 
 #[cfg(test)]
@@ -61,6 +99,8 @@ mod tests {
             (Notice::Ready, "READY=1\n"),
             (Notice::Reloading, "RELOADING=1\nMONOTONIC_USEC="),
             (Notice::Stopping, "STOPPING=1\n"),
+            (Notice::ReplacedBy(7), "MAINPID=7\nREADY=1\n"),
+            (Notice::Alive, "WATCHDOG=1\n"),
         ] {
             send(OsStr::new(&format!("@{name}")), notice).unwrap();
             let length = manager.recv(&mut received).unwrap();

@@ -3,20 +3,21 @@
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use evenkeel_core::config::Protocol;
 use evenkeel_core::moment::Moment;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::spawn_local;
+use tokio::task::{JoinHandle, spawn_local};
 
+use crate::bound::Bound;
 use crate::clock;
 use crate::front;
 use crate::guard::{self, Share};
 use crate::introduction;
 use crate::pass_through;
-use crate::plan::Bound;
 use crate::record::StreamRecord;
 use crate::status::Event;
 use crate::stream::Stream;
@@ -51,8 +52,47 @@ pub(crate) struct Seat {
     pub(crate) tls: Option<Box<Secured>>,
 }
 
+/// What a worker does on the sockets it has of one address, for one listener.
+#[derive(Debug)]
+pub(crate) struct Acceptor {
+    pub(crate) bound: Arc<Bound>,
+    pub(crate) slot: Rc<Slot>,
+    /// One for each socket.
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Acceptor {
+    /// Accepts from now on.
+    pub(crate) fn start(worker: &Rc<Worker>, bound: &Arc<Bound>, slot: &Rc<Slot>) -> Option<Self> {
+        let sockets = bound.sockets_of(worker.index, worker.shared.workers).and_then(|sockets| {
+            sockets.into_iter().map(TcpListener::from_std).collect::<io::Result<Vec<_>>>()
+        });
+        let sockets = match sockets {
+            Ok(sockets) => sockets,
+            Err(error) => {
+                tracing::error!(listener = %slot.name, %error, "cannot accept on a bound socket");
+                return None;
+            }
+        };
+        let tasks = sockets.into_iter().map(|socket| {
+            let socket = Rc::new(socket);
+            let (accepting, slot) = (Rc::clone(worker), Rc::clone(slot));
+            spawn_local(Rc::clone(worker).keep_up(move || {
+                accept(Rc::clone(&accepting), Rc::clone(&slot), Rc::clone(&socket))
+            }))
+        });
+        let tasks = tasks.collect();
+        Some(Self { bound: Arc::clone(bound), slot: Rc::clone(slot), tasks })
+    }
+
+    /// Accepts no more. Who is in the queue stays there.
+    pub(crate) fn stop(&self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
 /// Accepts until aborted.
-pub(crate) async fn accept(worker: Rc<Worker>, slot: Rc<Slot>, listener: Rc<TcpListener>) {
+async fn accept(worker: Rc<Worker>, slot: Rc<Slot>, listener: Rc<TcpListener>) {
     let port = port_text(listener.local_addr());
     loop {
         while !has_files(&worker, &slot) {
@@ -71,14 +111,16 @@ pub(crate) async fn accept(worker: Rc<Worker>, slot: Rc<Slot>, listener: Rc<TcpL
     }
 }
 
-/// Serves who is in the queue of a socket that is about to close.
+/// Serves who is in the queues of sockets that are about to close.
 pub(crate) fn accept_queued(worker: &Rc<Worker>, slot: &Rc<Slot>, bound: &Bound) {
-    let Ok(socket) = bound.socket(worker.index) else { return };
-    let port = port_text(socket.local_addr());
-    while let Ok((stream, peer)) = socket.accept() {
-        let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
-        if let Ok(stream) = stream {
-            admit(worker, slot, &port, stream, peer);
+    let sockets = bound.sockets_of(worker.index, worker.shared.workers);
+    for socket in sockets.unwrap_or_default() {
+        let port = port_text(socket.local_addr());
+        while let Ok((stream, peer)) = socket.accept() {
+            let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+            if let Ok(stream) = stream {
+                admit(worker, slot, &port, stream, peer);
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use std::{env, io};
@@ -14,6 +14,7 @@ use tokio::sync::{Notify, broadcast, mpsc, watch};
 
 use crate::accept;
 use crate::auth::Passwords;
+use crate::bound::OpenAddress;
 use crate::count::{Padded, one_each};
 use crate::plan::Plan;
 use crate::probe;
@@ -104,6 +105,7 @@ impl Engine {
             ticket_keys: Arc::default(),
             shed_level: Padded::default(),
             passwords: Passwords::new().map_err(|source| StartError::Chance { source })?,
+            inherited: Mutex::default(),
             panic_path: env::var("EVENKEEL_FAULT_PANIC_PATH").ok(),
         });
         accept::measure_room(&shared);
@@ -132,6 +134,43 @@ impl Engine {
         })
     }
 
+    /// Sockets of the process before, or of the service manager. The first configuration takes those
+    /// its listeners name, whatever the number of workers was; the others are closed then.
+    pub fn inherit(&self, addresses: Vec<OpenAddress>) {
+        *self.inherited() = addresses;
+    }
+
+    /// Everything that is listened on, for the process that comes next.
+    pub fn open_addresses(&self) -> io::Result<Vec<OpenAddress>> {
+        let plan = Arc::clone(&self.orders.borrow().plan);
+        plan.all_bound().filter_map(|bound| bound.open().transpose()).collect()
+    }
+
+    /// Virtual addresses wait for [`Self::inherit_vips`]: the process before still sees to them.
+    pub fn await_vips(&self) {
+        self.vips.await_heritage();
+    }
+
+    /// That process sees to them no more; `owned` are the names of those that this one takes part in
+    /// as their owner, so that no other node notices.
+    pub fn inherit_vips(&self, owned: Vec<String>) {
+        self.vips.inherit(owned);
+        let plan = Arc::clone(&self.orders.borrow().plan);
+        self.vips.follow(&plan.snapshot.config().vips, &self.shared);
+    }
+
+    /// Leaves virtual addresses as they are to the process that comes next. Returns the names of those
+    /// this node owned to the end.
+    pub async fn hand_over_vips(&self) -> Vec<String> {
+        self.vips.hand_over();
+        self.until(|| self.vips.have_stopped()).await;
+        self.vips.handed_over()
+    }
+
+    fn inherited(&self) -> MutexGuard<'_, Vec<OpenAddress>> {
+        self.shared.inherited.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Swaps the configuration. New listeners are bound before anything changes; on an error
     /// everything is as it was. Returns once every worker works from it.
     pub async fn apply(&self, config: Config) -> Result<(), ApplyError> {
@@ -141,6 +180,9 @@ impl Engine {
             return Err(ApplyError::Draining);
         }
         let plan = Arc::new(Plan::build(config, &order.plan, &self.shared)?);
+        for left in self.inherited().drain(..).filter(|left| !plan.listens_on(left.address)) {
+            tracing::warn!("{}: handed over, but no listener is there: closed", left.address);
+        }
         self.order(Order { plan: Arc::clone(&plan), ..order }).await;
         order.plan.close_listeners(Some(&plan));
         // Last: what clients find at an address is there before it is.
@@ -221,8 +263,25 @@ impl Engine {
         self.shared.events.subscribe()
     }
 
-    /// Gives virtual addresses away, stops accepting, lets running exchanges and streams finish, cuts what is left after `limit`.
+    /// Returns once every worker's loop has turned; never, if one hangs.
+    pub async fn answers(&self) {
+        let order = self.orders.borrow().clone();
+        self.order(order).await;
+    }
+
+    /// Gives virtual addresses away, stops accepting, lets running exchanges and streams finish, cuts
+    /// what is left after `limit`.
     pub async fn drain(&self, limit: Duration) -> Drained {
+        self.end(Phase::Draining, limit).await
+    }
+
+    /// Like [`Self::drain`], for when another process accepts on the same sockets: there is no hurry.
+    /// A client that has a connection may ask once more on it, and hears that it is the last time.
+    pub async fn retire(&self, limit: Duration) -> Drained {
+        self.end(Phase::Retiring, limit).await
+    }
+
+    async fn end(&self, phase: Phase, limit: Duration) -> Drained {
         let _one = self.applying.lock().await;
         // Clients go where they are still welcome, before they are not here.
         self.vips.stop();
@@ -231,7 +290,7 @@ impl Engine {
             tracing::warn!("a virtual address was not given away in time");
         }
         let order = self.orders.borrow().clone();
-        self.order(Order { phase: Phase::Draining, ..order.clone() }).await;
+        self.order(Order { phase, ..order.clone() }).await;
         order.plan.close_listeners(None);
         let empty = self.until(|| self.connections() == 0);
         let cut = match tokio::time::timeout(limit, empty).await {

@@ -515,7 +515,7 @@ impl Client {
             if let Poll::Ready(ready) = self.stream.poll_read_ready(cx) {
                 return Poll::Ready(ready.is_ok());
             }
-            let leaving = worker.draining() || self.seat.slot.is_removed();
+            let leaving = worker.hurries() || self.seat.slot.is_removed();
             let long = clock::now().since(since) >= EVICTABLE_AFTER;
             if self.watch.expired() || (leaving && self.requests > 0) || (long && worker.evicts()) {
                 return Poll::Ready(false);

@@ -5,6 +5,7 @@
 mod accept;
 mod answer;
 mod auth;
+mod bound;
 mod buffer;
 mod clock;
 mod compress;
@@ -42,6 +43,7 @@ mod waiting;
 mod websocket;
 mod worker;
 
+pub use bound::OpenAddress;
 pub use engine::{ApplyError, Drained, Engine, Options, StartError};
 pub use status::{
     Admin, AdminChange, AdminState, AgentWord, BreakerStatus, CertificateStatus, CodeClass,

@@ -1,19 +1,16 @@
 //! A configuration made live: the snapshot with the sockets and the servers it stands on.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use evenkeel_core::config::{
-    AccessLog, Check, Config, InitialState, Listener, LogTarget, Pool, Protocol,
-};
+use evenkeel_core::config::{AccessLog, Check, Config, InitialState, Listener, LogTarget, Pool};
 use evenkeel_core::snapshot::Snapshot;
-use evenkeel_sys::{Listening, defer_accept, listen};
 
+use crate::bound::Bound;
 use crate::clock;
 use crate::count::{Counter, Padded, one_each};
 use crate::engine::ApplyError;
@@ -23,9 +20,6 @@ use crate::log::LogFile;
 use crate::status::{EngineStatus, Health, ListenerStatus, Verdict};
 use crate::tls::{Front, ToServers};
 use crate::worker::Shared;
-
-/// Longest time the kernel holds back a connection whose client says nothing.
-const DEFER_ACCEPT: Duration = Duration::from_secs(5);
 
 /// What workers and judge work from until the next one comes. Immutable but for what lives in it.
 #[derive(Debug)]
@@ -46,18 +40,6 @@ pub(crate) struct LiveListener {
     pub(crate) front: Option<Arc<Front>>,
     pub(crate) bound: Vec<Arc<Bound>>,
     pub(crate) counts: Arc<ListenerCounts>,
-}
-
-/// One address that is listened on: a socket for each worker.
-#[derive(Debug)]
-pub(crate) struct Bound {
-    /// As configured; its port may be 0.
-    address: SocketAddr,
-    /// With the real port.
-    actual: SocketAddr,
-    /// Empty once the address was given up, although connections that came in on it may still
-    /// hold the plan.
-    sockets: Mutex<Vec<TcpListener>>,
 }
 
 /// What is counted of a listener, for as long as one of its name exists.
@@ -130,7 +112,12 @@ impl Plan {
         self.all_bound().filter(|bound| !stays(bound)).for_each(|bound| bound.close());
     }
 
-    fn all_bound(&self) -> impl Iterator<Item = &Arc<Bound>> {
+    /// Whether a listener has this address, as configured.
+    pub(crate) fn listens_on(&self, address: SocketAddr) -> bool {
+        self.snapshot.config().listeners.iter().any(|listener| listener.bind.contains(&address))
+    }
+
+    pub(crate) fn all_bound(&self) -> impl Iterator<Item = &Arc<Bound>> {
         self.listeners.iter().flat_map(|listener| &listener.bound)
     }
 }
@@ -233,7 +220,7 @@ impl LiveListener {
         ListenerStatus {
             name: Arc::clone(&self.name),
             protocol: self.protocol,
-            addresses: self.bound.iter().map(|bound| bound.actual).collect(),
+            addresses: self.bound.iter().map(|bound| bound.actual()).collect(),
             connections: counts.open.0.load(Ordering::Relaxed),
             connections_total: tallies().map(|tally| tally.connections.get()).sum(),
             requests_total: tallies().map(|tally| tally.requests.get()).sum(),
@@ -253,45 +240,6 @@ impl LiveListener {
 fn add(totals: &mut [u64], counters: &[Counter]) {
     for (total, counter) in totals.iter_mut().zip(counters) {
         *total += counter.get();
-    }
-}
-
-impl Bound {
-    /// The sockets that are bound already, else new ones.
-    fn take(
-        (address, foreign): (SocketAddr, bool),
-        protocol: &Protocol,
-        before: &Plan,
-        shared: &Shared,
-    ) -> io::Result<Arc<Self>> {
-        // Behind a plain tcp listener the server may be the one to speak first.
-        let wait = (!matches!(protocol, Protocol::Tcp { .. })).then_some(DEFER_ACCEPT);
-        if let Some(bound) = before.all_bound().find(|bound| bound.address == address) {
-            for socket in &*bound.sockets() {
-                defer_accept(socket, wait)?;
-            }
-            return Ok(Arc::clone(bound));
-        }
-        let exclusive = before.all_bound().all(|bound| bound.address.port() != address.port());
-        let listening = Listening { address, defer_accept: wait, exclusive, foreign };
-        let sockets = listen(listening, shared.workers)?;
-        let actual = sockets.first().map_or(Ok(address), TcpListener::local_addr)?;
-        Ok(Arc::new(Self { address, actual, sockets: Mutex::new(sockets) }))
-    }
-
-    /// A worker's socket, to accept on.
-    pub(crate) fn socket(&self, worker: usize) -> io::Result<TcpListener> {
-        let sockets = self.sockets();
-        sockets.get(worker).ok_or(io::ErrorKind::NotConnected)?.try_clone()
-    }
-
-    /// Listens no more, whoever still holds this.
-    fn close(&self) {
-        self.sockets().clear();
-    }
-
-    fn sockets(&self) -> MutexGuard<'_, Vec<TcpListener>> {
-        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -13,7 +13,7 @@ mod session;
 mod station;
 mod words;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,7 +37,16 @@ struct Wishes {
     vip: Option<(Arc<Vip>, Arc<[IpAddr]>)>,
     /// To another node; `false`: that is taken back.
     moves: Option<bool>,
-    stops: bool,
+    end: Option<End>,
+}
+
+/// How it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// The addresses are given away.
+    Leave,
+    /// They stay, for the process that comes next.
+    HandOver,
 }
 
 /// Where a driver's thread and all others meet.
@@ -108,17 +117,41 @@ pub(crate) struct Vips {
     live: Mutex<Vec<Live>>,
     /// Those that are no more, as long as they give their addresses away.
     leaving: Mutex<Vec<Live>>,
+    heritage: Mutex<Heritage>,
+}
+
+/// What there is to wait for before anything begins, and with what it begins then.
+#[derive(Debug, Default)]
+struct Heritage {
+    /// The process before still sees to the addresses.
+    is_awaited: bool,
+    /// Names of what it owned.
+    owned: HashSet<String>,
 }
 
 impl Vips {
     /// `boot`: as in [`evenkeel_core::vrrp::machine::Heartbeat`].
     pub(crate) fn new(boot: u64, orders: watch::Receiver<Order>) -> Self {
-        Self { boot, orders, live: Mutex::default(), leaving: Mutex::default() }
+        let heritage = Mutex::default();
+        Self { boot, orders, live: Mutex::default(), leaving: Mutex::default(), heritage }
+    }
+
+    /// Nothing begins before [`Self::inherit`].
+    pub(crate) fn await_heritage(&self) {
+        self.heritage().is_awaited = true;
+    }
+
+    /// The process before has ended its part, and owned these. What is to follow may begin.
+    pub(crate) fn inherit(&self, owned: impl IntoIterator<Item = String>) {
+        *self.heritage() = Heritage { is_awaited: false, owned: owned.into_iter().collect() };
     }
 
     /// From now on these. One that stays where it is goes on as what it is, by its new rules; one
     /// that moves to another place gives its addresses away first.
     pub(crate) fn follow(&self, vips: &[Vip], shared: &Arc<Shared>) {
+        if self.heritage().is_awaited {
+            return;
+        }
         let all: Arc<[IpAddr]> =
             vips.iter().flat_map(|vip| vip.policy.addresses.iter().copied()).collect();
         let mut live = self.live();
@@ -144,6 +177,8 @@ impl Vips {
         let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
         leaving.retain(|live| !live.thread.is_finished());
         leaving.extend(before.into_values().map(stop));
+        drop(leaving);
+        self.heritage().owned.clear();
     }
 
     /// A new thread, which begins once the one before it has ended.
@@ -171,7 +206,8 @@ impl Vips {
             has_ended: AtomicBool::new(false),
         });
         let lookouts = Lookouts::post(&vip, &post, &self.orders);
-        let driver = Driver::new(Arc::clone(&vip), Arc::clone(all), Arc::clone(&post), self.boot);
+        let start = (self.boot, self.heritage().owned.contains(&*vip.name));
+        let driver = Driver::new(Arc::clone(&vip), Arc::clone(all), Arc::clone(&post), start);
         let waiting = Arc::clone(shared);
         let thread = thread::Builder::new().name(format!("vip-{}", vip.name)).spawn(move || {
             if let Some(before) = before {
@@ -217,6 +253,25 @@ impl Vips {
         leaving.extend(self.live().drain(..).map(stop));
     }
 
+    /// Stops without giving anything away: another process goes on.
+    pub(crate) fn hand_over(&self) {
+        let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+        leaving.extend(self.live().drain(..).inspect(|live| {
+            live.post.wish(|wishes| wishes.end = Some(End::HandOver));
+        }));
+    }
+
+    /// The names of those that were handed over as owner, once [`Self::have_stopped`].
+    pub(crate) fn handed_over(&self) -> Vec<String> {
+        let leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+        let owned = leaving.iter().filter(|live| live.post.board().handed_over());
+        owned.map(|live| live.vip.name.to_string()).collect()
+    }
+
+    fn heritage(&self) -> MutexGuard<'_, Heritage> {
+        self.heritage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether all that were stopped have ended.
     pub(crate) fn have_stopped(&self) -> bool {
         let leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
@@ -247,6 +302,6 @@ fn looks_elsewhere(one: &Vip, other: &Vip) -> bool {
 }
 
 fn stop(live: Live) -> Live {
-    live.post.wish(|wishes| wishes.stops = true);
+    live.post.wish(|wishes| wishes.end = Some(End::Leave));
     live
 }

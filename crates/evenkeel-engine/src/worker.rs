@@ -4,8 +4,8 @@ use std::cell::{Cell, Ref, RefCell};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use evenkeel_core::config::{Listener, PoolId, Route};
@@ -15,10 +15,11 @@ use evenkeel_core::pool::Roster;
 use evenkeel_core::route::{HttpRouter, TlsRouter};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Notify, broadcast, mpsc, watch};
-use tokio::task::{JoinHandle, JoinSet, spawn_local};
+use tokio::task::{JoinSet, spawn_local};
 
-use crate::accept;
+use crate::accept::{self, Acceptor};
 use crate::auth::Passwords;
+use crate::bound::OpenAddress;
 use crate::buffer::{Buffer, Stock};
 use crate::clock;
 use crate::compress::Encoders;
@@ -30,7 +31,7 @@ use crate::fleet::{LivePool, Server};
 use crate::hedge::Hedged;
 use crate::http2::Runner;
 use crate::log::LogLines;
-use crate::plan::{Bound, ListenerCounts, LiveListener, Plan};
+use crate::plan::{ListenerCounts, LiveListener, Plan};
 use crate::probe::{Report, Traffic};
 use crate::receive::Request;
 use crate::shed::Shedding;
@@ -71,6 +72,8 @@ pub(crate) struct Shared {
     /// What is shed, see [`crate::shed`].
     pub(crate) shed_level: Padded<AtomicU8>,
     pub(crate) passwords: Passwords,
+    /// Sockets of the process before, until the first plan has taken what it needs of them.
+    pub(crate) inherited: Mutex<Vec<OpenAddress>>,
     /// A request for this path panics: the way the isolation of panics is tested.
     pub(crate) panic_path: Option<String>,
 }
@@ -99,6 +102,8 @@ pub(crate) struct Order {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     Serving,
+    /// Another process accepts: what runs is finished, and who has a connection may ask once more.
+    Retiring,
     /// No new connections; exchanges and streams finish.
     Draining,
     /// What is left is cut.
@@ -117,7 +122,7 @@ pub(crate) struct Worker {
     pub(crate) pipes: Stock<Conduit>,
     pub(crate) runners: Stock<Rc<Runner>>,
     pub(crate) log: RefCell<LogLines>,
-    draining: Cell<bool>,
+    phase: Cell<Phase>,
     /// When to look at slow starts again; worker 0 does it for all.
     slow_starts: Cell<Moment>,
     /// Idle connections that are asked to make room for new clients.
@@ -172,13 +177,6 @@ pub(crate) struct Slot {
     pub(crate) counts: Arc<ListenerCounts>,
 }
 
-#[derive(Debug)]
-struct Acceptor {
-    bound: Arc<Bound>,
-    slot: Rc<Slot>,
-    task: JoinHandle<()>,
-}
-
 /// The thread: obeys until the end, and starts over should a defect end it early.
 pub(crate) fn run(index: usize, shared: &Arc<Shared>, orders: &watch::Receiver<Order>) {
     loop {
@@ -226,7 +224,7 @@ impl Worker {
             pipes: Stock::new(SPARE_PIPES),
             runners: Stock::new(SPARE_RUNNERS),
             log: RefCell::default(),
-            draining: Cell::new(false),
+            phase: Cell::new(Phase::Serving),
             slow_starts: Cell::default(),
             evictions: Cell::new(0),
             copies: Cell::default(),
@@ -249,7 +247,12 @@ impl Worker {
 
     /// No connection outlives its current exchange.
     pub(crate) fn draining(&self) -> bool {
-        self.draining.get()
+        self.phase.get() != Phase::Serving
+    }
+
+    /// Connections without an exchange end at once.
+    pub(crate) fn hurries(&self) -> bool {
+        matches!(self.phase.get(), Phase::Draining | Phase::Ending)
     }
 
     pub(crate) fn vitals(&self) -> &Vitals {
@@ -332,8 +335,8 @@ impl Worker {
 
     fn follow(self: &Rc<Self>, order: &Order) {
         if order.phase != Phase::Serving {
-            self.draining.set(true);
-            self.stop_accepting();
+            self.phase.set(order.phase);
+            self.stop_accepting(order.phase);
             self.timers.wake_all();
             return;
         }
@@ -373,7 +376,7 @@ impl Worker {
                 });
                 match kept {
                     Some(kept) => acceptors.push(old.swap_remove(kept)),
-                    None => acceptors.extend(self.acceptor(bound, &slot)),
+                    None => acceptors.extend(Acceptor::start(self, bound, &slot)),
                 }
             }
             slots.push(slot);
@@ -384,7 +387,7 @@ impl Worker {
             self.timers.wake_all(); // its idle connections end now
         }
         for acceptor in old {
-            acceptor.task.abort();
+            acceptor.stop();
             let moved = acceptors.iter().any(|kept| Arc::ptr_eq(&kept.bound, &acceptor.bound));
             if !moved {
                 accept::accept_queued(self, &acceptor.slot, &acceptor.bound);
@@ -394,32 +397,21 @@ impl Worker {
         self.acceptors.replace(acceptors);
     }
 
-    fn acceptor(self: &Rc<Self>, bound: &Arc<Bound>, slot: &Rc<Slot>) -> Option<Acceptor> {
-        match bound.socket(self.index).and_then(tokio::net::TcpListener::from_std) {
-            Ok(socket) => {
-                let socket = Rc::new(socket);
-                let (worker, place) = (Rc::clone(self), Rc::clone(slot));
-                let task = spawn_local(Rc::clone(self).keep_up(move || {
-                    accept::accept(Rc::clone(&worker), Rc::clone(&place), Rc::clone(&socket))
-                }));
-                Some(Acceptor { bound: Arc::clone(bound), slot: Rc::clone(slot), task })
-            }
-            Err(error) => {
-                tracing::error!(listener = %slot.name, %error, "cannot accept on a bound socket");
-                None
-            }
-        }
-    }
-
-    fn stop_accepting(self: &Rc<Self>) {
+    fn stop_accepting(self: &Rc<Self>, phase: Phase) {
         for acceptor in self.acceptors.take() {
-            acceptor.task.abort();
-            accept::accept_queued(self, &acceptor.slot, &acceptor.bound);
+            acceptor.stop();
+            // Another process serves who is in the queue, if there is one.
+            if phase != Phase::Retiring {
+                accept::accept_queued(self, &acceptor.slot, &acceptor.bound);
+            }
         }
     }
 
     /// Runs what the whole worker depends on, and starts it over should a defect end it.
-    async fn keep_up<F: Future<Output = ()> + 'static>(self: Rc<Self>, task: impl Fn() -> F) {
+    pub(crate) async fn keep_up<F: Future<Output = ()> + 'static>(
+        self: Rc<Self>,
+        task: impl Fn() -> F,
+    ) {
         loop {
             let mut running = JoinSet::new(); // ends it when this is aborted
             running.spawn_local(task());

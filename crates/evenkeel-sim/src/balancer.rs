@@ -13,7 +13,7 @@ use crate::client::{Answer, Client};
 use crate::clock::{self, PATIENCE, wait_until};
 use crate::http1::Broken;
 use crate::origin::{Origin, servers};
-use crate::process::{self, Process, Signal};
+use crate::process::{self, Process, Signal, Stranger};
 use crate::scratch::Scratch;
 
 /// Names the program to test.
@@ -23,6 +23,8 @@ const BINARY_VARIABLE: &str = "EVENKEEL_BIN";
 #[derive(Debug)]
 pub struct Balancer {
     process: Process,
+    /// Those that have taken its place, the newest last.
+    heirs: Vec<Stranger>,
     scratch: Scratch,
     admin: SocketAddr,
 }
@@ -150,7 +152,11 @@ impl Start {
         for (name, content) in &self.files {
             scratch.write(name, content);
         }
-        let program = binary();
+        let program = scratch.file("evenkeel");
+        // A program of its own, which a test may replace, without a copy of so many bytes.
+        if fs::hard_link(binary(), &program).is_err() {
+            fs::copy(binary(), &program).expect("the scratch directory takes it");
+        }
         let mut command = match self.wrapper.split_first() {
             Some((wrapper, arguments)) => {
                 let mut command = Command::new(wrapper);
@@ -168,7 +174,7 @@ impl Start {
             }
             None => Process::start("evenkeel", command),
         };
-        let mut balancer = Balancer { process, scratch, admin };
+        let mut balancer = Balancer { process, heirs: Vec::new(), scratch, admin };
         let path = if self.await_ready { "/readyz" } else { "/healthz" };
         wait_until(&format!("evenkeel answers 200 on {path}"), PATIENCE, || {
             let running = balancer.process.is_running();
@@ -188,6 +194,29 @@ impl Balancer {
     /// The running program.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
+    }
+
+    /// Has it replaced by a new process, and waits until nobody stands by any more.
+    #[track_caller]
+    pub fn upgrade(&mut self) {
+        let done = self.cli(&["upgrade"]);
+        assert!(done.status.success(), "{done:?}");
+        self.adopt();
+    }
+
+    /// The process that answers the admin address now, unlike the one that was started; it ends with
+    /// this value too.
+    pub fn adopt(&mut self) -> &Stranger {
+        let pid = self.serving();
+        self.heirs.push(Stranger::find(pid));
+        self.heirs.last().expect("it was put there")
+    }
+
+    /// The process that answers the admin address now.
+    #[track_caller]
+    pub fn serving(&self) -> u32 {
+        let pid = self.status()["process"].as_u64().expect("a number");
+        u32::try_from(pid).expect("a process id")
     }
 
     /// What it wrote to stderr.

@@ -2,14 +2,16 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 pub use rustix::process::Signal;
-use rustix::process::{Pid, kill_process};
+use rustix::process::{Pid, PidfdFlags, kill_process, pidfd_open, pidfd_send_signal};
 
 use crate::clock;
 
@@ -155,6 +157,43 @@ impl Drop for Process {
             // A test that fails is told what it can be told.
             let _ = std::io::stderr().write_all(text.as_bytes());
         }
+    }
+}
+
+/// A program that another one has started; it is killed with this value.
+#[derive(Debug)]
+pub struct Stranger {
+    pid: u32,
+    handle: OwnedFd,
+}
+
+impl Stranger {
+    /// `pid` runs.
+    pub fn find(pid: u32) -> Self {
+        let id = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process id");
+        let handle = pidfd_open(id, PidfdFlags::empty()).expect("it runs");
+        Self { pid, handle }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Sends a signal, if the program still runs.
+    pub fn signal(&self, signal: Signal) {
+        // By handle: it cannot be another one of the same number.
+        let _ = pidfd_send_signal(&self.handle, signal);
+    }
+
+    pub fn is_running(&self) -> bool {
+        let mut ended = [PollFd::new(&self.handle, PollFlags::IN)];
+        poll(&mut ended, Some(&Timespec::default())).expect("one descriptor") == 0
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
     }
 }
 

@@ -25,14 +25,16 @@ pub(crate) enum Verb {
     Server(Server),
     Vip(Vip),
     Reload(Reload),
+    Upgrade(Upgrade),
     Completions(Completions),
     Man(Man),
 }
 
 /// Start a node from a configuration file
 ///
-/// Stays in the foreground. SIGHUP reads the file again, SIGTERM and SIGINT finish what runs and
-/// stop, a second one stops at once. What happens is told on stderr.
+/// Stays in the foreground. SIGHUP reads the file again, SIGUSR2 starts the program anew and hands
+/// over to it, SIGTERM and SIGINT finish what runs and stop, a second one stops at once. What
+/// happens is told on stderr.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Run {
     /// The configuration file
@@ -287,6 +289,20 @@ pub(crate) struct VipWhy {
 /// On a fault everything stays as it was, and the fault is printed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Reload {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Print the document of the API
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Replace the running program by what is now in its place
+///
+/// The program is started anew, by the name and with the arguments it was started with, and gets the
+/// listening sockets: nobody is refused meanwhile. The old process finishes what runs there. If the new
+/// one does not come up, or ends within five seconds, the old one serves on.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Upgrade {
     #[command(flatten)]
     pub(crate) target: Target,
     /// Print the document of the API

@@ -8,6 +8,7 @@ pub(crate) mod server;
 pub(crate) mod status;
 pub(crate) mod summary;
 mod table;
+pub(crate) mod upgrade;
 pub(crate) mod vip;
 
 use std::{env, fs};

@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Verb::Server(args) => cli::server::server(&args),
         Verb::Vip(args) => cli::vip::vip(&args),
         Verb::Reload(args) => cli::reload::reload(&args),
+        Verb::Upgrade(args) => cli::upgrade::upgrade(&args),
         Verb::Completions(args) => Ok(cli::document::completions(&args)),
         Verb::Man(args) => cli::document::man(&args),
     };

@@ -1,15 +1,14 @@
 //! `evenkeel run`: starts a node and stays until it is told to stop.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use evenkeel_control::compile::{DEFAULT_ADMIN, Override, Surroundings};
 use evenkeel_control::origin::Origin;
-use evenkeel_control::{LoadError, Loaded, Node, Signals, StartError, is_root};
-use tokio::net::TcpListener;
+use evenkeel_control::{Heritage, LoadError, Loaded, Node, Signals, StartError, is_root};
 
 use crate::args::{self, LogFormat, NodeFlags};
 use crate::cli::{check, out, summary};
@@ -30,11 +29,19 @@ pub(crate) enum IfTaken {
 /// Starts a node from `origin` and returns once it has stopped.
 pub(crate) fn start(origin: Origin, flags: &NodeFlags, if_taken: IfTaken) -> Result<ExitCode> {
     log_to_stderr(flags.log_format);
+    let mut heritage = Heritage::receive()?;
     let surroundings = Surroundings::of_this_machine(origin.base(), overrides(flags));
     let loaded = match Loaded::from(&origin, &surroundings) {
         Ok(loaded) => loaded,
-        Err(LoadError::Faults(findings)) => return Ok(check::refuse(&origin.name(), &findings)),
-        Err(error) => return Err(error.into()),
+        Err(LoadError::Faults(findings)) => {
+            let name = origin.name();
+            heritage.failed(&format!("{name} has faults: `evenkeel check -c {name}` shows them"));
+            return Ok(check::refuse(&name, &findings));
+        }
+        Err(error) => {
+            heritage.failed(&error.to_string());
+            return Err(error.into());
+        }
     };
     check::show(&loaded.compiled.warnings);
     if is_root() {
@@ -44,13 +51,27 @@ pub(crate) fn start(origin: Origin, flags: &NodeFlags, if_taken: IfTaken) -> Res
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let done = runtime.block_on(async {
         let signals = Signals::catch().context("cannot catch signals")?;
-        let admin = bind_admin(loaded.compiled.admin.bind, if_taken).await?;
-        let address = admin.local_addr()?;
-        let node = Node::start(origin, surroundings, loaded, address).await;
-        let node = Arc::new(node.map_err(explain)?);
+        let bind = loaded.compiled.admin.bind;
+        let node = async {
+            let admin = match heritage.take_admin(bind) {
+                Some(admin) => admin,
+                None => bind_admin(bind, if_taken)?,
+            };
+            let address = admin.local_addr()?;
+            let estate = heritage.take_estate();
+            let node = Node::start(origin, surroundings, loaded, address, estate).await;
+            anyhow::Ok((Arc::new(node.map_err(explain)?), admin, address))
+        };
+        let (node, admin, address) = match node.await {
+            Ok(started) => started,
+            Err(error) => {
+                heritage.failed(&format!("{error:#}"));
+                return Err(error);
+            }
+        };
         summary::show(&node.status(), address, flags.log_format);
-        evenkeel_control::run(node, admin, signals).await;
-        anyhow::Ok(())
+        let served = evenkeel_control::run(node, admin, signals, heritage).await;
+        served.context("cannot serve the admin address")
     });
     // A file being read from a slow disk must not hold up the end.
     runtime.shutdown_background();
@@ -69,14 +90,14 @@ fn overrides(flags: &NodeFlags) -> Vec<Override> {
     admin.into_iter().chain(workers).collect()
 }
 
-async fn bind_admin(address: SocketAddr, if_taken: IfTaken) -> Result<TcpListener> {
+fn bind_admin(address: SocketAddr, if_taken: IfTaken) -> Result<TcpListener> {
     let failed =
         || format!("admin: cannot listen on {address}; give another address with --admin-bind");
     let may_move = if_taken == IfTaken::AnyPort && address == DEFAULT_ADMIN;
-    match TcpListener::bind(address).await {
+    match TcpListener::bind(address) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse && may_move => {
             tracing::info!("{address} is taken: the admin address gets a free port");
-            TcpListener::bind(SocketAddr::new(address.ip(), 0)).await.with_context(failed)
+            TcpListener::bind(SocketAddr::new(address.ip(), 0)).with_context(failed)
         }
         bound => bound.with_context(failed),
     }

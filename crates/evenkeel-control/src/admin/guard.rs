@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
@@ -30,10 +30,32 @@ pub(super) async fn origin(
         let detail = format!("this is {bound}: ask for it by that address or as localhost");
         return Err(Refusal::new(StatusCode::MISDIRECTED_REQUEST, detail));
     }
-    if !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+    if is_write(request.method()) {
         writes(request.headers(), host)?;
     }
     Ok(next.run(request).await)
+}
+
+/// While another process takes over, nothing is changed here that it would not know of, and who stays
+/// connected is sent to it.
+pub(super) async fn charge(
+    State(node): State<Arc<Node>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Refusal> {
+    if !node.is_in_charge() && is_write(request.method()) {
+        let detail = "another process is taking over: ask again";
+        return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, detail));
+    }
+    let mut response = next.run(request).await;
+    if !node.is_in_charge() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
+}
+
+fn is_write(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
 fn writes(headers: &HeaderMap, host: Option<&str>) -> Result<(), Refusal> {

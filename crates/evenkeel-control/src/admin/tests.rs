@@ -14,6 +14,7 @@ use evenkeel_api::NameState;
 
 use super::router;
 use crate::compile::{Override, Surroundings};
+use crate::handover::Estate;
 use crate::node::{Loaded, Node};
 use crate::origin::Origin;
 
@@ -46,7 +47,9 @@ impl Bench {
         let bind = Override::from_flag("--admin-bind", &["admin", "bind"], admin);
         let surroundings = Surroundings::of_this_machine(origin.base(), vec![bind]);
         let loaded = Loaded::from(&origin, &surroundings).unwrap();
-        let node = Node::start(origin, surroundings, loaded, admin.parse().unwrap()).await;
+        let node =
+            Node::start(origin, surroundings, loaded, admin.parse().unwrap(), Estate::default())
+                .await;
         Self { node: Arc::new(node.unwrap()), file }
     }
 
@@ -329,7 +332,7 @@ impl Bench {
         let surroundings = Surroundings::of_this_machine(origin.base(), Vec::new());
         let loaded = Loaded::from(&origin, &surroundings).unwrap();
         let admin = "127.0.0.1:7070".parse().unwrap();
-        Arc::new(Node::start(origin, surroundings, loaded, admin).await.unwrap())
+        Arc::new(Node::start(origin, surroundings, loaded, admin, Estate::default()).await.unwrap())
     }
 }
 

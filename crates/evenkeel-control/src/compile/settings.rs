@@ -22,6 +22,10 @@ const MOST_WORKERS: usize = 256;
 /// Time to finish what runs, when the node is told to stop.
 const DRAIN: Duration = Duration::from_secs(30);
 
+/// Time for tunnels and streams to end in a process that another one has replaced: as long as a tunnel
+/// may be silent.
+const DRAIN_AFTER_UPGRADE: Duration = Duration::from_hours(1);
+
 /// A token that can be guessed is none.
 const SHORTEST_TOKEN: usize = 16;
 
@@ -39,6 +43,8 @@ pub struct NodeSettings {
     pub state_dir: PathBuf,
     /// Time to finish what runs, when the node is told to stop.
     pub drain: Duration,
+    /// Time to finish what runs, when another process has taken over.
+    pub drain_after_upgrade: Duration,
     /// In which zone it is. Default: none, and zones of servers make no difference.
     pub zone: Option<Arc<str>>,
 }
@@ -100,6 +106,7 @@ pub(super) fn node(
         workers: surroundings.cores.clamp(1, MOST_WORKERS),
         state_dir: state_dir.unwrap_or_else(|| surroundings.base.join("state")),
         drain: DRAIN,
+        drain_after_upgrade: DRAIN_AFTER_UPGRADE,
         zone: None,
     };
     let Some(mut node) = root.table("node") else { return (settings, None) };
@@ -114,6 +121,9 @@ pub(super) fn node(
     }
     if let Some(drain) = node.read("drain", duration) {
         settings.drain = drain;
+    }
+    if let Some(drain) = node.read("drain_after_upgrade", duration) {
+        settings.drain_after_upgrade = drain;
     }
     let place = node.entry("zone").map(|entry| entry.value.place);
     settings.zone = node.read("zone", zone::zone);

@@ -184,6 +184,7 @@ impl Machine {
         self.look_at_the_clock(now, &mut out);
         match input {
             Input::Start => self.start(now, &mut out),
+            Input::Inherit => self.inherit(now, &mut out),
             Input::Tick => {}
             Input::Heard(heard) => self.heard(heard, now, &mut out),
             Input::Claim(claim) => self.claim(claim, now, &mut out),
@@ -267,6 +268,16 @@ impl Machine {
         // RFC 9568 §6.4.1 (110): the addresses are its own, nobody has to be waited for.
         if self.claim == Some(ADDRESS_OWNER) && self.is_witnessed() {
             self.own_it(Cause::Started, now, out);
+        }
+    }
+
+    /// The others have heard the owner up to now, and go on hearing it.
+    fn inherit(&mut self, now: Moment, out: &mut Vec<Action>) {
+        match self.claim {
+            Some(_) if matches!(self.phase, Phase::Initialize) => {
+                self.own_it(Cause::Inherited, now, out);
+            }
+            _ => self.start(now, out),
         }
     }
 

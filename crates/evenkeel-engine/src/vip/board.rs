@@ -27,6 +27,7 @@ pub(super) struct Board {
     /// When news of this kind was told last.
     told: Vec<(&'static str, Moment)>,
     is_mute: bool,
+    handed_over: bool,
 }
 
 impl Board {
@@ -54,7 +55,8 @@ impl Board {
             refusals_total: [0; Reason::ALL.len()],
             gap: None,
         };
-        let mut board = Self { shared, status, told: Vec::new(), is_mute: false };
+        let mut board =
+            Self { shared, status, told: Vec::new(), is_mute: false, handed_over: false };
         board.follow(vip);
         board
     }
@@ -82,6 +84,15 @@ impl Board {
         if is_news {
             self.tell("vip-fault", format!("takes no part: {reason}"));
         }
+    }
+
+    /// It ends, and what it owns now is for the process that comes next.
+    pub(super) fn hand_over(&mut self) {
+        self.handed_over = self.status.state == State::Active;
+    }
+
+    pub(super) fn handed_over(&self) -> bool {
+        self.handed_over
     }
 
     /// It has ended.

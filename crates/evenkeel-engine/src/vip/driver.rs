@@ -1,5 +1,6 @@
 //! The thread of a virtual address: opens its place on the interface, again and again if it has to.
 
+use std::mem;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use evenkeel_core::config::Vip;
+use evenkeel_core::vrrp::machine::Input;
 use evenkeel_sys::link::{Alarm, raise_priority};
 
 use super::Post;
@@ -27,12 +29,19 @@ pub(super) struct Driver {
     post: Arc<Post>,
     boot: u64,
     seal: Seal,
+    /// The process before owned the addresses, which are still there.
+    inherits: bool,
 }
 
 impl Driver {
-    pub(super) fn new(vip: Arc<Vip>, all: Arc<[IpAddr]>, post: Arc<Post>, boot: u64) -> Self {
+    pub(super) fn new(
+        vip: Arc<Vip>,
+        all: Arc<[IpAddr]>,
+        post: Arc<Post>,
+        (boot, inherits): (u64, bool),
+    ) -> Self {
         let seal = Seal::new(&vip, boot);
-        Self { vip, all, post, boot, seal }
+        Self { vip, all, post, boot, seal, inherits }
     }
 
     /// Returns once it was told to stop and the addresses are gone.
@@ -70,7 +79,9 @@ impl Driver {
 
     /// `true`: it was told to stop, and has.
     fn live(&mut self, alarm: &Alarm) -> bool {
-        let station = match Station::open(&self.vip, &self.all) {
+        let inherits = mem::take(&mut self.inherits);
+        let first = if inherits { Input::Inherit } else { Input::Start };
+        let station = match Station::open(&self.vip, &self.all, inherits) {
             Ok(station) => station,
             Err(reason) => {
                 self.post.board().fault(&reason);
@@ -78,7 +89,7 @@ impl Driver {
             }
         };
         let both = (&*self.post, &mut self.seal);
-        let (ended, vip) = Session::new(&self.vip, station, self.boot, both).live(alarm);
+        let (ended, vip) = Session::new(&self.vip, station, self.boot, both).live(alarm, first);
         self.vip = vip;
         match ended {
             Ended::Stopped => return true,
@@ -96,6 +107,6 @@ impl Driver {
             self.post.board().follow(&vip);
             (self.vip, self.all) = (vip, all);
         }
-        wishes.stops
+        wishes.end.is_some()
     }
 }

@@ -8,9 +8,9 @@ use evenkeel_core::vrrp::machine::{Action, Input, Machine, State};
 use evenkeel_core::vrrp::track::{self, Weight};
 use evenkeel_sys::link::Alarm;
 
-use super::Post;
 use super::seal::Seal;
 use super::station::{Said, Station};
+use super::{End, Post};
 use crate::clock;
 
 /// What a refusal of the kernel leads to may be refused again, by other sockets than before.
@@ -39,6 +39,7 @@ pub(super) struct Session<'d> {
     failed: Vec<(Arc<str>, Weight)>,
     is_witnessed: bool,
     stops: bool,
+    hands_over: bool,
 }
 
 impl<'d> Session<'d> {
@@ -61,15 +62,20 @@ impl<'d> Session<'d> {
             failed: Vec::new(),
             is_witnessed: false,
             stops: false,
+            hands_over: false,
         }
     }
 
     /// Waits and acts until there is nothing left to do here; the rules as they are then.
-    pub(super) fn live(mut self, alarm: &Alarm) -> (Ended, Arc<Vip>) {
+    pub(super) fn live(mut self, alarm: &Alarm, first: Input) -> (Ended, Arc<Vip>) {
         self.track();
-        self.feed(Input::Start);
+        self.feed(first);
         loop {
             self.show();
+            if self.hands_over {
+                // Without a word: the addresses stay where they are, for the process that comes next.
+                return (Ended::Stopped, self.vip);
+            }
             if self.stops && self.machine.state() == State::Initialize {
                 return (Ended::Stopped, self.vip);
             }
@@ -131,9 +137,16 @@ impl<'d> Session<'d> {
         if let Some(is_moved) = wishes.moves {
             self.feed(if is_moved { Input::Move } else { Input::Resume });
         }
-        if wishes.stops {
-            self.stops = true;
-            self.feed(Input::Stop);
+        match wishes.end {
+            None => {}
+            Some(End::Leave) => {
+                self.stops = true;
+                self.feed(Input::Stop);
+            }
+            Some(End::HandOver) => {
+                self.hands_over = true;
+                self.post.board().hand_over();
+            }
         }
     }
 

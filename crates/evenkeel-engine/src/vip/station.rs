@@ -84,7 +84,7 @@ pub(super) enum Said {
 impl Station {
     /// Opens everything; an error is a sentence for the operator. `all`: every virtual address of
     /// this node.
-    pub(super) fn open(vip: &Arc<Vip>, all: &[IpAddr]) -> Result<Self, String> {
+    pub(super) fn open(vip: &Arc<Vip>, all: &[IpAddr], inherits: bool) -> Result<Self, String> {
         let name = &*vip.interface;
         let failed = |what: &str| {
             let what = what.to_owned();
@@ -126,7 +126,9 @@ impl Station {
             mine: Vec::new(),
             renewed: Moment::START,
         };
-        station.clear(&there);
+        if !inherits {
+            station.clear(&there);
+        }
         Ok(station)
     }
 

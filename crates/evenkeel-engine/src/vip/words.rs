@@ -9,6 +9,7 @@ pub(super) fn why(state: State, cause: Cause, owner: Option<IpAddr>) -> String {
     let owned_by = |how: &str| owner.map_or_else(|| how.to_owned(), |it| format!("{it} owns it"));
     match cause {
         Cause::Started if state == State::Active => "its priority is 255".into(),
+        Cause::Inherited => "the process before owned it".into(),
         Cause::Started => "listens for an owner".into(),
         Cause::Stopped => "this node stops".into(),
         Cause::OwnerSilent => "the owner is silent".into(),

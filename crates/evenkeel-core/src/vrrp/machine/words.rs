@@ -10,6 +10,9 @@ use super::State;
 pub enum Input {
     /// The node takes part.
     Start,
+    /// The node takes part in the place of a program that owned the address up to this moment, and
+    /// stopped without a word to anybody.
+    Inherit,
     /// A deadline ([`super::Machine::next_deadline`]) has come; earlier, it does nothing.
     Tick,
     /// An advert that was admitted.
@@ -109,6 +112,8 @@ pub enum Cause {
     /// The node has begun to take part, or stopped.
     Started,
     Stopped,
+    /// The program before owned it.
+    Inherited,
     /// No advert for the time an owner has.
     OwnerSilent,
     /// The owner has said that it leaves.
@@ -155,6 +160,7 @@ impl Cause {
         match self {
             Self::Started => "started",
             Self::Stopped => "stopped",
+            Self::Inherited => "inherited",
             Self::OwnerSilent => "owner-silent",
             Self::OwnerLeft => "owner-left",
             Self::Unanswered => "unanswered",

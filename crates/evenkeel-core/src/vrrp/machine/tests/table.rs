@@ -8,30 +8,32 @@ const STATES: [State; 6] =
 /// This is node 2 with priority 100, a moment after it came to its state, as owner an interval after. Node 3
 /// is stronger, node 1 weaker. Empty: the state stays and nothing is done.
 const TABLE: &str = "
-                | initialize | backup        | probing    | active                    | leaving                 | fault
-start           | backup     |               |            |                           |                         |
-deadline        |            | probing probe | probe      | advert-100                | advert-0                |
-stronger heard  |            |               | backup     | backup advert-100 release | backup release          |
-weaker heard    |            |               | backup     | advert-100 announce-5     | backup release          |
-leaving heard   |            |               | backup     | advert-100 announce-5     |                         |
-tracked: failed |            | fault         | fault      | fault advert-0 release    | fault advert-0 release  |
-tracked: less   |            |               |            |                           |                         | backup
-tracked: well   |            |               |            |                           |                         | backup
-witness         |            |               |            |                           |                         |
-peer owns       |            |               |            | backup advert-100 release |                         |
-peer does not   |            |               |            | advert-100 announce-5     |                         |
-peer is silent  |            |               |            |                           |                         |
-seen            |            |               | backup     | advert-100 announce-5     |                         |
-lost            |            |               |            | take announce-1           |                         |
-refused         |            |               |            | backup advert-0 release   | backup advert-0 release |
-move            |            |               |            | leaving advert-0          |                         |
-resume          |            |               |            |                           |                         |
-stop            |            | initialize    | initialize | leaving advert-0          |                         | initialize
+                | initialize                        | backup        | probing    | active                    | leaving                 | fault
+start           | backup                            |               |            |                           |                         |
+inherit         | active advert-100 take announce-5 |               |            |                           |                         |
+deadline        |                                   | probing probe | probe      | advert-100                | advert-0                |
+stronger heard  |                                   |               | backup     | backup advert-100 release | backup release          |
+weaker heard    |                                   |               | backup     | advert-100 announce-5     | backup release          |
+leaving heard   |                                   |               | backup     | advert-100 announce-5     |                         |
+tracked: failed |                                   | fault         | fault      | fault advert-0 release    | fault advert-0 release  |
+tracked: less   |                                   |               |            |                           |                         | backup
+tracked: well   |                                   |               |            |                           |                         | backup
+witness         |                                   |               |            |                           |                         |
+peer owns       |                                   |               |            | backup advert-100 release |                         |
+peer does not   |                                   |               |            | advert-100 announce-5     |                         |
+peer is silent  |                                   |               |            |                           |                         |
+seen            |                                   |               | backup     | advert-100 announce-5     |                         |
+lost            |                                   |               |            | take announce-1           |                         |
+refused         |                                   |               |            | backup advert-0 release   | backup advert-0 release |
+move            |                                   |               |            | leaving advert-0          |                         |
+resume          |                                   |               |            |                           |                         |
+stop            |                                   | initialize    | initialize | leaving advert-0          |                         | initialize
 ";
 
-fn inputs() -> [(&'static str, Input); 18] {
+fn inputs() -> [(&'static str, Input); 19] {
     [
         ("start", Input::Start),
+        ("inherit", Input::Inherit),
         ("deadline", Input::Tick),
         ("stronger heard", heard(3, 150)),
         ("weaker heard", heard(1, 50)),

@@ -1,5 +1,6 @@
 //! `evenkeel status`
 
+mod certificates;
 mod server;
 mod vip;
 
@@ -58,7 +59,8 @@ fn find(client: &Client, name: &str) -> Result<Pool> {
 
 fn in_words(status: &Status, now: SystemTime, screen: Screen) -> String {
     let vips = vip::in_words(&status.vips, now, screen);
-    let mut parts = vec![head(status, now), listeners(status, screen), vips];
+    let certificates = certificates::in_words(&status.listeners, now, screen);
+    let mut parts = vec![head(status, now), listeners(status, screen), certificates, vips];
     parts.extend(status.pools.iter().map(|it| pool(it, now, screen)));
     parts.extend(notes(status));
     parts.retain(|part| !part.is_empty());

@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 
 use crate::clock;
-use crate::store::Store;
+use crate::store::{Copy, Shard, Store};
 
 /// How long an answer is given again, so that any number of checks costs one question a second.
 const KEPT_MS: u64 = 1000;
@@ -15,6 +15,9 @@ const KEPT_MS: u64 = 1000;
 const PATIENCE: Duration = Duration::from_millis(1500);
 /// A disk with less room than this cannot take much more.
 const LEAST_DISK_BYTES: u64 = 256 * 1024 * 1024;
+
+/// A copy that is further behind would lose too much, in seconds.
+const MOST_LAG_S: u64 = 60;
 
 /// How something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -85,6 +88,9 @@ impl Health {
             });
         }
         let mut components = asked.join_all().await;
+        for shard in self.store.shards() {
+            components.extend(replica(shard).await);
+        }
         components.sort_by(|one, other| one.name.cmp(&other.name));
         components.extend(self.disk());
         components
@@ -102,6 +108,17 @@ impl Health {
         let full = (free < LEAST_DISK_BYTES).then(|| format!("only {free} bytes are free"));
         Some(component("disk".to_owned(), full, Duration::ZERO))
     }
+}
+
+/// The copy of a shard. Without one that follows, the shard still answers.
+async fn replica(shard: &Arc<Shard>) -> Option<Component> {
+    let began = clock::instant();
+    let fault = match shard.copy().await? {
+        Copy::Behind(seconds) if seconds <= MOST_LAG_S => None,
+        Copy::Behind(seconds) => Some(format!("{seconds} s behind")),
+        Copy::Broken => Some("no server follows the primary".to_owned()),
+    };
+    Some(component(format!("replica{}", shard.index()), fault, began.elapsed()))
 }
 
 fn component(name: String, fault: Option<String>, took: Duration) -> Component {

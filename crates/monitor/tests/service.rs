@@ -8,6 +8,8 @@ mod comm;
 mod harness;
 #[path = "service/losses.rs"]
 mod losses;
+#[path = "service/mariadb.rs"]
+mod mariadb;
 #[path = "service/placement.rs"]
 mod placement;
 #[path = "service/web.rs"]

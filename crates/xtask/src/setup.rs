@@ -42,6 +42,9 @@ const NEEDS: &[Need] = &[
     Need { package: "nftables", sign: Sign::Program("nft"), reason: "faults: packets that vanish" },
     Need { package: "iproute2", sign: Sign::Program("ip"), reason: "faults: a network namespace of their own" },
     Need { package: "faketime", sign: Sign::Program("faketime"), reason: "faults: a clock that jumps" },
+    Need { package: "mariadb-server", sign: Sign::Program("mariadbd"), reason: "monitor: shards with replicas" },
+    Need { package: "mariadb-backup", sign: Sign::Program("mariadb-backup"), reason: "monitor: copies of shards" },
+    Need { package: "redis-server", sign: Sign::Program("redis-server"), reason: "monitor: shared sessions" },
     Need { package: "util-linux", sign: Sign::Program("taskset"), reason: "pinning in the benchmark; unshare" },
 ];
 

@@ -62,9 +62,12 @@ impl Pool {
             let idle = pool.lock().pop();
             let mut session = idle.map_or_else(open, Ok)?;
             let done = work(&mut *session);
-            // After a fault the session may be anywhere; a new one costs little.
-            if done.is_ok() {
-                pool.lock().push(session);
+            match done {
+                Ok(_) => pool.lock().push(session),
+                // The others are with the same server, which may not be the one to ask any more.
+                Err(Fault::Down(_) | Fault::Misplaced(_)) => pool.lock().clear(),
+                // The session may be anywhere; a new one costs little.
+                Err(Fault::Refused(_)) => {}
             }
             done
         });

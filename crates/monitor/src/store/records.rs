@@ -42,7 +42,7 @@ impl Shard {
         let sql = "SELECT sequence, time, received, body FROM records \
                    WHERE device = ? AND sequence > ? ORDER BY sequence DESC LIMIT ?";
         let values = [number.into(), after.into(), most.into()];
-        let rows = self.with(move |session| session.query(sql, &values)).await?;
+        let rows = self.read(move |session| session.query(sql, &values)).await?;
         Ok(rows.iter().rev().map(reading_of).collect())
     }
 
@@ -53,7 +53,7 @@ impl Shard {
     ) -> Result<Vec<(u64, Stored)>, Fault> {
         let sql = "SELECT sequence, time, received, body FROM records \
                    WHERE device = ? ORDER BY sequence DESC LIMIT 1";
-        self.with(move |session| {
+        self.read(move |session| {
             let mut newest = Vec::with_capacity(numbers.len());
             for number in numbers {
                 let rows = session.query(sql, &[number.into()])?;

@@ -3,18 +3,19 @@
 use super::sql::{Dialect, Fault, Session, Value, transaction};
 
 /// Each step once and for good: a step that was released is never changed, a later one mends it.
+/// A step that was cut off is taken again.
 /// `{…}` are words in which the databases differ.
 const STEPS: &[&[&str]] = &[
     &[
         // Every shard has all devices; `shard` says where one's readings are.
-        "CREATE TABLE devices (
+        "CREATE TABLE IF NOT EXISTS devices (
         number BIGINT NOT NULL PRIMARY KEY,
         name {name} NOT NULL UNIQUE,
         shard INTEGER NOT NULL,
         digest {digest} NOT NULL,
         registered BIGINT NOT NULL
     ){table}",
-        "CREATE TABLE records (
+        "CREATE TABLE IF NOT EXISTS records (
         device BIGINT NOT NULL,
         sequence BIGINT NOT NULL,
         time BIGINT NOT NULL,
@@ -25,19 +26,19 @@ const STEPS: &[&[&str]] = &[
     ],
     &[
         // Who may look, on every shard.
-        "CREATE TABLE users (
+        "CREATE TABLE IF NOT EXISTS users (
         name {name} NOT NULL PRIMARY KEY,
         password {text} NOT NULL,
         changed BIGINT NOT NULL
     ){table}",
-        "CREATE TABLE sessions (
+        "CREATE TABLE IF NOT EXISTS sessions (
         digest {digest} NOT NULL PRIMARY KEY,
         user_name {name} NOT NULL,
         csrf {digest} NOT NULL,
         expires BIGINT NOT NULL
     ){table}",
         // `judged` is the sequence up to which a rule has looked at readings.
-        "CREATE TABLE rules (
+        "CREATE TABLE IF NOT EXISTS rules (
         number {serial},
         device BIGINT NOT NULL,
         kind {name} NOT NULL,
@@ -47,9 +48,9 @@ const STEPS: &[&[&str]] = &[
         turn BIGINT NOT NULL DEFAULT 0,
         created BIGINT NOT NULL
     ){table}",
-        "CREATE INDEX rules_of_device ON rules (device)",
+        "CREATE INDEX IF NOT EXISTS rules_of_device ON rules (device)",
         // `is_open` is 1 or null: a rule has one open alarm at most.
-        "CREATE TABLE alarms (
+        "CREATE TABLE IF NOT EXISTS alarms (
         number {serial},
         device BIGINT NOT NULL,
         rule BIGINT NOT NULL,
@@ -80,7 +81,10 @@ pub(super) fn migrate(
 ) -> Result<(), Fault> {
     let is_current = matches!(meta(session, "schema"), Ok(Some(steps)) if steps == STEPS.len());
     if !is_current {
-        transaction(session, |session| take_steps(session, dialect, index))?;
+        match dialect {
+            Dialect::Sqlite => transaction(session, |session| take_steps(session, dialect, index))?,
+            Dialect::Maria => alone(session, |session| take_steps(session, dialect, index))?,
+        }
     }
     match meta(session, "shard")? {
         Some(found) if found == index => Ok(()),
@@ -90,6 +94,20 @@ pub(super) fn migrate(
             found.map_or_else(|| "none".to_owned(), |found| found.to_string()),
         ))),
     }
+}
+
+/// Where a change of tables ends a transaction, a lock of the server's keeps others out; it ends
+/// with the session at the latest.
+fn alone(
+    session: &mut dyn Session,
+    work: impl FnOnce(&mut dyn Session) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let got = session.query("SELECT GET_LOCK('monitor', 10)", &[])?;
+    if got.first().is_none_or(|row| row.number(0) != 1) {
+        return Err(Fault::Down("another process changes the tables".to_owned()));
+    }
+    work(session)?;
+    session.query("SELECT RELEASE_LOCK('monitor')", &[]).map(|_| ())
 }
 
 fn take_steps(session: &mut dyn Session, dialect: Dialect, index: usize) -> Result<(), Fault> {
@@ -106,11 +124,13 @@ fn take_steps(session: &mut dyn Session, dialect: Dialect, index: usize) -> Resu
             STEPS.len()
         )));
     }
-    for statement in STEPS[taken..].iter().copied().flatten() {
-        session.execute(&words(statement, dialect), &[])?;
+    for (step, statements) in (1_usize..).zip(STEPS).skip(taken) {
+        for statement in *statements {
+            session.execute(&words(statement, dialect), &[])?;
+        }
+        let sql = "UPDATE meta SET value = ? WHERE name = 'schema'";
+        session.execute(sql, &[Value::from(step)])?;
     }
-    let steps = [Value::from(STEPS.len())];
-    session.execute("UPDATE meta SET value = ? WHERE name = 'schema'", &steps)?;
     Ok(())
 }
 
@@ -130,6 +150,15 @@ fn words(statement: &str, dialect: Dialect) -> String {
             ("{serial}", "INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT"),
             ("{table}", ""),
             ("{clustered}", " WITHOUT ROWID"),
+        ],
+        Dialect::Maria => [
+            ("{name}", "VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin"),
+            ("{digest}", "CHAR(64) CHARACTER SET ascii COLLATE ascii_bin"),
+            ("{body}", "VARCHAR(2048) CHARACTER SET ascii COLLATE ascii_bin"),
+            ("{text}", "VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin"),
+            ("{serial}", "BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY"),
+            ("{table}", " ENGINE=InnoDB"),
+            ("{clustered}", " ENGINE=InnoDB"),
         ],
     };
     words.iter().fold(statement.to_owned(), |text, (from, to)| text.replace(from, to))

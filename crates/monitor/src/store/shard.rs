@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::mpsc;
 
+use super::maria::Copy;
 use super::pool::{Pool, PoolState};
 use super::sql::{Dialect, Fault, Session};
 use super::writer::{self, Figures, Submission};
@@ -22,6 +23,8 @@ pub(crate) struct Shard {
     address: Address,
     is_current: AtomicBool,
     sessions: Arc<Pool>,
+    /// With the replica, where there is one.
+    readers: Arc<Pool>,
     /// Until then it is taken to be down, in milliseconds since 1970.
     down_until_ms: AtomicU64,
     figures: Arc<Figures>,
@@ -36,6 +39,7 @@ impl Shard {
             address,
             is_current: AtomicBool::new(false),
             sessions: Arc::new(Pool::new()),
+            readers: Arc::new(Pool::new()),
             down_until_ms: AtomicU64::new(0),
             figures: Arc::default(),
             answers: Histogram::default(),
@@ -98,6 +102,31 @@ impl Shard {
         self.answers.observe(began.elapsed());
         self.note(&done);
         done
+    }
+
+    /// Runs `work`, which only reads and may see what was there some seconds ago, with a session
+    /// of the replica; without one that follows, of the shard.
+    pub(super) async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&mut dyn Session) -> Result<T, Fault> + Clone + Send + 'static,
+    ) -> Result<T, Fault> {
+        if self.address.has_replica() {
+            let shard = Arc::clone(self);
+            let began = clock::instant();
+            let open = move || shard.address.open_replica();
+            if let Ok(done) = self.readers.with(open, work.clone()).await {
+                self.answers.observe(began.elapsed());
+                return Ok(done);
+            }
+        }
+        self.with(work).await
+    }
+
+    /// How the copy is; `None` without one.
+    pub(crate) async fn copy(self: &Arc<Self>) -> Option<Copy> {
+        let shard = Arc::clone(self);
+        let asked = tokio::task::spawn_blocking(move || shard.address.copy());
+        asked.await.expect("asking does not panic")
     }
 
     /// Remembers how the shard did, and tells when that changed.

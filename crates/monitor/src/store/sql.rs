@@ -37,6 +37,7 @@ pub(super) struct Record {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dialect {
     Sqlite,
+    Maria,
 }
 
 impl Dialect {
@@ -44,6 +45,7 @@ impl Dialect {
     pub(super) fn insert_unless_there(self) -> &'static str {
         match self {
             Self::Sqlite => "INSERT OR IGNORE",
+            Self::Maria => "INSERT IGNORE",
         }
     }
 }

@@ -68,7 +68,9 @@ pub(super) fn start(
 ) -> std::io::Result<(mpsc::Sender<Submission>, JoinHandle<()>)> {
     let (sender, receiver) = mpsc::channel(QUEUE);
     let name = format!("write-{}", shard.name());
+    let runtime = tokio::runtime::Handle::current();
     let thread = thread::Builder::new().name(name).spawn(move || {
+        let _runtime = runtime.enter();
         Writer { shard, figures, session: None }.run(receiver);
     })?;
     Ok((sender, thread))

@@ -32,7 +32,13 @@ impl Place {
     }
 
     pub(crate) fn write_settings(&self, shards: usize, comm: &str) {
-        let shards: Vec<_> = (0..shards).map(|n| format!("\"sqlite:shard{n}.db\"")).collect();
+        let shards: Vec<_> = (0..shards).map(|n| format!("sqlite:shard{n}.db")).collect();
+        self.write_shards(&shards, comm);
+    }
+
+    /// The same with the shards where they are, and any more lines.
+    pub(crate) fn write_shards(&self, shards: &[String], comm: &str) {
+        let shards: Vec<_> = shards.iter().map(|shard| format!("\"{shard}\"")).collect();
         let shards = shards.join(", ");
         let text = format!(
             "[store]\nshards = [{shards}]\n\
@@ -194,6 +200,12 @@ fn line_with(stderr: ChildStderr, text: &str) -> String {
         said.push(line);
     }
     panic!("it ended without `{text}`:\n{}", said.join("\n"));
+}
+
+/// Says that a test did not run, in the words that the suite counts.
+#[expect(clippy::print_stderr, reason = "the suite reads it")]
+pub(crate) fn skipped(why: &str) {
+    eprintln!("SKIPPED: {why}");
 }
 
 /// Waits until `is_so`.

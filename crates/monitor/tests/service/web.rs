@@ -13,17 +13,22 @@ use serde_json::{Value, json};
 
 use crate::harness::{Comm, DEADLINE, Place, Server, eventually, now_ms};
 
-const PASSWORD: &str = "correct horse";
+pub(crate) const PASSWORD: &str = "correct horse";
 
 /// A service with a certificate and the user `ann`.
 fn site(shards: usize) -> Place {
     let place = Place::new(shards, "");
+    set_user(&place);
+    place
+}
+
+/// Makes the certificate and the user `ann`.
+pub(crate) fn set_user(place: &Place) {
     assert!(place.run(&["init"]).status.success());
     let mut set = place.command(&["user", "set", "ann"]);
     let mut set = set.stdin(Stdio::piped()).spawn().unwrap();
     set.stdin.take().unwrap().write_all(format!("{PASSWORD}\n").as_bytes()).unwrap();
     assert!(set.wait().unwrap().success());
-    place
 }
 
 fn web(place: &Place) -> Server {
@@ -31,15 +36,15 @@ fn web(place: &Place) -> Server {
 }
 
 /// Somebody with a jar for cookies.
-struct Browser {
+pub(crate) struct Browser {
     tls: Arc<rustls::ClientConfig>,
     cookies: BTreeMap<String, String>,
 }
 
-struct Answer {
-    code: u16,
+pub(crate) struct Answer {
+    pub(crate) code: u16,
     head: String,
-    body: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
@@ -50,7 +55,7 @@ impl Answer {
         })
     }
 
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap()
     }
 
@@ -62,7 +67,7 @@ impl Answer {
 }
 
 impl Browser {
-    fn new(place: &Place) -> Self {
+    pub(crate) fn new(place: &Place) -> Self {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(place.folder.join("site.pem")).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -105,7 +110,7 @@ impl Browser {
         Answer { code, head: head.to_owned(), body: body.to_owned() }
     }
 
-    fn get(&mut self, to: &Server, path: &str) -> Answer {
+    pub(crate) fn get(&mut self, to: &Server, path: &str) -> Answer {
         self.send(to, "GET", path, "", "")
     }
 
@@ -122,7 +127,14 @@ impl Browser {
         self.send(to, "POST", path, lines, &fields.join("&"))
     }
 
-    fn json(&mut self, to: &Server, method: &str, path: &str, csrf: &str, body: &Value) -> Answer {
+    pub(crate) fn json(
+        &mut self,
+        to: &Server,
+        method: &str,
+        path: &str,
+        csrf: &str,
+        body: &Value,
+    ) -> Answer {
         let lines = format!("content-type: application/json\r\nx-csrf-token: {csrf}\r\n");
         self.send(to, method, path, &lines, &body.to_string())
     }
@@ -139,7 +151,7 @@ impl Browser {
 }
 
 /// Sends readings of one device.
-fn put(comm: &Server, (name, key): &(String, String), first: u64, values: &[f64]) {
+pub(crate) fn put(comm: &Server, (name, key): &(String, String), first: u64, values: &[f64]) {
     let mut client = comm.connect();
     assert!(client.ask(&format!("hello 1 {name} {key}")).starts_with("welcome"));
     for (sequence, value) in (first..).zip(values) {

@@ -46,8 +46,14 @@ impl Overrides {
             return false;
         }
         let servers = self.pools.entry(pool.to_owned()).or_default();
-        change(servers.entry(server.to_owned()).or_default());
-        self.tidy();
+        let over = servers.entry(server.to_owned()).or_default();
+        change(over);
+        if *over == api::ServerOverride::default() {
+            servers.remove(server);
+        }
+        if servers.is_empty() {
+            self.pools.remove(pool);
+        }
         true
     }
 

@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -16,6 +16,7 @@ use evenkeel_core::pick::{Choice, Pick, Tried};
 use evenkeel_core::retry;
 use evenkeel_core::shed::Level;
 use evenkeel_sys::Peeked;
+use tokio::io::AsyncWrite;
 
 use crate::accept::Seat;
 use crate::answer::{Answer, await_answer};
@@ -130,10 +131,14 @@ pub(crate) async fn serve(seat: Rc<Seat>, stream: Stream) {
             return upgraded.run(client, desk).await;
         }
         client.worker().put_back(desk);
-        if matches!(next, Next::Close) || client.half_closed.get() {
+        if matches!(next, Next::Close) {
+            return;
+        }
+        if client.half_closed.get() {
             break;
         }
     }
+    client.say_goodbye().await;
 }
 
 /// Serves the one exchange of a stream in frames.
@@ -480,6 +485,8 @@ impl<'a> Errand<'a> {
         // read of the answer.
         if !self.upload.is_read() || self.client.has_said_more(&self.desk.inbox) {
             own::linger(self.client, &mut self.desk.inbox).await;
+        } else {
+            self.client.say_goodbye().await;
         }
         Ok(Next::Close)
     }
@@ -489,6 +496,18 @@ impl Client {
     pub(crate) async fn new(seat: Rc<Seat>, stream: Stream, address_text: Rc<str>) -> Self {
         let watch = poll_fn(|cx| Poll::Ready(seat.worker.timers.watch(cx.waker().clone()))).await;
         Self { stream, watch, seat, address_text, requests: 0, half_closed: Cell::new(false) }
+    }
+
+    /// Tells a client within TLS that nothing was cut off (RFC 9112 §9.8); it is not waited for.
+    async fn say_goodbye(&mut self) {
+        if self.stream.plain().is_none() {
+            poll_fn(|cx| {
+                // Who has gone does not need to hear it.
+                let _ = Pin::new(&mut self.stream).poll_shutdown(cx);
+                Poll::Ready(())
+            })
+            .await;
+        }
     }
 
     /// The stream is one exchange of a connection that goes on.

@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod authority;
 pub mod balancer;
 pub mod body;
 pub mod client;

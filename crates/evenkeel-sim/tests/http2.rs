@@ -284,6 +284,103 @@ fn rapid_resets_end_their_connection() {
     wait_until("nothing is under way", PATIENCE, || in_flight() == Some(0));
 }
 
+/// Frames behind a request by which a client has this node reset the stream (CVE-2025-8671).
+fn provocations(stream: u32) -> [(&'static str, u8, Vec<u8>); 5] {
+    let window = |size: u32| frame(kind::WINDOW_UPDATE, 0, stream, &size.to_be_bytes());
+    let end = flag::END_STREAM;
+    [
+        ("a window grown by nothing", end, window(0)),
+        ("a window grown too far", end, window(0x7fff_ffff)),
+        ("data behind the end", end, frame(kind::DATA, 0, stream, b"more")),
+        (
+            "a head behind the end",
+            end,
+            frame(kind::HEADERS, flag::END_HEADERS, stream, &block(&[("x", "y")])),
+        ),
+        (
+            "trailers that do not end",
+            0,
+            frame(kind::HEADERS, flag::END_HEADERS, stream, &block(&[("x", "y")])),
+        ),
+    ]
+}
+
+#[test]
+fn resets_that_a_client_provokes_end_its_connection() {
+    for case in 0..provocations(1).len() {
+        let (listen, server, mut lb) = one_server();
+        assert_eq!(get(listen, "/").status, 200);
+        let before = lb.process().resident_kib();
+        let mut peer = Frames::connect(listen);
+        let head = block(&fields_of_get("/?wait=2000"));
+        let mut name = "";
+        for number in 0..1_000 {
+            let stream = number * 2 + 1;
+            let (what, ends, frame) = &provocations(stream)[case];
+            name = what;
+            peer.send(kind::HEADERS, flag::END_HEADERS | ends, stream, &head).raw(frame);
+        }
+        let end = peer.find(|frame| frame.kind == kind::GOAWAY && frame.error() != 0);
+        // Too many, or at once an error of the whole connection.
+        let end = end.map(|frame| frame.error());
+        assert!(matches!(end, Some(11 | 1)), "{name}: {end:?}");
+        wait_until(&format!("{name}: it is counted"), PATIENCE, || {
+            let refusals = |line: &String| line.starts_with("evenkeel_listener_refusals_total");
+            lb.metrics().iter().filter(|line| refusals(line)).any(|line| line.contains("\"h2-"))
+        });
+        let in_flight = || lb.status()["pools"][0]["servers"][0]["in_flight"].as_u64();
+        wait_until(&format!("{name}: nothing is under way"), PATIENCE, || in_flight() == Some(0));
+        assert!(server.served() < 500, "{name}: {} requests reached the server", server.served());
+        assert!(get(listen, "/").is_intact());
+        let grown = lb.process().resident_kib().saturating_sub(before);
+        assert!(grown < 4 * 1024, "{name}: {grown} KiB more");
+    }
+}
+
+#[test]
+fn a_header_block_that_stops_ends_its_connection_in_time() {
+    let server = origin("0");
+    let listen = free_address();
+    let config = h2c(listen, &[&server]).replacen(
+        "h2c = true",
+        "h2c = true\ntimeouts = { header = \"300ms\" }",
+        1,
+    );
+    let lb = balancer(&config);
+    let mut peer = Frames::connect(listen);
+    // Another stream goes on, but nothing else may come within a block (RFC 9113 §6.10).
+    peer.send(kind::HEADERS, flag::END_STREAM, 1, &block(&fields_of_get("/")));
+    let end = peer.find(|frame| frame.kind == kind::GOAWAY && frame.error() != 0);
+    assert_eq!(end.map(|frame| frame.error()), Some(11));
+    wait_until("it is counted", PATIENCE, || {
+        lb.metric("evenkeel_listener_refusals_total", "client-timeout") >= 1.0
+    });
+    assert_eq!(server.served(), 0);
+}
+
+#[test]
+fn a_head_that_grows_when_it_is_unpacked_is_refused() {
+    let (listen, server, mut lb) = one_server();
+    assert_eq!(get(listen, "/").status, 200);
+    let before = lb.process().resident_kib();
+    server.forget();
+    let mut peer = Frames::connect(listen);
+    // 3,000 bytes once, into the table, then 4,000 times by one byte each (RFC 7541 §6.2.1, §6.1).
+    let value = "v".repeat(3_000);
+    let mut bomb = block(&fields_of_get("/"));
+    let mut entry = block(&[("x-bomb", &value)]);
+    entry[0] = 0x40;
+    bomb.extend(entry);
+    bomb.extend([0x80 | 0x3e; 4_000]);
+    peer.send(kind::HEADERS, flag::END_STREAM | flag::END_HEADERS, 1, &bomb);
+    let outcome = peer.outcome(1);
+    assert!(["431", "reset 1", "reset 2", "reset 11", CALM].contains(&&*outcome), "{outcome}");
+    assert_eq!(server.served(), 0);
+    assert!(get(listen, "/").is_intact());
+    let grown = lb.process().resident_kib().saturating_sub(before);
+    assert!(grown < 4 * 1024, "{grown} KiB more");
+}
+
 #[test]
 fn a_header_block_without_end_ends_its_connection() {
     let (listen, _server, mut lb) = one_server();

@@ -1,6 +1,8 @@
 //! The command line.
 
 mod args;
+mod backup;
+mod clone;
 mod init;
 mod out;
 mod register;
@@ -34,6 +36,9 @@ pub fn run() -> ExitCode {
         Verb::User(args) => user::user(&args),
         Verb::Register(args) => register::register(&args),
         Verb::Shards(args) => shards::shards(&args),
+        Verb::Backup(args) => backup::backup(&args),
+        Verb::Restore(args) => backup::restore(&args),
+        Verb::Clone(args) => clone::clone(&args),
     };
     done.unwrap_or_else(|error| {
         out::complain(&format!("monitor: {error:#}"));

@@ -60,7 +60,7 @@ pub(crate) async fn run(
         tracing::warn!("no directory of devices yet: {fault}");
     }
     let metrics = CommMetrics::new(Arc::clone(&store));
-    let health = Arc::new(Health::new(Arc::clone(&store)));
+    let health = Arc::new(Health::new(Arc::clone(&store), None));
     let (writers, threads) = start_writers(&store)?;
     let (end, ending) = watch::channel(false);
     let shared = Arc::new(Shared {

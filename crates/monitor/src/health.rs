@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::Mutex;
 
+use crate::cache::Cache;
 use crate::clock;
 use crate::store::{Copy, Shard, Store};
 
@@ -51,12 +52,13 @@ pub(crate) struct Report {
 #[derive(Debug)]
 pub(crate) struct Health {
     store: Arc<Store>,
+    cache: Option<Arc<Cache>>,
     kept: Mutex<Option<(u64, Arc<Report>)>>,
 }
 
 impl Health {
-    pub(crate) fn new(store: Arc<Store>) -> Self {
-        Self { store, kept: Mutex::default() }
+    pub(crate) fn new(store: Arc<Store>, cache: Option<Arc<Cache>>) -> Self {
+        Self { store, cache, kept: Mutex::default() }
     }
 
     /// How everything is, at most a second old.
@@ -93,6 +95,11 @@ impl Health {
         }
         components.sort_by(|one, other| one.name.cmp(&other.name));
         components.extend(self.disk());
+        if let Some(cache) = &self.cache {
+            let nodes = cache.ask().await.into_iter();
+            // With one node down the others take its place.
+            components.extend(nodes.map(|(name, fault, took)| component(name, fault, took)));
+        }
         components
     }
 

@@ -9,6 +9,7 @@
 
 pub mod alarm;
 pub mod attempts;
+mod cache;
 pub mod cli;
 mod clock;
 mod comm;

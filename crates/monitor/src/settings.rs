@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
+use crate::cache;
 use crate::store::Address;
 
 /// The file that is looked for where none is named.
@@ -23,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) shards: Vec<Address>,
     pub(crate) comm: Comm,
     pub(crate) web: Web,
+    /// Redis nodes that all web servers share; none for sessions in the shards.
+    pub(crate) cache: Vec<cache::Address>,
     /// Where paths start.
     pub(crate) base: PathBuf,
 }
@@ -68,6 +71,14 @@ struct Written {
     comm: Comm,
     #[serde(default)]
     web: Web,
+    #[serde(default)]
+    cache: WrittenCache,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenCache {
+    redis: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -115,7 +126,7 @@ impl Settings {
     }
 
     fn parse(text: &str, base: &Path) -> Result<Self> {
-        let Written { store, comm, web } = toml::from_str(text)?;
+        let Written { store, comm, web, cache } = toml::from_str(text)?;
         let count = store.shards.len();
         if !(1..=MOST_SHARDS).contains(&count) {
             bail!("store.shards has {count} shards; write 1 to {MOST_SHARDS}");
@@ -125,7 +136,12 @@ impl Settings {
         if let Some(twice) = (1..count).find(|at| shards[..*at].contains(&shards[*at])) {
             bail!("store.shards names `{}` twice", store.shards[twice]);
         }
-        Ok(Self { shards, comm, web, base: base.to_owned() })
+        let nodes = cache.redis.iter().map(|node| match cache::Address::parse(node) {
+            Some(address) => Ok(address),
+            None => bail!("the node `{node}` is not understood; write redis://HOST:PORT"),
+        });
+        let cache = nodes.collect::<Result<Vec<_>>>()?;
+        Ok(Self { shards, comm, web, cache, base: base.to_owned() })
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod address;
 mod alarms;
+mod copy;
 mod devices;
 mod directory;
 mod maria;
@@ -20,6 +21,7 @@ use std::sync::{Arc, RwLock};
 
 pub(crate) use self::address::Address;
 pub(crate) use self::alarms::{Added, Alarm, MOST_SHOWN, Rule};
+pub(crate) use self::copy::Sums;
 pub(crate) use self::devices::{MOST_AT_ONCE, Registered, Registration};
 pub(crate) use self::directory::{Device, Directory};
 pub(crate) use self::maria::Copy;

@@ -8,6 +8,7 @@ mod html;
 mod login;
 mod pages;
 mod serve;
+mod sessions;
 mod site;
 mod view;
 
@@ -24,6 +25,7 @@ use axum::routing::{delete, get, post};
 pub(crate) use self::certificate::self_signed;
 pub(crate) use self::site::Session;
 use self::site::Site;
+use crate::cache::Cache;
 use crate::health::Health;
 use crate::metrics::WebMetrics;
 use crate::settings::{Settings, Web};
@@ -53,8 +55,10 @@ pub(crate) async fn run(
         tracing::warn!("no directory of devices yet: {fault}");
     }
     let metrics = Arc::new(WebMetrics::new(Arc::clone(&store)));
-    let health = Arc::new(Health::new(Arc::clone(&store)));
-    let site = Site::new(Arc::clone(&store), Arc::clone(&metrics), name.clone());
+    let nodes = &settings.cache;
+    let cache = (!nodes.is_empty()).then(|| Arc::new(Cache::new(nodes)));
+    let health = Arc::new(Health::new(Arc::clone(&store), cache.clone()));
+    let site = Site::new(Arc::clone(&store), Arc::clone(&metrics), name.clone(), cache);
     let counting = Arc::clone(&metrics);
     let observed = http::observed(Arc::clone(&health), Arc::new(move || counting.text()));
     let beside = [

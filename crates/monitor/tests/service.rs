@@ -4,6 +4,8 @@
 
 #[path = "service/comm.rs"]
 mod comm;
+#[path = "service/copies.rs"]
+mod copies;
 #[path = "service/harness.rs"]
 mod harness;
 #[path = "service/losses.rs"]
@@ -12,5 +14,7 @@ mod losses;
 mod mariadb;
 #[path = "service/placement.rs"]
 mod placement;
+#[path = "service/redis.rs"]
+mod redis;
 #[path = "service/web.rs"]
 mod web;

@@ -26,6 +26,9 @@ pub(crate) enum Verb {
     Register(Register),
     User(User),
     Shards(Shards),
+    Backup(Backup),
+    Restore(Restore),
+    Clone(CloneTo),
 }
 
 /// Run a server for devices
@@ -164,4 +167,43 @@ pub(crate) struct Shards {
     /// As JSON, with every device
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Copy every shard, and read the copies back
+///
+/// Each copy is of one moment, taken from the replica where one follows. It is a file that can be
+/// restored into any kind of shard. Sessions are not copied; keys and passwords are, as digests.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Backup {
+    /// The settings file
+    #[arg(short = 'c', long, value_name = "FILE", default_value = FILE)]
+    pub(crate) settings: PathBuf,
+    /// Where backups are, each in a folder of its own
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
+    /// Whole backups that stay, with this one
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    pub(crate) keep: usize,
+}
+
+/// Fill empty shards from a backup
+#[derive(Debug, clap::Args)]
+pub(crate) struct Restore {
+    /// The settings file, with as many shards as the backup has
+    #[arg(short = 'c', long, value_name = "FILE", default_value = FILE)]
+    pub(crate) settings: PathBuf,
+    /// The folder of one backup
+    #[arg(value_name = "FOLDER")]
+    pub(crate) backup: PathBuf,
+}
+
+/// Write all that a further server needs into a folder: program, settings, certificate
+#[derive(Debug, clap::Args)]
+pub(crate) struct CloneTo {
+    /// The settings file
+    #[arg(short = 'c', long, value_name = "FILE", default_value = FILE)]
+    pub(crate) settings: PathBuf,
+    /// A folder that is not there yet
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
 }

@@ -197,6 +197,11 @@ impl Session for Server {
         wait(&self.runtime, self.connection.query_drop("START TRANSACTION"))
     }
 
+    fn begin_snapshot(&mut self) -> Result<(), Fault> {
+        let sql = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
+        wait(&self.runtime, self.connection.query_drop(sql))
+    }
+
     fn commit(&mut self) -> Result<(), Fault> {
         wait(&self.runtime, self.connection.query_drop("COMMIT"))
     }

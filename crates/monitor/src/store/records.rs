@@ -24,6 +24,23 @@ pub(crate) struct Stored {
     pub(crate) fields: Fields,
 }
 
+impl Stored {
+    /// As a cache keeps it.
+    pub(crate) fn to_text(&self) -> String {
+        let Self { sequence, time_ms, received_ms, fields } = self;
+        format!("{sequence} {time_ms} {received_ms} {}", fields.to_json())
+    }
+
+    /// What [`Stored::to_text`] wrote; `None` for anything else.
+    pub(crate) fn of_text(text: &str) -> Option<Self> {
+        let mut words = text.splitn(4, ' ');
+        let mut number = || words.next()?.parse().ok();
+        let (sequence, time_ms, received_ms) = (number()?, number()?, number()?);
+        let fields = Fields::parse(words.next()?.as_bytes()).ok()?;
+        Some(Self { sequence, time_ms, received_ms, fields })
+    }
+}
+
 /// A reading from the columns `sequence`, `time`, `received` and `body`.
 pub(super) fn reading_of(row: &Row) -> Stored {
     // What is no body could not be stored; somebody else's hand shows as no fields.

@@ -1,5 +1,6 @@
 //! One shard: its sessions, its writer, and whether it answers.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -44,6 +45,11 @@ impl Shard {
             figures: Arc::default(),
             answers: Histogram::default(),
         })
+    }
+
+    /// The copy of shard number `index` in `file`.
+    pub(crate) fn in_file(index: usize, file: &Path) -> Arc<Self> {
+        Self::new(index, Address::Sqlite(file.to_owned()))
     }
 
     pub(crate) fn index(&self) -> usize {

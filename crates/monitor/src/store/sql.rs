@@ -11,6 +11,9 @@ pub(super) trait Session: Send {
     /// Begins a transaction that may write, and waits its turn for that.
     fn begin(&mut self) -> Result<(), Fault>;
 
+    /// Until [`Session::rollback`] everything is read as it is at one moment.
+    fn begin_snapshot(&mut self) -> Result<(), Fault>;
+
     /// What was done since [`Session::begin`] outlives the process and the power.
     fn commit(&mut self) -> Result<(), Fault>;
 

@@ -77,6 +77,10 @@ impl Session for File {
         self.execute("BEGIN IMMEDIATE", &[]).map(|_| ())
     }
 
+    fn begin_snapshot(&mut self) -> Result<(), Fault> {
+        self.execute("BEGIN", &[]).map(|_| ())
+    }
+
     fn commit(&mut self) -> Result<(), Fault> {
         self.execute("COMMIT", &[]).map(|_| ())
     }

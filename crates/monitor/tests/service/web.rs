@@ -144,7 +144,7 @@ impl Browser {
         self.form(to, "/login", &[("name", name), ("password", password), ("csrf", &csrf)])
     }
 
-    fn log_in(&mut self, to: &Server) {
+    pub(crate) fn log_in(&mut self, to: &Server) {
         let answer = self.try_log_in(to, "ann", PASSWORD);
         assert_eq!((answer.code, answer.header("location")), (303, Some("./")), "{}", answer.body);
     }

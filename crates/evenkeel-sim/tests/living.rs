@@ -1,10 +1,12 @@
 //! Living with it: stop, drain, ask, log.
 
-use std::process::Output;
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use evenkeel_sim::balancer::file_with;
 use evenkeel_sim::prelude::*;
+use evenkeel_sim::process::find;
 use serde_json::Value;
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: test.example\r\n\r\n";
@@ -224,6 +226,25 @@ fn metrics_can_be_read_and_count() {
 }
 
 #[test]
+fn prometheus_has_nothing_to_say_against_the_metrics() {
+    let promtool = skip_unless!(find("promtool"), "promtool (prometheus) is not installed");
+    let [server] = &origins();
+    let listen = free_address();
+    let lb = balancer(&http(listen, &[server]));
+    client(listen).get("/");
+    let mut check = Command::new(promtool);
+    check.args(["check", "metrics"]).stdin(Stdio::piped());
+    let mut check =
+        check.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it is there");
+    let mut stdin = check.stdin.take().expect("piped");
+    stdin.write_all(lb.api("GET", "/metrics", "").text().as_bytes()).expect("it reads");
+    drop(stdin);
+    let said = check.wait_with_output().expect("it ends");
+    let words = String::from_utf8_lossy(&said.stderr);
+    assert!(said.status.success() && words.is_empty(), "{words}");
+}
+
+#[test]
 fn the_access_log_is_combined() {
     let [server] = &origins();
     let listen = free_address();
@@ -281,7 +302,7 @@ fn the_access_log_follows_a_template_and_is_rotated() {
 #[test]
 fn an_ordinary_user_can_run_it_and_one_right_is_enough_for_low_ports() {
     let root = rustix::process::geteuid().is_root();
-    let setpriv = evenkeel_sim::process::find("setpriv").filter(|_| root);
+    let setpriv = find("setpriv").filter(|_| root);
     skip_unless!(setpriv, "needs root and setpriv, to become another user");
     let [server] = &origins();
     let mut listen = free_address();
@@ -300,7 +321,7 @@ fn an_ordinary_user_can_run_it_and_one_right_is_enough_for_low_ports() {
 }
 
 fn can_start(wrapper: &[&str]) -> Option<()> {
-    let mut command = std::process::Command::new(wrapper[0]);
+    let mut command = Command::new(wrapper[0]);
     command.args(&wrapper[1..]).arg(evenkeel_sim::balancer::binary()).arg("--version");
     command.output().is_ok_and(|output| output.status.success()).then_some(())
 }

@@ -42,6 +42,7 @@ const NEEDS: &[Need] = &[
     Need { package: "nftables", sign: Sign::Program("nft"), reason: "faults: packets that vanish" },
     Need { package: "iproute2", sign: Sign::Program("ip"), reason: "faults: a network namespace of their own" },
     Need { package: "faketime", sign: Sign::Program("faketime"), reason: "faults: a clock that jumps" },
+    Need { package: "prometheus", sign: Sign::Program("promtool"), reason: "what it says of our metrics" },
     Need { package: "mariadb-server", sign: Sign::Program("mariadbd"), reason: "monitor: shards with replicas" },
     Need { package: "mariadb-backup", sign: Sign::Program("mariadb-backup"), reason: "monitor: copies of shards" },
     Need { package: "redis-server", sign: Sign::Program("redis-server"), reason: "monitor: shared sessions" },

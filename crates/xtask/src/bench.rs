@@ -77,6 +77,10 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     pin_to_load_core()?;
     let bench = Bench { options, scratch: Scratch::create()?, programs };
     certificate::make(&bench.scratch)?;
+    let files = bench.scratch.folder("files")?;
+    for (name, kib) in scenario::FILES {
+        scratch::write(&files, name, vec![b'x'; kib * 1024])?;
+    }
     let upstreams = Upstreams::start(&bench.scratch, &[])?;
     bench.introduce()?;
     bench.scenarios(&upstreams)?;

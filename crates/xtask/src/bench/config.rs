@@ -40,6 +40,8 @@ pub(super) struct Wiring {
     pub(super) http: SocketAddr,
     pub(super) tcp: SocketAddr,
     pub(super) https: SocketAddr,
+    /// Of those that serve files.
+    pub(super) files: SocketAddr,
     /// Of evenkeel only.
     pub(super) admin: SocketAddr,
     pub(super) servers: [SocketAddr; 2],
@@ -77,9 +79,12 @@ const CERTIFICATE: &str = "../site.pem";
 const KEY: &str = "../site.key";
 const BOTH: &str = "../both.pem";
 
+/// Files that are served, in the folder above that of each proxy.
+const FILES: &str = "../files";
+
 /// Checks are on by default, and so is everything else the others are told to do.
 pub(super) fn evenkeel(wiring: &Wiring) -> String {
-    let Wiring { http, tcp, https, admin, servers: [one, two], setting, .. } = wiring;
+    let Wiring { http, tcp, https, files, admin, servers: [one, two], setting, .. } = wiring;
     let Setting { workers, log, scale, changes, .. } = setting;
     let servers = match scale {
         Scale::Usual | Scale::Few => format!("\"{one}\", \"{two}\""),
@@ -114,6 +119,12 @@ ciphers = ["{CIPHER}"]
 versions = ["1.3"]
 limits = {{ requests = {ENDLESS} }}
 
+[listener.files]
+bind = ["{files}"]
+protocol = "http"
+static = {{ root = "{FILES}" }}
+limits = {{ requests = {ENDLESS} }}
+
 [listener.tcp]
 bind = ["{tcp}"]
 protocol = "tcp"
@@ -133,7 +144,7 @@ servers = ["{one}", "{two}"]
 /// The log is buffered, as evenkeel's is. Answers are streamed and not spilled to disk, which makes
 /// big ones cheaper than nginx's defaults do.
 pub(super) fn nginx(wiring: &Wiring, stream: &Stream) -> String {
-    let Wiring { http, https, servers: [one, two], folder, setting, .. } = wiring;
+    let Wiring { http, https, files, servers: [one, two], folder, setting, .. } = wiring;
     let Setting { workers, log, deferred, tuned, .. } = setting;
     let log = if *log { "access.log combined buffer=64k flush=1s" } else { "off" };
     let option = if *deferred { " deferred" } else { "" };
@@ -188,6 +199,12 @@ http {{
         ssl_protocols TLSv1.3;
         ssl_conf_command Ciphersuites {CIPHER};
         location / {{ proxy_pass http://pool; }}
+    }}
+    server {{
+        listen {files}{option}{reuseport};
+        sendfile on;
+        tcp_nopush on;
+        root {FILES};
     }}
 }}
 {stream}"
@@ -331,6 +348,7 @@ mod tests {
             http: at(1001),
             tcp: at(1002),
             https: at(1004),
+            files: at(1005),
             admin: at(1003),
             servers: [at(1), at(2)],
             folder: PathBuf::from("/scratch"),
@@ -363,7 +381,7 @@ mod tests {
             (nginx, haproxy(&wiring).matches(" defer-accept").count())
         };
         assert_eq!(of(false), (0, 0));
-        assert_eq!(of(true), (2, 2));
+        assert_eq!(of(true), (3, 2));
     }
 
     #[test]

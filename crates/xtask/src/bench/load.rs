@@ -25,7 +25,7 @@ pub(super) struct Answered {
 pub(super) fn run(address: SocketAddr, scenario: &Scenario, seconds: u32) -> Result<Answered> {
     match scenario.listener {
         Listener::Http2 => h2load(address, scenario, seconds),
-        Listener::Http | Listener::Tcp => wrk("http", address, scenario, seconds),
+        Listener::Http | Listener::Tcp | Listener::Files => wrk("http", address, scenario, seconds),
         Listener::Https => wrk("https", address, scenario, seconds),
     }
 }

@@ -51,11 +51,12 @@ impl Proxy {
         upstreams: &Upstreams,
         scratch: &Scratch,
     ) -> Result<Self> {
-        let [http, tcp, https, admin] = upstream::free_addresses()?;
+        let [http, tcp, https, files, admin] = upstream::free_addresses()?;
         let wiring = Wiring {
             http,
             tcp,
             https,
+            files,
             admin,
             servers: upstreams.addresses,
             folder: scratch.folder(&format!("{kind}-{}", http.port()))?,
@@ -81,7 +82,11 @@ impl Proxy {
 
     /// Whether it can take part.
     pub(super) fn serves(&self, scenario: &Scenario) -> bool {
-        self.tcp || scenario.listener != Listener::Tcp
+        match scenario.listener {
+            Listener::Tcp => self.tcp,
+            Listener::Files => self.kind != Kind::Haproxy,
+            Listener::Http | Listener::Https | Listener::Http2 => true,
+        }
     }
 
     /// Where the load of a scenario goes.
@@ -89,6 +94,7 @@ impl Proxy {
         match scenario.listener {
             Listener::Http => self.wiring.http,
             Listener::Tcp => self.wiring.tcp,
+            Listener::Files => self.wiring.files,
             Listener::Https | Listener::Http2 => self.wiring.https,
         }
     }

@@ -31,10 +31,15 @@ pub(super) enum Listener {
     Https,
     /// HTTP/2 within TLS.
     Http2,
+    /// Files of a folder, by those that have them.
+    Files,
 }
 
 /// A hundred bytes.
 pub(super) const SMALL: &str = "/small";
+
+/// Files by name, with their KiB.
+pub(super) const FILES: [(&str, usize); 3] = [("1k", 1), ("10k", 10), ("100k", 100)];
 
 /// A mebibyte.
 pub(super) const BIG: &str = "/big";
@@ -50,6 +55,9 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "handshake", title: "https, a full handshake per request, 100 B", listener: Listener::Https, path: SMALL, host: None, close: true, log: false, targets: Some((0.80, 0.70)) },
     Scenario { name: "https-bulk", title: "https, 1 MiB answers", listener: Listener::Https, path: BIG, host: None, close: false, log: false, targets: Some((0.90, 0.90)) },
     Scenario { name: "h2", title: "HTTP/2 over TLS, 16 connections of 32 streams, 100 B", listener: Listener::Http2, path: SMALL, host: None, close: false, log: false, targets: Some((0.65, 0.52)) },
+    Scenario { name: "file-1k", title: "http, keep-alive, a file of 1 KiB", listener: Listener::Files, path: "/1k", host: None, close: false, log: false, targets: None },
+    Scenario { name: "file-10k", title: "http, keep-alive, a file of 10 KiB", listener: Listener::Files, path: "/10k", host: None, close: false, log: false, targets: Some((0.90, 0.90)) },
+    Scenario { name: "file-100k", title: "http, keep-alive, a file of 100 KiB", listener: Listener::Files, path: "/100k", host: None, close: false, log: false, targets: None },
     Scenario { name: "access-log", title: "http, keep-alive, 100 B, access log on", listener: Listener::Http, path: SMALL, host: None, close: false, log: true, targets: None },
 ];
 

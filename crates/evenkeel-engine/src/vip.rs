@@ -6,6 +6,7 @@
 
 mod board;
 mod driver;
+mod hand;
 mod lookout;
 mod program;
 mod seal;
@@ -293,6 +294,7 @@ fn is_same_place(one: &Vip, other: &Vip) -> bool {
         && group(one) == group(other)
         && number(one) == number(other)
         && is_v4(one) == is_v4(other)
+        && one.command == other.command
 }
 
 /// What the claim depends on is something else.

@@ -1,17 +1,20 @@
 //! Machines on one Ethernet link, each a network namespace: what tests of virtual addresses stand
 //! on. Needs root, and `ip`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::fd::AsFd as _;
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use evenkeel_core::neighbour::{Mac, arp};
+use evenkeel_sys::link::{FrameSocket, Interfaces};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::Value;
 
@@ -136,7 +139,16 @@ impl Link {
     /// machine's name; `vip` is what its configuration has besides.
     #[track_caller]
     pub fn node(&self, machine: &str, vip: &str) -> Node<'_> {
+        self.node_with(machine, vip, &[])
+    }
+
+    /// The same with these files beside its configuration.
+    #[track_caller]
+    pub fn node_with(&self, machine: &str, vip: &str, files: &[(&str, &str)]) -> Node<'_> {
         let scratch = Scratch::new("vip");
+        for (name, content) in files {
+            scratch.write(name, content);
+        }
         let mut node = Node { link: self, machine: machine.to_owned(), scratch, process: None };
         node.start(vip);
         node
@@ -147,10 +159,16 @@ impl Link {
     pub fn watch(&self, machine: &str, address: &str) -> Watcher {
         let address = SocketAddr::new(address.parse().expect("an address"), PORT);
         let watcher = Watcher::start(self.namespace(machine), address);
-        wait_until(&format!("{address} answers"), PATIENCE, || {
-            watcher.answered.load(Ordering::Acquire)
-        });
+        wait_until(&format!("{address} answers"), PATIENCE, || watcher.seen().answered > 0);
         watcher
+    }
+}
+
+impl Link {
+    /// Asks the link by ARP, every 20 ms from `machine`, who has `address`.
+    pub fn ask(&self, machine: &str, address: &str) -> Asker {
+        let address = address.parse().expect("an IPv4 address");
+        Asker::start(self.namespace(machine), address)
     }
 }
 
@@ -308,27 +326,26 @@ impl fmt::Display for Seen {
 #[derive(Debug)]
 pub struct Watcher {
     stop: Arc<AtomicBool>,
-    /// Set with the first answer.
-    answered: Arc<AtomicBool>,
-    thread: JoinHandle<Seen>,
+    seen: Arc<Mutex<Seen>>,
+    thread: JoinHandle<()>,
 }
 
 impl Watcher {
     fn start(namespace: String, address: SocketAddr) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let answered = Arc::new(AtomicBool::new(false));
-        let has_answered = Arc::clone(&answered);
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let told = Arc::clone(&seen);
         let thread = thread::spawn(move || {
             move_into(&namespace);
-            let mut seen = Seen::default();
             let mut last: Option<Instant> = None;
             while !stopped.load(Ordering::Acquire) {
                 let began = clock::now();
-                match ask(address) {
+                let answer = ask(address);
+                let mut seen = told.lock().expect("no holder panics");
+                match answer {
                     Some(server) => {
                         seen.answered += 1;
-                        has_answered.store(true, Ordering::Release);
                         let now = clock::now();
                         let gap = last.map_or(Duration::ZERO, |last| now.duration_since(last));
                         (seen.gap, last) = (seen.gap.max(gap), Some(now));
@@ -338,24 +355,39 @@ impl Watcher {
                     }
                     None => seen.failed += 1,
                 }
+                drop(seen);
                 clock::pause_until(began + Duration::from_millis(10));
             }
-            seen
         });
-        Self { stop, answered, thread }
+        Self { stop, seen, thread }
+    }
+
+    /// What it has seen so far.
+    pub fn seen(&self) -> Seen {
+        self.seen.lock().expect("no holder panics").clone()
+    }
+
+    /// Waits until a machine answers.
+    #[track_caller]
+    pub fn await_server(&self, machine: &str) {
+        wait_until(&format!("{machine} answers"), PATIENCE, || {
+            self.seen().servers.last().is_some_and(|last| last == machine)
+        });
     }
 
     /// What it has seen by now, which is its end.
     pub fn end(self) -> Seen {
         self.stop.store(true, Ordering::Release);
-        self.thread.join().expect("it does not panic")
+        let seen = Arc::clone(&self.seen);
+        self.thread.join().expect("it does not panic");
+        seen.lock().expect("no holder panics").clone()
     }
 }
 
 /// A request on a connection of its own; the name of the machine that answers.
 fn ask(address: SocketAddr) -> Option<String> {
     /// Long for a link without loss; whoever is silent longer does not answer.
-    const LIMIT: Duration = Duration::from_millis(200);
+    const LIMIT: Duration = Duration::from_millis(100);
     let mut stream = TcpStream::connect_timeout(&address, LIMIT).ok()?;
     stream.set_read_timeout(Some(LIMIT)).ok()?;
     stream.write_all(b"GET / HTTP/1.1\r\nHost: any\r\nConnection: close\r\n\r\n").ok()?;
@@ -363,4 +395,52 @@ fn ask(address: SocketAddr) -> Option<String> {
     stream.read_to_string(&mut answer).ok()?;
     let (_, rest) = answer.split_once("http://")?;
     rest.split_once(".example").map(|(server, _)| server.to_owned())
+}
+
+/// Asks who has an address, and keeps the answers.
+#[derive(Debug)]
+pub struct Asker {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<BTreeMap<Mac, (Instant, Instant)>>,
+}
+
+impl Asker {
+    fn start(namespace: String, address: Ipv4Addr) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = thread::spawn(move || {
+            move_into(&namespace);
+            let interface = Interfaces::open().and_then(|mut all| all.find("eth0"));
+            let interface = interface.expect("root may look").expect("each machine has one");
+            let socket = FrameSocket::open(interface.index, arp::ETHER_TYPE).expect("root may");
+            let own = Mac(interface.mac.expect("it is Ethernet"));
+            let question = arp::Message::probe(own, address).write();
+            let mut answers: BTreeMap<Mac, (Instant, Instant)> = BTreeMap::new();
+            while !stopped.load(Ordering::Acquire) {
+                let began = clock::now();
+                socket.send(&question, Mac::BROADCAST.0).expect("its interface is up");
+                clock::pause_until(began + Duration::from_millis(20));
+                while let Ok(Some(bytes)) = socket.receive(&mut [0; 64]) {
+                    let reply = arp::Message::parse(bytes);
+                    let reply = reply.filter(|it| it.operation == arp::Operation::Reply);
+                    if let Some(message) = reply.filter(|it| it.claims(own, address)) {
+                        let known = answers.entry(message.sender.0).or_insert((began, began));
+                        known.1 = began;
+                    }
+                }
+            }
+            answers
+        });
+        Self { stop, thread }
+    }
+
+    /// For how long two machines have answered; zero if one began after the other had ended.
+    pub fn end(self) -> Duration {
+        self.stop.store(true, Ordering::Release);
+        let answers = self.thread.join().expect("it does not panic");
+        let mut spans: Vec<(Instant, Instant)> = answers.into_values().collect();
+        spans.sort_unstable();
+        let overlaps = spans.windows(2).map(|two| two[0].1.saturating_duration_since(two[1].0));
+        overlaps.max().unwrap_or_default()
+    }
 }

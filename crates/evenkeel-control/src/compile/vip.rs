@@ -118,6 +118,11 @@ fn vip(name: Arc<str>, mut reader: Reader<'_>, bench: Bench<'_>, pools: &Directo
     let interval = reader.read("advertise", |value| interval(value, version)).unwrap_or(INTERVAL);
     let password = password(&mut reader, version);
     let signatures = signatures(&mut reader, bench);
+    let has_command = reader.entry("command").is_some();
+    let command = has_command.then(|| check::exec(&mut reader, bench)).flatten();
+    if has_command {
+        reader.misplaced(&["label"], "means nothing with `command`: no address is added here");
+    }
     let track = track(&mut reader, bench, pools);
     let witnesses = witnesses(&mut reader);
     let look_every = reader.read("look_every", duration).unwrap_or(LOOK_EVERY);
@@ -144,6 +149,7 @@ fn vip(name: Arc<str>, mut reader: Reader<'_>, bench: Bench<'_>, pools: &Directo
         source,
         checksum,
         signatures,
+        command,
         track,
         witnesses,
         look_every,

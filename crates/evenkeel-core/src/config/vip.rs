@@ -27,6 +27,8 @@ pub struct Vip {
     pub checksum: ChecksumForm,
     /// `None`: adverts are not signed.
     pub signatures: Option<(Keys, Mode)>,
+    /// Takes and releases the addresses in place of the kernel.
+    pub command: Option<ExecCheck>,
     /// What this node's claim depends on, beside its interface.
     pub track: Vec<Track>,
     /// As long as none of these is reachable, nothing is claimed.

@@ -209,6 +209,21 @@ impl Board {
         }
     }
 
+    /// Where this node's adverts come from.
+    pub(super) fn source(&self) -> Option<IpAddr> {
+        self.status.source
+    }
+
+    /// A program was told to take the addresses or to release them, or cannot.
+    pub(super) fn command(&mut self, done: Result<&str, &str>) {
+        match done {
+            Ok(action) => self.tell("vip-command", format!("the program was told: {action}")),
+            Err(reason) => {
+                self.tell_seldom("vip-trouble", || format!("the program: {reason}; called again"));
+            }
+        }
+    }
+
     /// The kernel would not do what was asked of it.
     pub(super) fn trouble(&mut self, what: &str, error: &io::Error) {
         self.tell_seldom("vip-trouble", || format!("{what}: {error}"));

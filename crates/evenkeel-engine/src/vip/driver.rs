@@ -12,6 +12,7 @@ use evenkeel_core::vrrp::machine::Input;
 use evenkeel_sys::link::{Alarm, raise_priority};
 
 use super::Post;
+use super::hand::Hand;
 use super::seal::Seal;
 use super::session::{Ended, Session};
 use super::station::Station;
@@ -81,7 +82,11 @@ impl Driver {
     fn live(&mut self, alarm: &Alarm) -> bool {
         let inherits = mem::take(&mut self.inherits);
         let first = if inherits { Input::Inherit } else { Input::Start };
-        let station = match Station::open(&self.vip, &self.all, inherits) {
+        let hand = self.vip.command.as_ref();
+        let hand = hand.map(|command| Hand::new(&self.vip, command, &self.post)).transpose();
+        let hand = hand.map_err(|error| format!("cannot start a thread: {error}"));
+        let open = |hand| Station::open(&self.vip, &self.all, inherits, hand);
+        let station = match hand.and_then(open) {
             Ok(station) => station,
             Err(reason) => {
                 self.post.board().fault(&reason);

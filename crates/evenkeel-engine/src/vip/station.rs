@@ -17,6 +17,7 @@ use evenkeel_sys::link::{
     InterfacesWatch, MOST_PACKET_BYTES, NeighbourSocket, NewAddress,
 };
 
+use super::hand::Hand;
 use super::seal::Seal;
 
 /// Read in one turn of one socket: more than the kernel holds of such packets, so nothing that
@@ -61,6 +62,8 @@ pub(super) struct Station {
     own: IpAddr,
     adverts: AdvertSocket,
     neighbours: Neighbours,
+    /// In place of the kernel: then nothing is added here, nor is the link asked or told.
+    hand: Option<Hand>,
     buffer: Vec<u8>,
     /// Addresses that this node has put on the interface.
     mine: Vec<(IpAddr, u8)>,
@@ -84,7 +87,12 @@ pub(super) enum Said {
 impl Station {
     /// Opens everything; an error is a sentence for the operator. `all`: every virtual address of
     /// this node.
-    pub(super) fn open(vip: &Arc<Vip>, all: &[IpAddr], inherits: bool) -> Result<Self, String> {
+    pub(super) fn open(
+        vip: &Arc<Vip>,
+        all: &[IpAddr],
+        inherits: bool,
+        hand: Option<Hand>,
+    ) -> Result<Self, String> {
         let name = &*vip.interface;
         let failed = |what: &str| {
             let what = what.to_owned();
@@ -122,11 +130,12 @@ impl Station {
             own,
             adverts,
             neighbours,
+            hand,
             buffer: vec![0; MOST_PACKET_BYTES],
             mine: Vec::new(),
             renewed: Moment::START,
         };
-        if !inherits {
+        if !inherits && station.hand.is_none() {
             station.clear(&there);
         }
         Ok(station)
@@ -202,7 +211,7 @@ impl Station {
         if went && let Ok(there) = self.there() {
             look.moved |= !there.iter().any(|it| it.address == self.own);
             let has = |wanted: &IpAddr| there.iter().any(|it| it.address == *wanted);
-            look.lost = !self.vip.policy.addresses.iter().all(has);
+            look.lost = self.hand.is_none() && !self.vip.policy.addresses.iter().all(has);
         }
         look
     }
@@ -244,7 +253,7 @@ impl Station {
             };
             seen |= claims;
         }
-        seen
+        seen && self.hand.is_none()
     }
 
     /// Sends an advert to the group or to each peer; the first failure, after all were tried.
@@ -277,6 +286,9 @@ impl Station {
 
     fn speak(&self, say: fn(&Neighbours, Mac, IpAddr) -> io::Result<()>) -> io::Result<()> {
         let mut result = Ok(());
+        if self.hand.is_some() {
+            return result;
+        }
         for &address in &self.vip.policy.addresses {
             let said = say(&self.neighbours, self.mac, address);
             result = result.and(said);
@@ -287,6 +299,10 @@ impl Station {
     /// Puts the addresses on the interface. Those that are there for good are somebody else's, and
     /// stay as they are.
     pub(super) fn take(&mut self, now: Moment) -> io::Result<()> {
+        if let Some(hand) = &self.hand {
+            hand.want(true);
+            return Ok(());
+        }
         let there = self.there()?;
         self.mine.clear();
         let vip = Arc::clone(&self.vip);
@@ -319,6 +335,9 @@ impl Station {
 
     /// Removes what was put there; the first failure, after all were tried.
     pub(super) fn release(&mut self) -> io::Result<()> {
+        if let Some(hand) = &self.hand {
+            hand.want(false);
+        }
         let mut result = Ok(());
         for (address, prefix) in std::mem::take(&mut self.mine) {
             let removed = self.interfaces.remove(self.interface.index, address, prefix);

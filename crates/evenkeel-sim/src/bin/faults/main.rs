@@ -6,6 +6,7 @@
 mod ground;
 mod isolation;
 mod matrix;
+mod pair;
 mod subject;
 mod table;
 
@@ -17,6 +18,7 @@ use evenkeel_sim::origin;
 
 use crate::ground::Ground;
 use crate::matrix::{ROWS, Row};
+use crate::pair::PAIR_ROWS;
 use crate::subject::Kind;
 use crate::table::Outcome;
 
@@ -64,7 +66,10 @@ impl Options {
                 _ => return Err(format!("unknown: {word}")),
             }
         }
-        let known = |name: &String| ROWS.iter().any(|row| row.name == name);
+        let known = |name: &String| {
+            let names = ROWS.iter().map(|row| row.name);
+            names.chain(PAIR_ROWS.iter().map(|row| row.name)).any(|known| known == name)
+        };
         match &options.only {
             Some(name) if !known(name) => Err(format!("no fault is called {name}; see --list")),
             _ => Ok(options),
@@ -74,6 +79,9 @@ impl Options {
 
 fn list() -> ExitCode {
     for row in ROWS {
+        say(&format!("{:22} {}", row.name, row.fault));
+    }
+    for row in PAIR_ROWS {
         say(&format!("{:22} {}", row.name, row.fault));
     }
     ExitCode::SUCCESS
@@ -95,6 +103,20 @@ fn run(options: &Options) -> ExitCode {
             Outcome::Skipped(_) => skipped += 1,
         }
         say(&table::line(row, &outcome));
+    }
+    let pairs = PAIR_ROWS.iter().filter(|row| match &options.only {
+        Some(name) => row.name == name,
+        // Nobody else is a pair of Evenkeels.
+        None => options.against == Kind::default(),
+    });
+    for row in pairs {
+        let tried = (row.run)(options.short);
+        match &tried {
+            Ok((_, broken)) if broken.is_empty() => kept += 1,
+            Ok(_) => broken += 1,
+            Err(_) => skipped += 1,
+        }
+        say(&table::pair_line(row, &tried));
     }
     say(&format!("{kept} passed, {broken} failed, {skipped} skipped"));
     if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -3,6 +3,7 @@
 use evenkeel_sim::load::{Failures, Report};
 
 use crate::matrix::Row;
+use crate::pair::{PairRow, Tried};
 
 /// What came of a fault.
 #[derive(Debug)]
@@ -54,6 +55,20 @@ pub(crate) fn line(row: &Row, outcome: &Outcome) -> String {
          {p99:>8} {max:>8}  {verdict}",
         row.name
     )
+}
+
+/// What came of a fault of a pair.
+pub(crate) fn pair_line(row: &PairRow, tried: &Tried) -> String {
+    let PairRow { name, promise, .. } = row;
+    match tried {
+        Err(why) => format!("SKIPPED: {name}: {why}"),
+        Ok((measured, broken)) if broken.is_empty() => {
+            format!("{name:20} {measured}  ok: {promise}")
+        }
+        Ok((measured, broken)) => {
+            format!("{name:20} {measured}  BROKEN: {promise}: {}", broken.join("; "))
+        }
+    }
 }
 
 fn kinds(failures: &Failures) -> String {

@@ -41,9 +41,11 @@ impl Maria {
         command.args(["--innodb-buffer-pool-size=32M", "--innodb-log-file-size=16M"]);
         command.args(["--rpl-semi-sync-slave-enabled=1", "--performance-schema=0"]);
         let child = command.args(options).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        let server = Self { child, port };
-        eventually("MariaDB answers", || server.try_sql("SELECT 1").is_some());
-        server
+        Self { child, port }
+    }
+
+    fn wait(&self) {
+        eventually("MariaDB answers", || self.try_sql("SELECT 1").is_some());
     }
 
     /// What the statements answer, column by column; `None` where they fail.
@@ -103,6 +105,8 @@ pub(crate) fn pair(place: &Place, name: &str) -> (Maria, Maria) {
     let wait_point = "--rpl-semi-sync-master-wait-point=AFTER_SYNC";
     let primary = Maria::start(&first, 1, &[&semi_sync[..], &[wait_point]].concat());
     let replica = Maria::start(&second, 2, &["--read-only=1"]);
+    primary.wait();
+    replica.wait();
     replica.sql(&format!(
         "CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT={}, MASTER_USER='root', \
          MASTER_USE_GTID=slave_pos; START SLAVE",
@@ -151,7 +155,7 @@ fn a_killed_primary_loses_nothing_and_its_replica_takes_over() {
     eventually("shown from the replica", || browser.get(&web, "/").body.contains("31"));
     assert_eq!(comm.get("/health?deep").1.matches("\"up\"").count(), 3, "all, shard0, replica0");
 
-    let each = 300;
+    let each = 150;
     let to = comm.address.to_string();
     let records = each.to_string();
     let mut load = place.command(&["device", "--to", &to, "--devices", "devices.txt"]);

@@ -72,7 +72,11 @@ class Chart {
     }
     parts.push(svg("text", { x: BOX.left, y: BOX.height - 6 }, clock(first)));
     parts.push(svg("text", { x: BOX.right, y: BOX.height - 6, "text-anchor": "end" }, clock(last)));
-    const path = points.map(([time, value], at) => `${at ? "L" : "M"}${x(time).toFixed(1)} ${y(value).toFixed(1)}`);
+    const steps = times.slice(1).map((time, at) => time - times[at]).sort((one, other) => one - other);
+    // Where the device was away, the line is too.
+    const away = Math.max(5000, 10 * (steps[steps.length >> 1] ?? 0));
+    const joins = (at) => at > 0 && times[at] - times[at - 1] <= away;
+    const path = points.map(([time, value], at) => `${joins(at) ? "L" : "M"}${x(time).toFixed(1)} ${y(value).toFixed(1)}`);
     parts.push(svg("path", { class: "trace", d: path.join("") }));
     this.drawing.replaceChildren(...parts);
     this.value.textContent = String(values[values.length - 1]);

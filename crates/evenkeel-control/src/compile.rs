@@ -2,6 +2,7 @@
 //!
 //! Pure but for what [`Surroundings`] hands in: reading a file that the configuration names.
 
+mod acme;
 mod auth;
 mod balance;
 mod breaker;
@@ -37,6 +38,7 @@ use std::time::SystemTime;
 
 use evenkeel_core::config::Config;
 
+pub use self::acme::AcmeSettings;
 use self::guard::Rates;
 pub use self::settings::{AdminSettings, DEFAULT_ADMIN, NodeSettings, ResolverSettings, Token};
 use self::table::Reader;
@@ -109,6 +111,8 @@ pub struct Compiled {
     /// What each pool lists, in the order of [`Config::pools`].
     pub members: Vec<Vec<Listed>>,
     pub resolver: ResolverSettings,
+    /// `None`: no certificate is ordered.
+    pub acme: Option<AcmeSettings>,
     pub node: NodeSettings,
     pub admin: AdminSettings,
     /// Nothing that stops it, but worth a look.
@@ -168,6 +172,8 @@ struct Bench<'a> {
     notes: &'a Notes,
     /// In which zone this node is.
     own_zone: Option<&'a str>,
+    /// Where certificates that are ordered go. `None`: none are.
+    acme: Option<&'a Path>,
 }
 
 fn meaning(main: usize, tree: &Table, surroundings: &Surroundings, notes: &Notes) -> Compiled {
@@ -175,7 +181,9 @@ fn meaning(main: usize, tree: &Table, surroundings: &Surroundings, notes: &Notes
     let (node, zone_place) = settings::node(&mut root, surroundings);
     let rates = guard::rates(&mut root, notes);
     let own_zone = node.zone.as_deref();
-    let bench = Bench { surroundings, rates: &rates, notes, own_zone };
+    let bench = Bench { surroundings, rates: &rates, notes, own_zone, acme: None };
+    let acme = acme::acme(&mut root, &node.state_dir, bench);
+    let bench = Bench { acme: acme.as_ref().map(|acme| &*acme.folder), ..bench };
     let (admin, admin_place) = settings::admin(&mut root, bench);
     let resolver = settings::resolver(&mut root);
     let access_log = log::access_log(&mut root, surroundings);
@@ -188,7 +196,7 @@ fn meaning(main: usize, tree: &Table, surroundings: &Surroundings, notes: &Notes
     root.later(&["cache"]);
     root.finish();
     let config = Config { listeners, pools, rates: rates.limits, vips, access_log, shed };
-    Compiled { config, members, resolver, node, admin, warnings: Findings::default() }
+    Compiled { config, members, resolver, acme, node, admin, warnings: Findings::default() }
 }
 
 #[cfg(test)]

@@ -272,6 +272,11 @@ pub(crate) fn in_one_line(error: &LoadError) -> String {
     if let LoadError::Faults(findings) = error {
         return findings.to_string().replace('\n', " · ");
     }
+    with_causes(error)
+}
+
+/// The same of any error.
+pub(crate) fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

@@ -11,6 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::admin;
 use crate::handover::{Heritage, STANDS_BY, UpgradeError};
 use crate::node::Node;
+use crate::node::acme::keep_orders;
 use crate::node::certificates::keep_certificates;
 use crate::node::names::keep_names;
 use crate::node::upgrade::{Answer, no_answer};
@@ -93,6 +94,7 @@ pub async fn run(
             node.keep_servers(),
             keep_names(&node),
             keep_certificates(&node),
+            keep_orders(&node),
             keep_watchdog(&node),
             await_vips(&node, heritage),
         );

@@ -67,6 +67,7 @@ pub(crate) fn metrics(node: &Node) -> String {
     about_process(&mut text, &Figures::now());
     about_listeners(&mut text, &status.listeners);
     about_certificates(&mut text, &status.listeners);
+    about_orders(&mut text, node.order_counts());
     about_rates(&mut text, &status.rates);
     about_pools(&mut text, &status.pools);
     about_limits(&mut text, &status.pools);
@@ -122,6 +123,15 @@ fn about_node(text: &mut Exposition, node: &Node, status: &EngineStatus) {
     ] {
         text.single(name, kind, help, value);
     }
+}
+
+fn about_orders(text: &mut Exposition, (arrived, failed, failing): (u64, u64, usize)) {
+    let name = "evenkeel_acme_orders_total";
+    text.family(name, Kind::Counter, "Orders of certificates by what became of them.");
+    text.sample(name, &[("result", "arrived")], arrived);
+    text.sample(name, &[("result", "failed")], failed);
+    let help = "Certificates whose last order has failed.";
+    text.single("evenkeel_acme_failing", Kind::Gauge, help, failing);
 }
 
 fn about_config(text: &mut Exposition, tally: &Tally, applied: SystemTime) {

@@ -1,5 +1,6 @@
 //! The node: an engine, the configuration in force, and the one path by which it changes.
 
+pub(crate) mod acme;
 pub(crate) mod certificates;
 mod layers;
 pub(crate) mod names;
@@ -20,6 +21,7 @@ use evenkeel_core::ticket_key::TicketKey;
 use evenkeel_engine::{Drained, Engine, EngineStatus, Options};
 use tokio::sync::{Notify, broadcast};
 
+use self::acme::{Orders, Wanted};
 pub(crate) use self::layers::Membership;
 pub(crate) use self::servers::ServerError;
 use self::servers::Servers;
@@ -59,6 +61,8 @@ pub enum LoadError {
     Stale { expected: String, current: String },
     #[error("the configuration came from the command line: there is no file to read again")]
     NothingToReload,
+    #[error("cannot make a certificate to show until the one that is ordered arrives: {0}")]
+    StandIn(String),
     #[error("the configuration could not be compiled: a defect of this program")]
     Defect(#[source] tokio::task::JoinError),
 }
@@ -106,6 +110,8 @@ struct Current {
     tally: Tally,
     /// What seals session tickets, the newest first.
     ticket_keys: Vec<TicketKey>,
+    /// Certificates that are ordered.
+    acme: Option<Wanted>,
 }
 
 /// A running node.
@@ -129,6 +135,9 @@ pub struct Node {
     rebuild_wanted: Notify,
     /// Other names may have to be asked for.
     names_wanted: Notify,
+    /// Other certificates may have to be ordered.
+    acme_wanted: Notify,
+    orders: Mutex<Orders>,
     events: broadcast::Sender<api::Event>,
     upgrades: Upgrades,
 }
@@ -164,6 +173,8 @@ impl Node {
             servers: Mutex::new(Servers::restore(state_directory(&origin, &settings))),
             rebuild_wanted: Notify::new(),
             names_wanted: Notify::new(),
+            acme_wanted: Notify::new(),
+            orders: Mutex::default(),
             engine,
             origin,
             surroundings,
@@ -230,7 +241,9 @@ impl Node {
     /// The one path by which a configuration takes effect.
     async fn put_in_force(&self, loaded: Loaded) -> Result<api::Applied, LoadError> {
         let Loaded { compiled, text, name: origin } = loaded;
-        let Compiled { config, members, resolver, node, admin, warnings } = compiled;
+        let Compiled { config, members, resolver, acme, node, admin, warnings } = compiled;
+        self.stand_in(&config).await?;
+        let ordered = acme::wanted(acme, &config);
         let staged = self.stage(config, members, resolver).await;
         self.apply_staged(staged).await?;
         let mut needs_restart = Vec::new();
@@ -265,6 +278,8 @@ impl Node {
         current.token = admin.token;
         current.drain = drain;
         current.drain_after_upgrade = drain_after_upgrade;
+        current.acme = ordered;
+        self.acme_wanted.notify_one();
         current.tally.applied_total += 1;
         current.tally.last_refusal = None;
         Ok(applied)
@@ -304,7 +319,8 @@ impl Node {
     pub(crate) fn publish(&self, event: api::Event) {
         let api::Event { at: _, kind, subject, message } = &event;
         match kind.as_str() {
-            "name-failing"
+            "acme-failed"
+            | "name-failing"
             | "servers-file-refused"
             | "state-unwritable"
             | "server-down"

@@ -49,7 +49,20 @@ pub(crate) fn save_secret(path: &Path, document: &impl Serialize) -> Result<(), 
     write(path, document, 0o600)
 }
 
+/// As [`save_secret`], for what is no document.
+pub(crate) fn save_secret_bytes(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
+    write_bytes(path, || Ok(bytes.to_vec()), 0o600)
+}
+
 fn write(path: &Path, document: &impl Serialize, mode: u32) -> Result<(), StateError> {
+    write_bytes(path, || Ok(serde_json::to_vec_pretty(document)?), mode)
+}
+
+fn write_bytes(
+    path: &Path,
+    content: impl Fn() -> io::Result<Vec<u8>>,
+    mode: u32,
+) -> Result<(), StateError> {
     let write = || {
         let directory = path.parent().unwrap_or_else(|| Path::new("."));
         fs::create_dir_all(directory)?;
@@ -60,7 +73,7 @@ fn write(path: &Path, document: &impl Serialize, mode: u32) -> Result<(), StateE
             _ => {}
         }
         let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&new)?;
-        file.write_all(&serde_json::to_vec_pretty(document)?)?;
+        file.write_all(&content()?)?;
         file.sync_all()?;
         fs::rename(&new, path)?;
         // The name is safe only once the directory is.

@@ -19,7 +19,7 @@ use crate::count::{Padded, one_each};
 use crate::plan::Plan;
 use crate::probe;
 use crate::status::{AdminChange, EngineStatus, Event};
-use crate::tls::News;
+use crate::tls::{Challenges, News, Proof};
 use crate::vip::{MoveError, Vips};
 use crate::worker::{self, Order, Phase, Shared};
 
@@ -103,6 +103,7 @@ impl Engine {
             most_sockets: AtomicU32::new(u32::MAX),
             paused_at: AtomicU64::new(0),
             ticket_keys: Arc::default(),
+            challenges: Challenges::default(),
             shed_level: Padded::default(),
             passwords: Passwords::new().map_err(|source| StartError::Chance { source })?,
             inherited: Mutex::default(),
@@ -232,6 +233,12 @@ impl Engine {
     /// return.
     pub fn set_vip_moved(&self, name: &str, is_moved: bool) -> Result<(), MoveError> {
         self.vips.set_moved(name, is_moved)
+    }
+
+    /// What an authority will look for that a certificate is ordered from, in place of all that it
+    /// looked for before. The error says which certificate cannot be shown.
+    pub fn set_challenges(&self, proofs: &[Proof]) -> Result<(), String> {
+        self.shared.challenges.replace(proofs).map_err(|error| error.to_string())
     }
 
     /// Seals session tickets with these keys, the newest first. Until the first call, and without

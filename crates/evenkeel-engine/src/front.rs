@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use evenkeel_core::acme;
 use tokio::io::{AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -61,10 +62,14 @@ fn poll_is_http2(cx: &mut Context<'_>, socket: &TcpStream, watch: &Watch) -> Pol
 
 /// Shakes hands and serves what the client has chosen.
 async fn secure(mut seat: Seat, socket: TcpStream, front: &Arc<Front>, watch: Watch) {
-    let stream = match shake_hands(&mut seat, socket, front, &watch).await {
+    let mut stream = match shake_hands(&mut seat, socket, front, &watch).await {
         Ok(stream) => stream,
         Err(label) => return seat.slot.counts.refuse(label),
     };
+    if seat.tls.as_ref().is_some_and(|tls| tls.alpn.as_deref() == Some(acme::ALPN)) {
+        let _ = until(&watch, stream.shutdown()).await; // the authority has seen what it came for
+        return;
+    }
     let seat = Rc::new(seat);
     if seat.tls.as_ref().is_some_and(|tls| tls.alpn.as_deref() == Some(ALPN_HTTP2)) {
         http2::serve(seat, stream, watch).await;
@@ -83,7 +88,8 @@ async fn shake_hands(
 ) -> Result<Stream, &'static str> {
     let Some(_handshake) = front.enter() else { return Err("handshakes") };
     let showing = front.showing();
-    match until(watch, tls::accept(&showing, socket)).await {
+    let challenges = &seat.worker.shared.challenges;
+    match until(watch, tls::accept(&showing, challenges, socket)).await {
         None => Err("handshake-timeout"),
         Some(Ok(stream)) => {
             seat.tls = Some(Box::new(Secured::new(showing, &stream)));

@@ -50,5 +50,5 @@ pub use status::{
     Degraded, EngineStatus, Event, Evidence, Health, LastCheck, ListenerStatus, PoolMode,
     PoolStatus, RateStatus, ServerStatus, TimeLineEntry, Verdict, VipStatus,
 };
-pub use tls::{PairError, examine, examine_roots, fresh_ticket_key};
+pub use tls::{PairError, Proof, examine, examine_roots, fresh_ticket_key};
 pub use vip::MoveError;

@@ -29,15 +29,24 @@ pub(crate) struct Own {
     status: u16,
     /// Name and value, which holds no line end.
     field: Option<(&'static str, String)>,
+    /// In place of a page.
+    content: Option<ErrorPage>,
 }
 
 impl Own {
     pub(crate) fn of(status: u16) -> Self {
-        Self { status, field: None }
+        Self { status, field: None, content: None }
     }
 
     pub(crate) fn with(status: u16, name: &'static str, value: String) -> Self {
-        Self { status, field: Some((name, value)) }
+        Self { status, field: Some((name, value)), content: None }
+    }
+
+    /// A text that is no page of anybody's.
+    pub(crate) fn text(text: String) -> Self {
+        let (content_type, body) = ("application/octet-stream".into(), text.into_bytes().into());
+        let content = ErrorPage { status: 200, content_type, body };
+        Self { status: 200, field: None, content: Some(content) }
     }
 }
 
@@ -56,7 +65,7 @@ pub(crate) async fn answer(
     let mut extra = vec![("Date", &*date)];
     extra.extend(hsts(place));
     extra.extend(own.field.iter().map(|(name, value)| (*name, &**value)));
-    let page = page(place, own.status);
+    let page = own.content.as_ref().or_else(|| page(place, own.status));
     write_own(&mut desk.reply, own.status, page, keep, request.head_only, &extra);
     desk.record.answered(own.status);
     flush(client, desk).await?;

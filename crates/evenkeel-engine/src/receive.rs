@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use evenkeel_core::acme;
 use evenkeel_core::compress::Wish;
 use evenkeel_core::config::{
     Action, Balance, Files, HashOn, HeaderEdits, Http, HttpLimits, Mirror, Pool, PoolId, Route,
@@ -275,6 +276,12 @@ fn understand(
     if place.local.plan.log.is_some() {
         let address = forward::client_address(head, peer, &http.trusted_proxies);
         record.note(head, address, request_id);
+    }
+    // Whoever may come here, and whatever is routed: the authority is not to be held up.
+    if let Some(token) = head.path.strip_prefix(acme::CHALLENGE_PATH)
+        && let Some(answer) = client.worker().shared.challenges.answer(token)
+    {
+        return Ok(summary(head, client, http, (None, None), Own::text(answer).into()));
     }
     Ok(aim((client, place, http), head, (request_id, &own_id), out))
 }

@@ -2,6 +2,7 @@
 //! (`probe/attempt/tls.rs`) the only place that knows rustls.
 
 mod anybody;
+mod challenges;
 mod front;
 mod pair;
 mod secured;
@@ -18,6 +19,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 pub(crate) use self::anybody::Anybody;
+pub(crate) use self::challenges::Challenges;
+pub use self::challenges::Proof;
 pub(crate) use self::front::{Front, farewell, label};
 pub use self::pair::{PairError, examine};
 pub(crate) use self::secured::{Secured, accept};

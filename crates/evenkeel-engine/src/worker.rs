@@ -37,7 +37,7 @@ use crate::receive::Request;
 use crate::shed::Shedding;
 use crate::status::Event;
 use crate::timers::Timers;
-use crate::tls::TicketKeys;
+use crate::tls::{Challenges, TicketKeys};
 use crate::tunnel::Conduit;
 
 /// Spare buffers, desks and pipes a worker keeps: what a few hundred exchanges at once use.
@@ -69,6 +69,8 @@ pub(crate) struct Shared {
     pub(crate) paused_at: AtomicU64,
     /// What session tickets of all listeners are sealed with.
     pub(crate) ticket_keys: Arc<TicketKeys>,
+    /// What an authority looks for that certificates are ordered from.
+    pub(crate) challenges: Challenges,
     /// What is shed, see [`crate::shed`].
     pub(crate) shed_level: Padded<AtomicU8>,
     pub(crate) passwords: Passwords,

@@ -1,7 +1,7 @@
 //! Both ends of TLS, from the `openssl` program: certificates, servers, clients.
 
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -11,7 +11,7 @@ use crate::scratch::Scratch;
 /// Why there are no certificates.
 pub const NO_OPENSSL: &str = "openssl is not installed";
 
-/// A self-signed certificate for one name.
+/// A self-signed certificate for one name or address.
 #[derive(Debug)]
 pub struct Certificate {
     name: String,
@@ -37,7 +37,8 @@ impl Certificate {
         let certificate = Self { name: name.to_owned(), scratch: Scratch::new("certificate") };
         command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);
         command.args(["-nodes", "-days", "2", "-subj", &format!("/CN={name}")]);
-        command.args(["-addext", &format!("subjectAltName=DNS:{name}")]);
+        let kind = if name.parse::<IpAddr>().is_ok() { "IP" } else { "DNS" };
+        command.args(["-addext", &format!("subjectAltName={kind}:{name}")]);
         // A server's, not an authority's: no strict client takes one for the other.
         command.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
         command.arg("-keyout").arg(certificate.key()).arg("-out").arg(certificate.chain());

@@ -39,6 +39,7 @@ const NEEDS: &[Need] = &[
     Need { package: "python3-grpcio", sign: Sign::File("/usr/lib/python3/dist-packages/grpc/__init__.py"), reason: "gRPC's own client and server" },
     Need { package: "keepalived", sign: Sign::Program("keepalived"), reason: "a node of a virtual address that is not ours" },
     Need { package: "tcpdump", sign: Sign::Program("tcpdump"), reason: "whether others can read what the nodes of a virtual address say" },
+    Need { package: "pebble", sign: Sign::Program("pebble"), reason: "an authority that certificates are ordered from" },
     Need { package: "nftables", sign: Sign::Program("nft"), reason: "faults: packets that vanish" },
     Need { package: "iproute2", sign: Sign::Program("ip"), reason: "faults: a network namespace of their own" },
     Need { package: "faketime", sign: Sign::Program("faketime"), reason: "faults: a clock that jumps" },

@@ -77,7 +77,7 @@ fn refusal(error: &LoadError) -> Refusal {
         LoadError::NothingToReload | LoadError::Unreadable(_) | LoadError::Refused(_) => {
             StatusCode::CONFLICT
         }
-        LoadError::Defect(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        LoadError::StandIn(_) | LoadError::Defect(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };
     match error {
         LoadError::Faults(findings) => {

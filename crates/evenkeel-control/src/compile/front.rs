@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use evenkeel_core::certificate::{Facts, expiry};
+use evenkeel_core::certificate::{Facts, KeyKind, expiry};
 use evenkeel_core::config::{
     Action, CertificateFiles, CertificateSource, CipherSuite, ClientAuth, Forwarding, Front,
     HostPattern, Http, HttpLimits, Listener, Protocol, Redirect, TlsVersion,
@@ -16,7 +16,7 @@ use evenkeel_engine::PairError;
 use super::listener::routes;
 use super::table::{Reader, Wrong, note, wrong};
 use super::value::{Choice, age, boolean, expected, integer, text};
-use super::{Bench, trust, word};
+use super::{Bench, acme, trust, word};
 use crate::document::{Kind, Value};
 use crate::finding::{Finding, Place};
 
@@ -52,7 +52,7 @@ pub(super) const KEYS: [&str; 10] = [
 /// A certificate with what it says, and where it was named.
 #[derive(Debug)]
 struct Named {
-    files: CertificateFiles,
+    source: CertificateSource,
     facts: Facts,
     place: Place,
 }
@@ -77,7 +77,7 @@ pub(super) fn front(
         alpn: alpn(reader),
         client_auth,
         max_handshakes: max_handshakes.unwrap_or(Front::MAX_HANDSHAKES),
-        certificates: named.into_iter().map(|it| CertificateSource::File(it.files)).collect(),
+        certificates: named.into_iter().map(|it| it.source).collect(),
     };
     (!front.certificates.is_empty()).then_some((front, subject))
 }
@@ -85,6 +85,14 @@ pub(super) fn front(
 fn certificates(reader: &mut Reader<'_>, bench: Bench<'_>) -> Vec<Named> {
     let help = "such as `certificates = [{ chain = \"site.pem\", key = \"site.key\" }]`";
     reader.need("certificates", help, |_| Ok(()));
+    if let Some(entry) = reader.entry("certificates")
+        && acme::is_short(&entry.value)
+    {
+        let place = entry.value.place;
+        let hosts = acme::hosts(reader, place);
+        let ordered = hosts.into_iter().filter_map(|it| ordered(reader, place, vec![it], bench));
+        return ordered.collect();
+    }
     let listed = reader.filled("certificates", help, Ok);
     let mut named: Vec<Named> = Vec::new();
     for (place, value) in listed.into_iter().flatten() {
@@ -94,6 +102,12 @@ fn certificates(reader: &mut Reader<'_>, bench: Bench<'_>) -> Vec<Named> {
             break;
         }
         let Some(mut one) = reader.item(value, "certificates") else { continue };
+        if one.entry("acme").is_some() {
+            let names = acme::names(&mut one);
+            named.extend(names.and_then(|names| ordered(&one, place, names, bench)));
+            one.finish();
+            continue;
+        }
         let read = files(&mut one, bench);
         one.finish();
         let Some((files, facts)) = read else { continue };
@@ -106,9 +120,35 @@ fn certificates(reader: &mut Reader<'_>, bench: Bench<'_>) -> Vec<Named> {
             bench.notes.add(Finding::fault(place, reason).also(twin.place, "shown instead"));
         }
         warn_of_use(place, &facts, bench);
-        named.push(Named { files, facts, place });
+        named.push(Named { source: CertificateSource::File(files), facts, place });
     }
     named
+}
+
+/// One that comes from an authority. What it will say is known before it is there.
+fn ordered(
+    reader: &Reader<'_>,
+    place: Place,
+    names: Vec<Arc<str>>,
+    bench: Bench<'_>,
+) -> Option<Named> {
+    let Some(folder) = bench.acme else {
+        let help = "add `[acme]` with `agree_to_terms = true`";
+        reader.fault(place, wrong("nothing says from whom certificates are ordered").help(help));
+        return None;
+    };
+    let files = acme::files(folder, names.first()?);
+    let facts = Facts {
+        names: names.clone(),
+        addresses: Vec::new(),
+        not_before: 0,
+        not_after: i64::MAX,
+        key: KeyKind::Ecdsa,
+        subject: Box::default(),
+        issuer: Box::default(),
+        serial: Box::default(),
+    };
+    Some(Named { source: CertificateSource::Acme { names, files }, facts, place })
 }
 
 pub(super) fn files(one: &mut Reader<'_>, bench: Bench<'_>) -> Option<(CertificateFiles, Facts)> {

@@ -30,7 +30,8 @@ impl Node {
             Some(format!("{} {reason}; its servers stay as they were", path.display()))
         });
         let of_certificates = self.certificate_problems();
-        servers.problems.values().cloned().chain(files).chain(of_certificates).collect()
+        let problems = servers.problems.values().cloned().chain(files).chain(of_certificates);
+        problems.chain(self.order_problems()).collect()
     }
 
     /// What the API tells of each pool beyond what the engine knows, by the pool's name.

@@ -45,6 +45,21 @@ impl Front {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CertificateSource {
     File(CertificateFiles),
+    /// Ordered from an authority (see [`crate::acme`]). Until it arrives, one that this node has
+    /// made itself is in the files.
+    Acme {
+        names: Vec<Arc<str>>,
+        files: CertificateFiles,
+    },
+}
+
+impl CertificateSource {
+    /// Where the certificate is.
+    pub const fn files(&self) -> &CertificateFiles {
+        match self {
+            Self::File(files) | Self::Acme { names: _, files } => files,
+        }
+    }
 }
 
 /// A certificate in files, which are read again when they change.

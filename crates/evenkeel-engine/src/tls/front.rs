@@ -83,9 +83,8 @@ impl Front {
     ) -> Result<Self, FrontError> {
         let rules = Rules::new(listener, config, keys)?;
         let now = clock::epoch_seconds();
-        let watched = config.certificates.iter().map(|source| match source {
-            CertificateSource::File(files) => Watched::open(files, now),
-        });
+        let watched = config.certificates.iter().map(CertificateSource::files);
+        let watched = watched.map(|files| Watched::open(files, now));
         let watched = watched.collect::<Result<Vec<Watched>, WatchedError>>()?;
         let showing = rules.show(config, &watched)?;
         Ok(Self {

@@ -8,6 +8,7 @@ use rustls::{ProtocolVersion, ServerConnection};
 use tokio::net::TcpStream;
 use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor, TlsStream};
 
+use super::challenges::Challenges;
 use super::front::{Showing, subject, unknown_name};
 
 /// What is known of a client from its handshake.
@@ -28,20 +29,24 @@ pub(crate) struct Secured {
 /// Shakes hands with a client. An error comes with the socket: there may be something to say.
 pub(crate) async fn accept(
     showing: &Showing,
+    challenges: &Challenges,
     socket: TcpStream,
 ) -> Result<TlsStream<TcpStream>, (io::Error, TcpStream)> {
     let config = Arc::clone(&showing.config);
-    if !showing.is_strict() {
+    if !showing.is_strict() && !challenges.are_in_tls() {
         let accepted = TlsAcceptor::from(config).accept(socket).into_fallible().await;
         return accepted.map(TlsStream::Server);
     }
     // By itself rustls would say `access_denied` to who asks for a name that is not here.
     let mut acceptor = LazyConfigAcceptor::new(Acceptor::default(), socket);
     match (&mut acceptor).await {
-        Ok(start) if showing.covers(start.client_hello().server_name()) => {
+        Ok(start) => {
+            let hello = start.client_hello();
+            let may_pass = !showing.is_strict() || showing.covers(hello.server_name());
+            let config = challenges.shown_to(&hello).or_else(|| may_pass.then_some(config));
+            let Some(config) = config else { return Err((unknown_name(), start.io)) };
             start.into_stream(config).into_fallible().await.map(TlsStream::Server)
         }
-        Ok(start) => Err((unknown_name(), start.io)),
         Err(error) => Err((error, acceptor.take_io().expect("nothing was accepted"))),
     }
 }

@@ -493,7 +493,9 @@ fn a_name_of_others_is_unrecognized() {
         let (server, _) = listener.accept().unwrap();
         server.set_nonblocking(true).unwrap();
         let server = tokio::net::TcpStream::from_std(server).unwrap();
-        let Err((error, server)) = runtime.block_on(accept(&showing, server)) else {
+        let Err((error, server)) =
+            runtime.block_on(accept(&showing, &Challenges::default(), server))
+        else {
             panic!("a client that says no more");
         };
         let said = error.get_ref().and_then(|error| error.downcast_ref::<Error>());

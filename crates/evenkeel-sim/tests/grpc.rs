@@ -105,7 +105,7 @@ fn a_service_is_used_while_it_says_that_it_serves() {
         let said = verdict["reason"].as_str().unwrap_or_default();
         verdict["health"] == health && said.contains(reason)
     };
-    assert!(is("up", ""), "{}", lb.status());
+    wait_until("it is up at first", PATIENCE, || is("up", ""));
     server.says(NOT_SERVING);
     wait_until("it is down", PATIENCE, || is("down", "NOT_SERVING"));
     server.says(SERVING);

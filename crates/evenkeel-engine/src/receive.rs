@@ -1,7 +1,6 @@
 //! From a client's bytes to a request that knows where it goes, with its new head in the outbox.
 
 use std::future::poll_fn;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -270,9 +269,15 @@ fn understand(
         return Err(Fault::MethodClosed);
     }
     let peer = client.seat.peer.ip().to_canonical();
-    let trusted = is_trusted(http, peer);
+    let from = forward::Client {
+        address: peer,
+        address_text: &client.address_text,
+        trusted: http.trusted_proxies.iter().any(|network| network.contains(peer)),
+        scheme: client.seat.scheme(),
+        port_text: &client.seat.port,
+    };
     let own_id = client.worker().request_id();
-    let request_id = kept_request_id(head, trusted).unwrap_or_else(|| str_of(&own_id));
+    let request_id = kept_request_id(head, from.trusted).unwrap_or_else(|| str_of(&own_id));
     if place.local.plan.log.is_some() {
         let address = forward::client_address(head, peer, &http.trusted_proxies);
         record.note(head, address, request_id);
@@ -283,26 +288,18 @@ fn understand(
     {
         return Ok(summary(head, client, http, (None, None), Own::text(answer).into()));
     }
-    Ok(aim((client, place, http), head, (request_id, &own_id), out))
+    Ok(aim((client, place, http), (head, &from), (request_id, &own_id), out))
 }
 
 /// Where the request goes, and with which words if it goes to a server.
 fn aim(
     (client, place, http): (&Client, &Place, &Http),
-    head: &RequestHead<'_, '_>,
+    (head, from): (&RequestHead<'_, '_>, &forward::Client<'_>),
     (request_id, own_id): (&str, &[u8; 32]),
     Out { outbox, reply, fields }: Out<'_>,
 ) -> Request {
     let route = route(head, place);
     let through = route.map(|route| &http.routes[route]);
-    let peer = client.seat.peer.ip().to_canonical();
-    let from = forward::Client {
-        address: peer,
-        address_text: &client.address_text,
-        trusted: is_trusted(http, peer),
-        scheme: client.seat.scheme(),
-        port_text: &client.seat.port,
-    };
     let name = through.map_or("", |route| &route.name);
     let (seat, scheme) = (&client.seat, from.scheme);
     let mut told = Told { head, seat, http, scheme, request_id, route: name, pool: "" };
@@ -323,7 +320,7 @@ fn aim(
     let outgoing = Outgoing {
         path: stripped(head.path, through),
         default_host: told.pool,
-        client: &from,
+        client: from,
         forwarding: &http.forwarding,
         trusted_proxies: &http.trusted_proxies,
         request_id,
@@ -406,10 +403,6 @@ fn asked<'a, 's, 'b>(
         hsts: http.hsts.as_deref(),
         edits: through.map_or(&NO_EDITS, |route| &route.response_headers),
     }
-}
-
-fn is_trusted(http: &Http, peer: IpAddr) -> bool {
-    http.trusted_proxies.iter().any(|network| network.contains(peer))
 }
 
 fn summary(

@@ -254,8 +254,10 @@ impl Vips {
         leaving.extend(self.live().drain(..).map(stop));
     }
 
-    /// Stops without giving anything away: another process goes on.
+    /// Stops without giving anything away: another process goes on. Nothing begins here any more,
+    /// whatever plan follows.
     pub(crate) fn hand_over(&self) {
+        self.await_heritage();
         let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
         leaving.extend(self.live().drain(..).inspect(|live| {
             live.post.wish(|wishes| wishes.end = Some(End::HandOver));

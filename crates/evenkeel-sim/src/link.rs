@@ -142,6 +142,18 @@ impl Link {
         self.node_with(machine, vip, &[])
     }
 
+    /// Node `a` with priority 150, which owns the address, and `b` with 100, which has heard it.
+    #[track_caller]
+    pub fn pair(&self, vip: impl Fn(u8) -> String) -> (Node<'_>, Node<'_>) {
+        let a = self.node("a", &vip(150));
+        a.await_state("main", "active");
+        let b = self.node("b", &vip(100));
+        b.await_state("main", "backup");
+        let owner = a.vip("main")["owner"].clone();
+        wait_until("b knows the owner", PATIENCE, || b.vip("main")["owner"] == owner);
+        (a, b)
+    }
+
     /// The same with these files beside its configuration.
     #[track_caller]
     pub fn node_with(&self, machine: &str, vip: &str, files: &[(&str, &str)]) -> Node<'_> {

@@ -172,6 +172,35 @@ fn when_the_new_process_dies_the_old_one_serves_on() {
 }
 
 #[test]
+fn the_old_process_ends_what_does_not_end_within_its_limit() {
+    let (web, echo) = (origin("web"), stream_origin("echo"));
+    let (http, tcp) = (free_address(), free_address());
+    let config = both(http, tcp, &web, &echo, 2);
+    let limit = "drain_after_upgrade = \"1s\"\n[listener.front]";
+    let mut lb = balancer(&config.replacen("[listener.front]", limit, 1));
+    let mut stream = client(tcp);
+    assert_eq!(stream.send("one").receive(8), b"echo\none");
+    lb.upgrade();
+    assert!(lb.wait(PATIENCE).success());
+    assert!(lb.log().contains("1 connections were cut"), "{}", lb.log());
+    assert_eq!(get_once(http), 200);
+}
+
+#[test]
+fn the_old_process_can_be_told_to_hurry() {
+    let web = origin("web");
+    let listen = free_address();
+    let mut lb = balancer(&http(listen, &[&web]));
+    let mut idle = client(listen);
+    idle.get("/");
+    lb.upgrade();
+    assert!(lb.process().is_running(), "it waits for who may ask once more");
+    lb.terminate();
+    assert!(lb.wait(PATIENCE).success());
+    assert_eq!((idle.rest().1, get_once(listen)), (None, 200));
+}
+
+#[test]
 fn what_an_operator_said_holds_in_the_new_process() {
     let (a, b) = (origin("a"), origin("b"));
     let listen = free_address();
@@ -253,11 +282,7 @@ fn a_pair_does_not_notice_that_its_owner_is_replaced() {
         )
     };
     let link = skip_unless!(Link::with(&["a", "b", "client"]), NO_LINK);
-    let mut a = link.node("a", &vip(150));
-    a.await_state("main", "active");
-    let b = link.node("b", &vip(100));
-    b.await_state("main", "backup");
-    wait_until("b knows the owner", PATIENCE, || b.vip("main")["owner"] == "192.0.2.1");
+    let (mut a, b) = link.pair(vip);
     let client = link.watch("client", "192.0.2.10");
     let upgraded = a.api("POST", "/api/v1/upgrade", "").expect("a serves");
     let upgraded: Value = serde_json::from_str(&upgraded).expect("a document");

@@ -26,11 +26,7 @@ fn vip(priority: u8, more: &str) -> String {
 #[test]
 fn a_killed_owner_is_replaced_and_does_not_preempt_when_it_is_back() {
     let link = skip_unless!(Link::with(&["a", "b", "client"]), NO_LINK);
-    let mut a = link.node("a", &vip(150, ""));
-    a.await_state("main", "active");
-    let b = link.node("b", &vip(100, ""));
-    b.await_state("main", "backup");
-    wait_until("b knows the owner", PATIENCE, || b.vip("main")["owner"] == "192.0.2.1");
+    let (mut a, b) = link.pair(|priority| vip(priority, ""));
     let client = link.watch("client", VIP);
     a.kill();
     b.await_state("main", "active");
@@ -52,11 +48,7 @@ fn a_killed_owner_is_replaced_and_does_not_preempt_when_it_is_back() {
 #[test]
 fn a_frozen_owner_does_not_answer_and_listens_when_it_wakes() {
     let link = skip_unless!(Link::with(&["a", "b", "client"]), NO_LINK);
-    let mut a = link.node("a", &vip(150, ""));
-    a.await_state("main", "active");
-    let b = link.node("b", &vip(100, ""));
-    b.await_state("main", "backup");
-    wait_until("b knows the owner", PATIENCE, || b.vip("main")["owner"] == "192.0.2.1");
+    let (mut a, b) = link.pair(|priority| vip(priority, ""));
     let client = link.watch("client", VIP);
     a.process().signal(Signal::STOP);
     b.await_state("main", "active");
@@ -91,11 +83,7 @@ fn a_link_that_is_down_is_a_fault_until_it_is_up() {
 #[test]
 fn a_planned_move_loses_no_more_than_what_is_under_way() {
     let link = skip_unless!(Link::with(&["a", "b", "client"]), NO_LINK);
-    let mut a = link.node("a", &vip(150, ""));
-    a.await_state("main", "active");
-    let b = link.node("b", &vip(100, ""));
-    b.await_state("main", "backup");
-    wait_until("b knows the owner", PATIENCE, || b.vip("main")["owner"] == "192.0.2.1");
+    let (mut a, b) = link.pair(|priority| vip(priority, ""));
     let client = link.watch("client", VIP);
     let asked = a.api("PUT", "/api/v1/vips/main", r#"{"moved": true, "author": "ann"}"#);
     assert!(asked.is_some_and(|answer| answer.contains("\"moved\":true")));

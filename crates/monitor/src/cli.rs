@@ -47,7 +47,7 @@ pub fn run() -> ExitCode {
 }
 
 fn run_comm(args: &args::Comm) -> Result<ExitCode> {
-    let mut settings = read(&args.settings)?;
+    let mut settings = read(&args.file.settings)?;
     settings.comm.bind = args.bind.unwrap_or(settings.comm.bind);
     settings.comm.admin = args.admin.unwrap_or(settings.comm.admin);
     runtime()?.block_on(async {
@@ -59,7 +59,7 @@ fn run_comm(args: &args::Comm) -> Result<ExitCode> {
 }
 
 fn run_web(args: &args::Web) -> Result<ExitCode> {
-    let mut settings = read(&args.settings)?;
+    let mut settings = read(&args.file.settings)?;
     settings.web.bind = args.bind.unwrap_or(settings.web.bind);
     settings.web.admin = args.admin.unwrap_or(settings.web.admin);
     if let Some(name) = &args.name {

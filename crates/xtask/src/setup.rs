@@ -45,7 +45,6 @@ const NEEDS: &[Need] = &[
     Need { package: "faketime", sign: Sign::Program("faketime"), reason: "faults: a clock that jumps" },
     Need { package: "prometheus", sign: Sign::Program("promtool"), reason: "what it says of our metrics" },
     Need { package: "mariadb-server", sign: Sign::Program("mariadbd"), reason: "monitor: shards with replicas" },
-    Need { package: "mariadb-backup", sign: Sign::Program("mariadb-backup"), reason: "monitor: copies of shards" },
     Need { package: "redis-server", sign: Sign::Program("redis-server"), reason: "monitor: shared sessions" },
     Need { package: "util-linux", sign: Sign::Program("taskset"), reason: "pinning in the benchmark; unshare" },
 ];

@@ -8,6 +8,7 @@ use super::table::{Reader, Wrong, wrong};
 use super::value::{Choice, boolean, size_within, text};
 use super::word;
 use crate::document::{Kind, Value};
+use crate::finding::{Finding, Notes};
 
 /// Each is looked at for each answer.
 const MOST_TYPES: usize = 64;
@@ -42,6 +43,17 @@ pub(super) fn compress(
     compress.with_cookies = reader.read("with_cookies", boolean).unwrap_or(false);
     reader.finish();
     Some(Arc::new(compress))
+}
+
+/// Files are sent as they are: what is said of compression at their route has no effect.
+pub(super) fn warn_of_files(route: &mut Reader<'_>, notes: &Notes) {
+    let Some(entry) = route.entry("compress") else { return };
+    if !matches!(entry.value.kind, Kind::Boolean(false)) {
+        let reason = "files are not compressed as they are sent: `compress` has no effect here";
+        let help =
+            "put compressed forms beside them (`site.css.br`) and say `precompressed = true`";
+        notes.add(Finding::warning(entry.key_place, reason).help(help));
+    }
 }
 
 /// Whether the operator says themselves in which coding answers are.

@@ -184,6 +184,9 @@ fn route(
     reader.later(&["cache", "auth", "limit"]);
     let response_headers = edit::response_headers(reader);
     let compress = compress::compress(reader, inherited.compress);
+    if matches!(action, Some(Action::Files(_))) {
+        compress::warn_of_files(reader, bench.notes);
+    }
     Route {
         name: name.unwrap_or_else(|| made_name(host.as_ref(), &path)),
         strip_prefix,

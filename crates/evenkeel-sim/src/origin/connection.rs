@@ -78,6 +78,7 @@ fn exchange(
         note(shared, number, head, &body);
     }
     let mode = mode_for(is_check, shared);
+    prepare(&mode, &mut wanted, shared);
     let stream = reader.stream();
     match mode {
         Mode::Raw(bytes, then) => {
@@ -91,24 +92,6 @@ fn exchange(
         Mode::ResetBeforeAnswer => {
             reset(stream);
             return Err(Broken::Reset);
-        }
-        Mode::Hang => {
-            shared.linger(SILENCE);
-            answer(stream, &wanted, head, &body, Duration::ZERO, shared)?;
-        }
-        Mode::Slow(time) => {
-            shared.linger(time);
-            answer(stream, &wanted, head, &body, Duration::ZERO, shared)?;
-        }
-        Mode::Works { at_once, time } => {
-            if !shared.work(at_once, time) {
-                wanted.status = 503;
-            }
-            answer(stream, &wanted, head, &body, Duration::ZERO, shared)?;
-        }
-        Mode::LengthAndChunked => {
-            wanted.shape = Shape::Both;
-            answer(stream, &wanted, head, &body, Duration::ZERO, shared)?;
         }
         Mode::SlowBody(time) => answer(stream, &wanted, head, &body, time, shared)?,
         Mode::ResetMidBody | Mode::Truncate => {
@@ -124,14 +107,34 @@ fn exchange(
             // At once, so that the next request on this connection is answered with a RST.
             return Err(Broken::Closed);
         }
-        Mode::Ok | Mode::Refuse | Mode::ResetOnAccept | Mode::Every(..) => {
-            shared.linger(wanted.wait);
-            answer(stream, &wanted, head, &body, Duration::ZERO, shared)?;
-        }
+        _ => answer(stream, &wanted, head, &body, Duration::ZERO, shared)?,
     }
     Ok(wanted.shape != Shape::Close
         && !head.lists("connection", "close")
         && (!head.first_line.ends_with("HTTP/1.0") || head.lists("connection", "keep-alive")))
+}
+
+/// What comes before the answer, and changes it.
+fn prepare(mode: &Mode, wanted: &mut Wanted<'_>, shared: &Shared) {
+    match mode {
+        Mode::Hang => shared.linger(SILENCE),
+        Mode::Slow(time) => shared.linger(*time),
+        Mode::Works { at_once, time } => {
+            if !shared.work(*at_once, *time) {
+                wanted.status = 503;
+            }
+        }
+        Mode::LengthAndChunked => wanted.shape = Shape::Both,
+        Mode::Ok | Mode::Refuse | Mode::ResetOnAccept | Mode::Every(..) => {
+            shared.linger(wanted.wait);
+        }
+        Mode::Raw(..)
+        | Mode::ResetBeforeAnswer
+        | Mode::SlowBody(_)
+        | Mode::ResetMidBody
+        | Mode::Truncate
+        | Mode::CloseRace => {}
+    }
 }
 
 fn note(shared: &Shared, connection: u64, head: &Head, body: &Received) {

@@ -31,14 +31,21 @@ pub(crate) enum Verb {
     Clone(CloneTo),
 }
 
+/// Which settings.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SettingsFile {
+    /// The settings file
+    #[arg(short = 'c', long, value_name = "FILE", default_value = FILE)]
+    pub(crate) settings: PathBuf,
+}
+
 /// Run a server for devices
 ///
 /// Stays in the foreground. SIGTERM and SIGINT answer what is under way and stop.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Comm {
-    /// The settings file
-    #[arg(short = 'c', long, value_name = "FILE", default_value = FILE)]
-    pub(crate) settings: PathBuf,
+    #[command(flatten)]
+    pub(crate) file: SettingsFile,
     /// Where devices connect, instead of comm.bind
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) bind: Option<SocketAddr>,
@@ -65,9 +72,8 @@ pub(crate) struct Init {
 /// Stays in the foreground. SIGTERM and SIGINT finish what is under way and stop.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Web {
-    /// The settings file
-    #[arg(short = 'c', long, value_name = "FILE", default_value = FILE)]
-    pub(crate) settings: PathBuf,
+    #[command(flatten)]
+    pub(crate) file: SettingsFile,
     /// Where browsers connect, instead of web.bind
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) bind: Option<SocketAddr>,
@@ -144,9 +150,8 @@ pub(crate) struct Device {
 /// Prints a name and a key for each new device. Keys are not kept and cannot be shown again.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Register {
-    /// The settings file
-    #[arg(short = 'c', long, value_name = "FILE", default_value = FILE)]
-    pub(crate) settings: PathBuf,
+    #[command(flatten)]
+    pub(crate) file: SettingsFile,
     /// Names of devices
     #[arg(value_name = "NAME", required_unless_present = "count")]
     pub(crate) names: Vec<String>,
@@ -161,9 +166,8 @@ pub(crate) struct Register {
 /// Show what is stored on each shard
 #[derive(Debug, clap::Args)]
 pub(crate) struct Shards {
-    /// The settings file
-    #[arg(short = 'c', long, value_name = "FILE", default_value = FILE)]
-    pub(crate) settings: PathBuf,
+    #[command(flatten)]
+    pub(crate) file: SettingsFile,
     /// As JSON, with every device
     #[arg(long)]
     pub(crate) json: bool,
@@ -175,9 +179,8 @@ pub(crate) struct Shards {
 /// restored into any kind of shard. Sessions are not copied; keys and passwords are, as digests.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Backup {
-    /// The settings file
-    #[arg(short = 'c', long, value_name = "FILE", default_value = FILE)]
-    pub(crate) settings: PathBuf,
+    #[command(flatten)]
+    pub(crate) file: SettingsFile,
     /// Where backups are, each in a folder of its own
     #[arg(value_name = "FOLDER")]
     pub(crate) folder: PathBuf,
@@ -200,9 +203,8 @@ pub(crate) struct Restore {
 /// Write all that a further server needs into a folder: program, settings, certificate
 #[derive(Debug, clap::Args)]
 pub(crate) struct CloneTo {
-    /// The settings file
-    #[arg(short = 'c', long, value_name = "FILE", default_value = FILE)]
-    pub(crate) settings: PathBuf,
+    #[command(flatten)]
+    pub(crate) file: SettingsFile,
     /// A folder that is not there yet
     #[arg(value_name = "FOLDER")]
     pub(crate) folder: PathBuf,

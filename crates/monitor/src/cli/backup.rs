@@ -18,7 +18,7 @@ const MANIFEST: &str = "manifest.json";
 const PREFIX: &str = "backup-";
 
 pub(super) fn backup(args: &args::Backup) -> Result<ExitCode> {
-    let store = Store::new(&read(&args.settings)?);
+    let store = Store::new(&read(&args.file.settings)?);
     let folder = args.folder.join(format!("{PREFIX}{}", clock::now_ms()));
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let runtime = runtime()?;
@@ -35,7 +35,7 @@ pub(super) fn backup(args: &args::Backup) -> Result<ExitCode> {
     let text = serde_json::to_string_pretty(&manifest).context("a manifest is JSON")?;
     let file = folder.join(MANIFEST);
     fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
-    fs::copy(&args.settings, folder.join(FILE)).context("cannot copy the settings")?;
+    fs::copy(&args.file.settings, folder.join(FILE)).context("cannot copy the settings")?;
     out::say(&folder.display().to_string());
     prune(&args.folder, args.keep)?;
     Ok(ExitCode::SUCCESS)

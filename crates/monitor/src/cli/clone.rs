@@ -15,7 +15,7 @@ use crate::settings::{FILE, Settings};
 /// site shows is in the program.
 pub(super) fn clone(args: &args::CloneTo) -> Result<ExitCode> {
     // Settings that are not valid are not worth a copy.
-    let settings = read(&args.settings)?;
+    let settings = read(&args.file.settings)?;
     let to = &args.folder;
     fs::create_dir(to)
         .with_context(|| format!("cannot make {}; name a new folder", to.display()))?;
@@ -24,7 +24,7 @@ pub(super) fn clone(args: &args::CloneTo) -> Result<ExitCode> {
     let Settings { web, base, .. } = &settings;
     copy(&base.join(&web.certificate), &to.join("site.pem"), 0o644)?;
     copy(&base.join(&web.key), &to.join("site.key"), 0o600)?;
-    let text = fs::read_to_string(&args.settings).context("cannot read the settings again")?;
+    let text = fs::read_to_string(&args.file.settings).context("cannot read the settings again")?;
     let (text, files) = rewritten(&text, base)?;
     let file = to.join(FILE);
     fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;

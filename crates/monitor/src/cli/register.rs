@@ -10,7 +10,7 @@ use crate::protocol::is_device_name;
 use crate::store::{MOST_AT_ONCE, Registered, Registration, Store};
 
 pub(super) fn register(args: &args::Register) -> Result<ExitCode> {
-    let settings = read(&args.settings)?;
+    let settings = read(&args.file.settings)?;
     let names = names(args)?;
     let mut keys = Vec::with_capacity(names.len());
     for name in names {

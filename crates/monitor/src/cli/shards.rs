@@ -18,7 +18,7 @@ struct ShardLine {
 }
 
 pub(super) fn shards(args: &args::Shards) -> Result<ExitCode> {
-    let store = Store::new(&read(&args.settings)?);
+    let store = Store::new(&read(&args.file.settings)?);
     let lines = runtime()?.block_on(gather(&store));
     let is_whole = lines.iter().all(|line| line.fault.is_none());
     if args.json {

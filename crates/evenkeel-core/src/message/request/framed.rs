@@ -71,14 +71,7 @@ pub fn from_frames<'s, 'b>(
     let authority = authority(pseudo.authority, host)?;
     let (method, upgrade) = method(pseudo)?;
     let target = pseudo.path.ok_or(Reason::Pseudo)?;
-    if target.len() > limits.target_bytes as usize {
-        return Err(Reason::TargetTooLong.into());
-    }
-    let (unread_path, query) = match target {
-        "*" if method == "OPTIONS" => ("*", None),
-        target if target.starts_with('/') => split_query(target)?,
-        _ => return Err(Reason::Target.into()),
-    };
+    let (unread_path, query) = split_target(target, method, limits)?;
     let body = match body(&framing, limits)? {
         _ if upgrade == Upgrade::WebSocket => Body::None,
         Body::None if !pseudo.ends => Body::Chunked, // its length is not known
@@ -99,6 +92,22 @@ pub fn from_frames<'s, 'b>(
         expect_continue: expects && !body.is_empty(),
         fields: Fields { headers: framed, kinds: &kinds[..framed.len()], connection_names: false },
     })
+}
+
+/// Path and query.
+fn split_target<'b>(
+    target: &'b str,
+    method: &str,
+    limits: &HttpLimits,
+) -> Result<(&'b str, Option<&'b str>), Refusal> {
+    if target.len() > limits.target_bytes as usize {
+        return Err(Reason::TargetTooLong.into());
+    }
+    match target {
+        "*" if method == "OPTIONS" => Ok(("*", None)),
+        target if target.starts_with('/') => Ok(split_query(target)?),
+        _ => Err(Reason::Target.into()),
+    }
 }
 
 /// RFC 9113 §8.2.1: no line end, no NUL, no white space around. What HTTP/1 could not carry must

@@ -30,6 +30,8 @@ pub(super) enum Scale {
     Usual,
     /// Two servers and one route.
     Few,
+    /// A thousand servers, all but two of them backups, and ten thousand routes.
+    Reserve,
     /// A thousand servers and ten thousand routes.
     Many,
 }
@@ -88,7 +90,8 @@ pub(super) fn evenkeel(wiring: &Wiring) -> String {
     let Setting { workers, log, scale, changes, .. } = setting;
     let servers = match scale {
         Scale::Usual | Scale::Few => format!("\"{one}\", \"{two}\""),
-        Scale::Many => many::servers([*one, *two]),
+        Scale::Reserve => many::servers([*one, *two], true),
+        Scale::Many => many::servers([*one, *two], false),
     };
     let (routes, tunnel) = (many::routes(*scale), 3600 + changes);
     let log =

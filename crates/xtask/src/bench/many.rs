@@ -1,5 +1,8 @@
 //! A thousand servers and ten thousand routes beside two servers and one route: what a request
 //! costs, how long a reload takes, what it holds.
+//!
+//! Once with two servers in use and the others in reserve, so that what choosing costs is seen
+//! apart from what it costs the kernel to go round a thousand connections.
 
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
@@ -46,6 +49,13 @@ struct Samples {
     whole: Vec<f64>,
 }
 
+impl Samples {
+    /// Of the workers, and of the whole program.
+    fn median(mut self) -> (f64, f64) {
+        (median(&mut self.workers), median(&mut self.whole))
+    }
+}
+
 /// Measures and prints.
 pub(super) fn measure(bench: &Bench<'_>) -> Result<()> {
     let upstreams = Upstreams::start(&bench.scratch, &aliases().collect::<Vec<_>>())?;
@@ -53,12 +63,12 @@ pub(super) fn measure(bench: &Bench<'_>) -> Result<()> {
         let setting = Setting { scale, ..bench.setting(1, false) };
         Proxy::start(Kind::Evenkeel, &bench.programs, setting, &upstreams, &bench.scratch)
     };
-    let mut proxies = [start(Scale::Few)?, start(Scale::Many)?];
-    let mut at_rest = [0; 2];
+    let mut proxies = [start(Scale::Few)?, start(Scale::Reserve)?, start(Scale::Many)?];
+    let mut at_rest = [0; 3];
     for (proxy, kib) in proxies.iter().zip(&mut at_rest) {
         *kib = memory::proportional(proxy.pid())?;
     }
-    let mut samples = [Samples::default(), Samples::default()];
+    let mut samples = [Samples::default(), Samples::default(), Samples::default()];
     for round in 0..=bench.options.rounds.get() {
         for (proxy, samples) in proxies.iter().zip(&mut samples) {
             let address = proxy.address(&SCENARIO);
@@ -75,26 +85,28 @@ pub(super) fn measure(bench: &Bench<'_>) -> Result<()> {
             }
         }
     }
-    let [few, many] = &mut samples;
-    out::say("\ntwo servers and one route beside 1,000 servers and 10,000 routes, µs a request:");
-    for (what, few, many) in [
-        ("workers", &mut few.workers, &mut many.workers),
-        ("with checks and all", &mut few.whole, &mut many.whole),
+    let [few, reserve, many] = samples.map(Samples::median);
+    out::say("\nµs a request, 1,000 servers and 10,000 routes beside two servers and one route:");
+    for (what, few, large) in [
+        ("two in use, workers", few.0, reserve.0),
+        ("two in use, with checks and all", few.1, reserve.1),
+        ("all in use, workers", few.0, many.0),
+        ("all in use, with checks and all", few.1, many.1),
     ] {
-        let (few, many) = (median(few), median(many));
-        out::say(&format!("{what}: {few:.2} and {many:.2}, {:.3}", many / few));
+        out::say(&format!("{what}: {few:.2} and {large:.2}, {:.3}", large / few));
     }
+    let [_, _, large] = &mut proxies;
     let (mut took, mut spent) = (Vec::new(), Vec::new());
     for _ in 0..RELOADS {
-        let before = cpu::spent(proxies[1].pid())?;
-        took.push(reload(&mut proxies[1])?.as_secs_f64() * 1e3);
-        let after = cpu::spent(proxies[1].pid())?;
+        let before = cpu::spent(large.pid())?;
+        took.push(reload(large)?.as_secs_f64() * 1e3);
+        let after = cpu::spent(large.pid())?;
         spent.push(after.saturating_sub(before).as_secs_f64() * 1e3);
     }
     let (took, spent) = (median(&mut took), median(&mut spent));
     out::say(&format!("reload of the large one: {took:.0} ms, {spent:.0} ms of CPU"));
-    let [few, many] = at_rest.map(|kib| f64::from(kib) / 1024.0);
-    let loaded = f64::from(memory::proportional(proxies[1].pid())?) / 1024.0;
+    let [few, _, many] = at_rest.map(|kib| f64::from(kib) / 1024.0);
+    let loaded = f64::from(memory::proportional(large.pid())?) / 1024.0;
     out::say(&format!(
         "memory: {few:.1} and {many:.1} MiB at rest, {loaded:.1} MiB after load and reloads"
     ));
@@ -110,11 +122,15 @@ fn aliases() -> impl Iterator<Item = Ipv4Addr> {
 }
 
 /// The servers of the large configuration.
-pub(super) fn servers(upstreams: [SocketAddr; 2]) -> String {
+pub(super) fn servers(upstreams: [SocketAddr; 2], reserve: bool) -> String {
     let servers = upstreams.into_iter().flat_map(|upstream| {
-        aliases().map(move |alias| SocketAddr::new(alias.into(), upstream.port()))
+        aliases().enumerate().map(move |(place, alias)| {
+            let address = SocketAddr::new(alias.into(), upstream.port());
+            let backup = reserve && place > 0;
+            format!("{{ address = \"{address}\", backup = {backup} }}")
+        })
     });
-    servers.map(|server| format!("\"{server}\"")).collect::<Vec<_>>().join(", ")
+    servers.collect::<Vec<_>>().join(", ")
 }
 
 /// So many routes of a listener, each for a host of its own; the last is that of [`SCENARIO`].
@@ -122,7 +138,7 @@ pub(super) fn routes(scale: Scale) -> String {
     let first = match scale {
         Scale::Usual => return String::new(),
         Scale::Few => ROUTES - 1,
-        Scale::Many => 0,
+        Scale::Reserve | Scale::Many => 0,
     };
     let mut routes = String::new();
     for number in first..ROUTES {

@@ -63,11 +63,16 @@ pub(crate) fn goal(
     let Some(name) = name(asked.path, &mut scratch, asked.files.hidden) else {
         return Ok(Own::of(404).into());
     };
-    let mut path = name.bytes.to_vec();
-    let sought =
-        if name.is_folder { asked.index(&mut path, worker)? } else { asked.file(&path, worker)? };
+    let mut index = Vec::new();
+    let (path, sought) = if name.is_folder {
+        index.extend_from_slice(name.bytes);
+        let sought = asked.index(&mut index, worker)?;
+        (&index[..], sought)
+    } else {
+        (name.bytes, asked.file(name.bytes, worker)?)
+    };
     let own = match sought {
-        Sought::File(file) => return asked.representation(&path, file, worker, reply),
+        Sought::File(file) => return asked.representation(path, file, worker, reply),
         // The path is a normal one: it starts with a single slash, and names no other host.
         Sought::Folder => Own::with(301, "Location", asked.with_slash()),
         Sought::Nothing => Own::of(404),

@@ -5,7 +5,6 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::buffer::spare_capacity;
 use rustix::fs::{
     CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, open, openat, openat2, sendfile,
 };
@@ -123,12 +122,12 @@ impl OpenFile {
     /// Appends at most `most` bytes from `offset` on to `out`; how many. 0: the file is not that
     /// long any more.
     pub fn read_behind(&self, out: &mut Vec<u8>, offset: u64, most: usize) -> io::Result<usize> {
-        let before = out.len();
         out.reserve(most);
-        // Takes all the room there is, which is not zeroed for it.
-        let read = pread(&self.file, spare_capacity(out), offset)?.min(most);
-        out.truncate(before + read);
-        Ok(read)
+        let (read, _) = pread(&self.file, &mut out.spare_capacity_mut()[..most], offset)?;
+        let length = read.len();
+        // SAFETY: the kernel has written so many bytes behind those that were there.
+        unsafe { out.set_len(out.len() + length) };
+        Ok(length)
     }
 
     /// Sends at most `most` bytes from `offset` on into `socket`; how many went. 0: the file is not

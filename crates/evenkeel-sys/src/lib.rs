@@ -11,4 +11,4 @@ pub use files::{Folder, Found, OpenFile};
 pub use limits::{cpu_time, file_limit, is_exhausted, raise_file_limit};
 pub use listen::{Listening, defer_accept, listen};
 pub use pipe::{PIPE_BYTES, Pipe, Spliced};
-pub use stream::{Peeked, peek, reset_on_close, unacknowledged};
+pub use stream::{Peeked, peek, reset_on_close, send_more, unacknowledged};

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
-use rustix::net::{RecvFlags, recv, sockopt};
+use rustix::net::{RecvFlags, SendFlags, recv, send, sockopt};
 
 /// What lies in a socket's receive queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,12 @@ pub fn peek(socket: &impl AsFd) -> io::Result<Peeked> {
         Err(rustix::io::Errno::AGAIN) => Ok(Peeked::Nothing),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Sends bytes that more will follow at once: the last segment waits for it (`MSG_MORE`, send(2)).
+/// Nothing else may be waited for in between.
+pub fn send_more(socket: &impl AsFd, bytes: &[u8]) -> io::Result<usize> {
+    Ok(send(socket, bytes, SendFlags::MORE | SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?)
 }
 
 /// Makes the next close send a reset in place of a FIN, so that the other side cannot take what it
@@ -61,6 +67,18 @@ mod tests {
         while near.write(&[0; 8_192]).is_ok() {}
         assert!(unacknowledged(&near).unwrap() > 0);
         drop(far);
+    }
+
+    #[test]
+    fn what_is_announced_completes_the_segment() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut far, _) = listener.accept().unwrap();
+        assert_eq!(send_more(&near, b"head ").unwrap(), 5);
+        near.write_all(b"body").unwrap();
+        let mut read = [0; 9];
+        far.read_exact(&mut read).unwrap();
+        assert_eq!(&read, b"head body");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The head of an answer that is a file, and the parts of one that is several.
 
+use std::io::Write as _;
 use std::ops::Range;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -111,7 +112,7 @@ fn put_validators(out: &mut Vec<u8>, file: &Representation<'_>, around: &Around<
     let edits = around.edits;
     // Its bytes are digits, hyphens and quotes.
     let tag = std::str::from_utf8(file.tag.as_bytes()).unwrap_or_default();
-    put_own(out, edits, "Last-Modified", &date(file.facts.modified));
+    put_own(out, edits, "Last-Modified", date(file.facts.modified).as_str());
     put_own(out, edits, "ETag", tag);
     if file.varies {
         put_own(out, edits, "Vary", "Accept-Encoding");
@@ -119,7 +120,7 @@ fn put_validators(out: &mut Vec<u8>, file: &Representation<'_>, around: &Around<
     match file.expires {
         Some(Expires::After(time)) => {
             let seconds = time.as_secs();
-            put_own(out, edits, "Expires", &date(around.date.1.saturating_add(seconds)));
+            put_own(out, edits, "Expires", date(around.date.1.saturating_add(seconds)).as_str());
             put_own(out, edits, "Cache-Control", &format!("max-age={seconds}"));
         }
         Some(Expires::NoCache) => put_own(out, edits, "Cache-Control", "no-cache"),
@@ -196,8 +197,24 @@ fn put_content_range(out: &mut Vec<u8>, range: &Range<u64>, size: u64) {
     put(out, &["\r\n"]);
 }
 
-fn date(seconds: u64) -> String {
-    HttpDate::from(UNIX_EPOCH + Duration::from_secs(seconds.min(LAST_DATE))).to_string()
+/// A date as HTTP writes it (RFC 9110 §5.6.7).
+struct DateText([u8; DATE_BYTES]);
+
+/// Bytes of "Sun, 06 Nov 1994 08:49:37 GMT".
+const DATE_BYTES: usize = 29;
+
+impl DateText {
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+fn date(seconds: u64) -> DateText {
+    let mut bytes = [0; DATE_BYTES];
+    let date = HttpDate::from(UNIX_EPOCH + Duration::from_secs(seconds.min(LAST_DATE)));
+    // There is room for exactly what is written.
+    let _ = write!(&mut bytes[..], "{date}");
+    DateText(bytes)
 }
 
 #[cfg(test)]

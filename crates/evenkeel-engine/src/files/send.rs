@@ -1,4 +1,4 @@
-//! A file on its way to the client: the first bytes with the head, the rest by sendfile.
+//! A file on its way to the client: a small one with its head in one piece, a large one by sendfile.
 
 use std::future::poll_fn;
 use std::io;
@@ -11,8 +11,9 @@ use std::time::Duration;
 use evenkeel_core::fault::{Fault, Phase};
 use evenkeel_core::files::Multipart;
 use evenkeel_core::throttle::Throttle;
-use evenkeel_sys::OpenFile;
+use evenkeel_sys::{OpenFile, send_more};
 use tokio::io::{AsyncWrite, Interest};
+use tokio::net::TcpStream;
 
 use crate::buffer::BUFFER_BYTES;
 use crate::clock;
@@ -22,8 +23,8 @@ use crate::pace::Pace;
 use crate::receive::Request;
 use crate::worker::Place;
 
-/// Bytes of files copied into one reply: a small file goes out with its head in one send, and of a
-/// large one full segments.
+/// Bytes of files copied into one reply. A file that is not longer goes out with its head in one
+/// send: two copies of so little cost less than a call of sendfile.
 const MOST_COPIED: usize = BUFFER_BYTES;
 
 /// Bytes one call may move from a file: what has to come from a disk makes the whole worker wait.
@@ -192,6 +193,9 @@ impl Sending<'_> {
                 self.part += 1;
                 continue;
             }
+            if !self.copies && within(&self.left, usize::MAX) > MOST_COPIED {
+                break;
+            }
             let most = within(&self.left, room);
             match self.body.file.read_behind(reply, self.left.start, most) {
                 // It was made shorter since it was opened.
@@ -208,9 +212,14 @@ impl Sending<'_> {
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Desk { reply, .. } = &mut *self.desk;
+        // What sendfile adds at once belongs into the same segments.
+        let more_follows = !self.copies && !self.left.is_empty() && self.throttle.is_none();
         while self.replied < reply.len() {
-            let stream = Pin::new(&mut self.client.stream);
-            let written = ready!(stream.poll_write(cx, &reply[self.replied..]))?;
+            let bytes = &reply[self.replied..];
+            let written = match self.client.stream.plain() {
+                Some(socket) if more_follows => ready!(poll_send_more(socket, cx, bytes))?,
+                _ => ready!(Pin::new(&mut self.client.stream).poll_write(cx, bytes))?,
+            };
             self.moved = true;
             self.replied += written;
             self.sent += written as u64;
@@ -254,6 +263,20 @@ impl Sending<'_> {
                 _ => Err(cut(&error)),
             },
         })
+    }
+}
+
+fn poll_send_more(
+    socket: &TcpStream,
+    cx: &mut Context<'_>,
+    bytes: &[u8],
+) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(socket.poll_write_ready(cx))?;
+        match socket.try_io(Interest::WRITABLE, || send_more(socket, bytes)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            sent => return Poll::Ready(sent),
+        }
     }
 }
 

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(crate) use crate::bench::args::Bench;
+
 /// Load balancer that keeps a service up: TCP, TLS and HTTP over any number of servers
 #[derive(Debug, Parser)]
 #[command(name = "evenkeel", version, disable_help_subcommand = true)]
@@ -26,6 +28,7 @@ pub(crate) enum Verb {
     Vip(Vip),
     Reload(Reload),
     Upgrade(Upgrade),
+    Bench(Bench),
     Completions(Completions),
     Man(Man),
 }

@@ -7,7 +7,7 @@ pub(crate) mod reload;
 pub(crate) mod server;
 pub(crate) mod status;
 pub(crate) mod summary;
-mod table;
+pub(crate) mod table;
 pub(crate) mod upgrade;
 pub(crate) mod vip;
 
@@ -33,7 +33,7 @@ fn client(target: &Target) -> Result<Client> {
 }
 
 /// A document, as programs read it.
-fn say_json(document: &impl Serialize) -> Result<()> {
+pub(crate) fn say_json(document: &impl Serialize) -> Result<()> {
     out::say(&serde_json::to_string_pretty(document)?);
     Ok(())
 }

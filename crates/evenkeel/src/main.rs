@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod bench;
 mod cli;
 mod clock;
 mod run;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         Verb::Vip(args) => cli::vip::vip(&args),
         Verb::Reload(args) => cli::reload::reload(&args),
         Verb::Upgrade(args) => cli::upgrade::upgrade(&args),
+        Verb::Bench(args) => bench::bench(&args),
         Verb::Completions(args) => Ok(cli::document::completions(&args)),
         Verb::Man(args) => cli::document::man(&args),
     };

@@ -1,5 +1,7 @@
 //! The program as it is called: what it prints, where, and how it exits.
 
+#[path = "cli/bench.rs"]
+mod bench;
 #[path = "cli/node.rs"]
 mod node;
 
@@ -70,9 +72,19 @@ fn check_speaks_json_too() {
 #[test]
 fn help_reads_well() {
     let directory = directory("help");
-    for verb in
-        ["", "run", "serve", "check", "status", "server", "vip", "reload", "completions", "man"]
-    {
+    for verb in [
+        "",
+        "run",
+        "serve",
+        "check",
+        "status",
+        "server",
+        "vip",
+        "reload",
+        "bench",
+        "completions",
+        "man",
+    ] {
         let args: Vec<&str> = [verb, "--help"].into_iter().filter(|arg| !arg.is_empty()).collect();
         let Output { status, stdout, .. } = evenkeel(&directory, &args);
         assert_eq!(status.code(), Some(0), "{verb}");

@@ -21,7 +21,7 @@ use crate::clock;
 
 pub(crate) fn status(args: &args::Status) -> Result<ExitCode> {
     let client = client(&args.target)?;
-    let screen = Screen { coloured: out::stdout_is_coloured(), width: out::stdout_width() };
+    let screen = Screen::of_stdout();
     match args.which.as_deref().map(|which| which.split_once('/').ok_or(which)) {
         None => tell(args, &client.status()?, |it, now| in_words(it, now, screen))?,
         Some(Err(name)) => {

@@ -2,12 +2,14 @@
 
 use std::fmt::{Display, Write as _};
 
+use super::out;
+
 /// A last column that has less than this is not broken: the terminal does it as well.
 const LEAST_LAST_COLUMN: usize = 20;
 
 /// How a cell is shown on a terminal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Colour {
+pub(crate) enum Colour {
     #[default]
     Plain,
     Bold,
@@ -31,26 +33,32 @@ impl Colour {
 
 /// What a table is shown on.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Screen {
-    pub(super) coloured: bool,
+pub(crate) struct Screen {
+    pub(crate) coloured: bool,
     /// In columns. `None`: lines have no end.
-    pub(super) width: Option<usize>,
+    pub(crate) width: Option<usize>,
+}
+
+impl Screen {
+    pub(crate) fn of_stdout() -> Self {
+        Self { coloured: out::stdout_is_coloured(), width: out::stdout_width() }
+    }
 }
 
 /// A word in a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Cell {
+pub(crate) struct Cell {
     text: String,
     colour: Colour,
 }
 
 /// A cell; what could move a terminal's cursor is taken out.
-pub(super) fn cell(text: impl Display, colour: Colour) -> Cell {
+pub(crate) fn cell(text: impl Display, colour: Colour) -> Cell {
     let visible = |c: char| if c.is_control() { ' ' } else { c };
     Cell { text: text.to_string().chars().map(visible).collect(), colour }
 }
 
-pub(super) fn plain(text: impl Display) -> Cell {
+pub(crate) fn plain(text: impl Display) -> Cell {
     cell(text, Colour::Plain)
 }
 
@@ -60,7 +68,7 @@ impl Cell {
     }
 
     /// As it is shown alone.
-    pub(super) fn shown(&self, screen: Screen) -> String {
+    pub(crate) fn shown(&self, screen: Screen) -> String {
         paint(&self.text, self.colour, screen.coloured)
     }
 }
@@ -74,7 +82,7 @@ fn paint(text: &str, colour: Colour, coloured: bool) -> String {
 }
 
 /// Rows under a heading, in aligned columns.
-pub(super) fn table<const N: usize>(
+pub(crate) fn table<const N: usize>(
     heading: [&str; N],
     rows: &[[Cell; N]],
     screen: Screen,
@@ -85,7 +93,7 @@ pub(super) fn table<const N: usize>(
 }
 
 /// Rows in aligned columns.
-pub(super) fn columns<const N: usize>(rows: &[[Cell; N]], screen: Screen) -> String {
+pub(crate) fn columns<const N: usize>(rows: &[[Cell; N]], screen: Screen) -> String {
     let mut widths = [0; N];
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {

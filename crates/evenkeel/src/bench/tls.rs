@@ -1,0 +1,96 @@
+//! Whom a load generator trusts.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+
+/// Who may have signed the certificate of the target.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Trust<'a> {
+    /// Nobody needs to have.
+    pub(crate) insecure: bool,
+    /// Who is in this file; else those this machine trusts.
+    pub(crate) authority: Option<&'a Path>,
+}
+
+/// HTTP/1.1 in TLS, with sessions resumed as browsers do.
+pub(super) fn config(trust: &Trust<'_>) -> Result<Arc<ClientConfig>> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()?;
+    let builder = if trust.insecure {
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)))
+    } else {
+        builder.with_root_certificates(roots(trust.authority)?)
+    };
+    let mut config = builder.with_no_client_auth();
+    config.alpn_protocols.push(b"http/1.1".to_vec());
+    Ok(Arc::new(config))
+}
+
+fn roots(authority: Option<&Path>) -> Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    if let Some(path) = authority {
+        let failed = || format!("--ca {}: cannot be read as certificates (PEM)", path.display());
+        for certificate in CertificateDer::pem_file_iter(path).with_context(failed)? {
+            roots.add(certificate.with_context(failed)?).with_context(failed)?;
+        }
+        if roots.is_empty() {
+            bail!("--ca {}: holds no certificate", path.display());
+        }
+    } else {
+        // Some that machines trust cannot be read; what counts is whether any can.
+        let _ = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if roots.is_empty() {
+            bail!("this machine trusts nobody: name a file with --ca, or say --insecure");
+        }
+    }
+    Ok(roots)
+}
+
+/// Takes every certificate for the target's: said with `--insecure`.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _certificate: &CertificateDer<'_>,
+        _chain: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

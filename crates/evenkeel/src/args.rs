@@ -24,6 +24,7 @@ pub(crate) enum Verb {
     Serve(Serve),
     Check(Check),
     Status(Status),
+    Top(Top),
     Server(Server),
     Vip(Vip),
     Reload(Reload),
@@ -326,6 +327,30 @@ pub(crate) struct Completions {
 pub(crate) struct Man {
     /// Which verb; none for the program itself
     pub(crate) verb: Option<String>,
+}
+
+/// Watch a node live in the terminal, and drain or ready its servers by key
+///
+/// Needs 60 columns and 10 rows. Colours are only shown where `$NO_COLOR` is not set, and never say
+/// anything alone. `?` lists the keys.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Top {
+    /// Seconds between two looks
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u8).range(1..=60)
+    )]
+    pub(crate) every: u8,
+    /// Show only lines with these letters at first
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+    /// Who drains a server [default: $USER]
+    #[arg(long, env = "USER", default_value = "", hide_default_value = true, hide_env = true)]
+    pub(crate) author: String,
+    #[command(flatten)]
+    pub(crate) target: Target,
 }
 
 /// Which node to talk to.

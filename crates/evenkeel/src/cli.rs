@@ -20,7 +20,7 @@ use serde::Serialize;
 use crate::args::Target;
 
 /// A client for the node that was named.
-fn client(target: &Target) -> Result<Client> {
+pub(crate) fn client(target: &Target) -> Result<Client> {
     let Target { admin, token_file } = target;
     let token = match token_file {
         Some(path) => {

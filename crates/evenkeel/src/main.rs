@@ -7,6 +7,7 @@ mod cli;
 mod clock;
 mod run;
 mod serve;
+mod top;
 
 use std::process::ExitCode;
 
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         Verb::Serve(args) => serve::serve(&args),
         Verb::Check(args) => cli::check::check(&args),
         Verb::Status(args) => cli::status::status(&args),
+        Verb::Top(args) => top::top(&args),
         Verb::Server(args) => cli::server::server(&args),
         Verb::Vip(args) => cli::vip::vip(&args),
         Verb::Reload(args) => cli::reload::reload(&args),

@@ -14,6 +14,8 @@ use evenkeel_api::{
 };
 use serde::Serialize;
 
+pub(crate) use self::server::in_words as server_in_words;
+pub(crate) use self::vip::state as vip_state;
 use super::table::{Cell, Colour, Screen, cell, plain, table};
 use super::{client, out, say_json};
 use crate::args;
@@ -172,7 +174,7 @@ fn said(server: &Server) -> String {
 }
 
 /// The stronger of what the operator wants and what the checks say.
-fn state(server: &Server) -> (Cell, evenkeel_api::Timestamp, String) {
+pub(crate) fn state(server: &Server) -> (Cell, evenkeel_api::Timestamp, String) {
     let Server { admin, verdict, backup, zone, overridden, .. } = server;
     let wanted = || {
         let set = overridden.as_ref().and_then(|over| over.state.as_ref());
@@ -195,7 +197,7 @@ fn state(server: &Server) -> (Cell, evenkeel_api::Timestamp, String) {
 }
 
 /// What is worth a sentence.
-fn notes(status: &Status) -> Option<String> {
+pub(crate) fn notes(status: &Status) -> Option<String> {
     let modes = status.pools.iter().filter_map(|pool| {
         let what = match pool.mode {
             PoolMode::Normal => return None,
@@ -253,7 +255,7 @@ fn full_breakers(pool: &Pool) -> impl Iterator<Item = String> {
 }
 
 /// A duration in its largest unit.
-fn ago(duration: Duration) -> String {
+pub(crate) fn ago(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0..60 => format!("{seconds} s"),

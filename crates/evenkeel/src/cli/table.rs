@@ -48,8 +48,8 @@ impl Screen {
 /// A word in a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cell {
-    text: String,
-    colour: Colour,
+    pub(crate) text: String,
+    pub(crate) colour: Colour,
 }
 
 /// A cell; what could move a terminal's cursor is taken out.

@@ -10,7 +10,7 @@ use super::super::table::{Cell, Colour, Screen, cell, columns, plain, table};
 use super::{ago, said, state};
 
 /// What is known of a server, what its verdict stands on, and how it has come to that.
-pub(super) fn in_words(pool: &str, server: &Server, now: SystemTime, screen: Screen) -> String {
+pub(crate) fn in_words(pool: &str, server: &Server, now: SystemTime, screen: Screen) -> String {
     let (state, since, _) = state(server);
     let head =
         format!("{pool}/{} {} for {}", server.name, state.shown(screen), ago(since.age(now)));

@@ -16,7 +16,8 @@ pub(super) fn in_words(vips: &[Vip], now: SystemTime, screen: Screen) -> String 
     table(["VIP", "STATE", "SINCE", "OWNER", "ADDRESS", "WHY"], &rows, screen)
 }
 
-fn row(vip: &Vip, now: SystemTime) -> [Cell; 6] {
+/// Its state, and why.
+pub(crate) fn state(vip: &Vip) -> (Cell, String) {
     let (word, colour) = match vip.state {
         VipState::Initialize => ("initialize", Colour::Yellow),
         VipState::Backup => ("backup", Colour::Green),
@@ -29,9 +30,14 @@ fn row(vip: &Vip, now: SystemTime) -> [Cell; 6] {
     for failed in vip.failed.iter().filter(|failed| **failed != vip.reason) {
         why = format!("{why}; {failed}");
     }
+    (cell(word, colour), why)
+}
+
+fn row(vip: &Vip, now: SystemTime) -> [Cell; 6] {
+    let (state, why) = state(vip);
     [
         plain(&vip.name),
-        cell(word, colour),
+        state,
         plain(ago(vip.since.age(now))),
         plain(vip.owner.as_deref().unwrap_or("-")),
         plain(format!("{} on {}", vip.addresses.join(" "), vip.interface)),

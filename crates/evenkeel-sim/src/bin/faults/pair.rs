@@ -19,6 +19,8 @@ pub(crate) type Tried = Result<(String, Vec<String>), String>;
 /// A fault of a pair.
 pub(crate) struct PairRow {
     pub(crate) name: &'static str,
+    /// Also in the run of each change, which has little time.
+    pub(crate) in_short: bool,
     pub(crate) fault: &'static str,
     pub(crate) promise: &'static str,
     pub(crate) run: fn(short: bool) -> Tried,
@@ -27,19 +29,27 @@ pub(crate) struct PairRow {
 /// Every one.
 #[rustfmt::skip]
 pub(crate) const PAIR_ROWS: &[PairRow] = &[
-    PairRow { name: "vip-kill", fault: "the owner of an address is killed",
+    PairRow { name: "vip-kill", in_short: true, fault: "the owner of an address is killed",
         promise: "gap ≤ 3.7 s, one answers ARP", run: |short| lose(&DEFAULT, Signal::KILL, short) },
-    PairRow { name: "vip-kill-fast", fault: "the same with adverts each 100 ms",
+    PairRow { name: "vip-kill-fast", in_short: true, fault: "the same with adverts each 100 ms",
         promise: "gap ≤ 450 ms", run: |short| lose(&FAST, Signal::KILL, short) },
-    PairRow { name: "vip-freeze", fault: "the owner of an address is frozen, and goes on",
+    PairRow { name: "vip-freeze", in_short: true, fault: "the owner of an address is frozen, and goes on",
         promise: "gap ≤ 3.7 s, one answers ARP", run: |short| lose(&DEFAULT, Signal::STOP, short) },
-    PairRow { name: "vip-freeze-fast", fault: "the same with adverts each 100 ms",
+    PairRow { name: "vip-freeze-fast", in_short: true, fault: "the same with adverts each 100 ms",
         promise: "gap ≤ 450 ms", run: |short| lose(&FAST, Signal::STOP, short) },
-    PairRow { name: "vip-move", fault: "an address is moved to the other node",
+    PairRow { name: "vip-move", in_short: true, fault: "an address is moved to the other node",
         promise: "gap ≤ 50 ms, 1 failed that was under way", run: moved },
-    PairRow { name: "vip-peace", fault: "60 s (short: 10 s) beside keepalived",
+    PairRow { name: "vip-unplugged", in_short: false, fault: "the owner's cable is pulled and put in again",
+        promise: "gap ≤ 3.7 s, it stays where it went", run: unplugged },
+    PairRow { name: "vip-reboot", in_short: false, fault: "the preferred node is killed, and comes back",
+        promise: "gap ≤ 3.7 s, and ≤ 50 ms on the way back", run: reboot },
+    PairRow { name: "vip-priority", in_short: false, fault: "the other node is given a higher priority",
+        promise: "gap ≤ 50 ms, 1 failed that was under way", run: priority },
+    PairRow { name: "vip-split", in_short: false, fault: "two nodes cannot hear each other, and then can",
+        promise: "one owner within 2 intervals, clients find it", run: split },
+    PairRow { name: "vip-peace", in_short: true, fault: "60 s (short: 10 s) beside keepalived",
         promise: "it stays where it is", run: peace },
-    PairRow { name: "vip-busy", fault: "all processors are busy for 60 s (short: 5 s)",
+    PairRow { name: "vip-busy", in_short: true, fault: "all processors are busy for 60 s (short: 5 s)",
         promise: "no advert is late by an interval", run: busy },
 ];
 
@@ -116,7 +126,107 @@ fn moved(short: bool) -> Tried {
     is(&b, "active")?;
     is(&a, "backup")?;
     client.await_server("b");
-    let seen @ Seen { failed, gap, .. } = &client.end();
+    Ok(handed_over(&client.end(), short))
+}
+
+fn unplugged(short: bool) -> Tried {
+    let link = Link::with(&["a", "b", "client"]).ok_or(NO_LINK)?;
+    let (a, b) = pair(&link, "1s")?;
+    let client = link.watch("client", VIP);
+    link.plug("a", false);
+    is(&b, "active")?;
+    is(&a, "fault")?;
+    client.await_server("b");
+    link.plug("a", true);
+    is(&a, "backup")?;
+    let knows = || a.vip("main")["owner"] == "192.0.2.2";
+    let mut broken = Vec::new();
+    if !clock::comes_true(PATIENCE, knows) {
+        broken.push("a does not hear who owns it now".to_owned());
+    }
+    let seen = client.end();
+    if seen.gap > allowed(DEFAULT.gap, short) || seen.servers != ["a", "b"] {
+        broken.push(format!("no answer for {:?}, by {:?}", seen.gap, seen.servers));
+    }
+    Ok((seen.to_string(), broken))
+}
+
+fn reboot(short: bool) -> Tried {
+    let link = Link::with(&["a", "b", "client"]).ok_or(NO_LINK)?;
+    let preferred = format!("{}preempt = true\n", vip(150, "1s"));
+    let mut a = link.node("a", &preferred);
+    is(&a, "active")?;
+    let b = link.node("b", &vip(100, "1s"));
+    is(&b, "backup")?;
+    let client = link.watch("client", VIP);
+    a.kill();
+    is(&b, "active")?;
+    client.await_server("b");
+    let lost = client.end();
+    let client = link.watch("client", VIP);
+    a.start(&preferred);
+    is(&a, "active")?;
+    is(&b, "backup")?;
+    client.await_server("a");
+    let back = client.end();
+    let mut broken = Vec::new();
+    if lost.gap > allowed(DEFAULT.gap, short) {
+        broken.push(format!("no answer for {:?}", lost.gap));
+    }
+    if back.gap > allowed(Duration::from_millis(50), short) || back.failed > 1 {
+        broken.push(format!("on the way back {} failed, gap {:?}", back.failed, back.gap));
+    }
+    Ok((format!("{lost}; on the way back: {back}"), broken))
+}
+
+fn priority(short: bool) -> Tried {
+    let link = Link::with(&["a", "b", "client"]).ok_or(NO_LINK)?;
+    let (a, b) = pair(&link, "1s")?;
+    let client = link.watch("client", VIP);
+    b.reload(&format!("{}preempt = true\n", vip(200, "1s")));
+    is(&b, "active")?;
+    is(&a, "backup")?;
+    client.await_server("b");
+    Ok(handed_over(&client.end(), short))
+}
+
+fn split(short: bool) -> Tried {
+    let link = Link::with(&["a", "b", "client"]).ok_or(NO_LINK)?;
+    let (a, b) = pair(&link, "1s")?;
+    let client = link.watch("client", VIP);
+    // Ports that are isolated reach all but each other.
+    let isolate = |word: &str| {
+        for port in ["a", "b"] {
+            link.ip("switch", &format!("link set port-{port} type bridge_slave isolated {word}"));
+        }
+    };
+    isolate("on");
+    is(&b, "active")?;
+    is(&a, "active")?;
+    let healed = clock::now();
+    isolate("off");
+    let owners = || {
+        let owns = |node: &&Node<'_>| node.vip("main")["state"] == "active";
+        [&a, &b].into_iter().filter(owns).count()
+    };
+    let mut broken = Vec::new();
+    if !clock::comes_true(PATIENCE, || owners() == 1) {
+        broken.push(format!("{} own it", owners()));
+    }
+    let took = clock::now() - healed;
+    if took > allowed(Duration::from_secs(2), short) {
+        broken.push(format!("two owned it for {took:?} after they could hear each other"));
+    }
+    // The stronger of the two; the client has heard so from it.
+    is(&a, "active")?;
+    client.await_server("a");
+    let seen = client.end();
+    Ok((format!("one owner after {took:?}; {seen}"), broken))
+}
+
+/// What a move that was meant may cost.
+fn handed_over(seen: &Seen, short: bool) -> (String, Vec<String>) {
+    let Seen { failed, gap, .. } = seen;
     let mut broken = Vec::new();
     if *failed > 1 {
         broken.push(format!("{failed} failed"));
@@ -124,7 +234,7 @@ fn moved(short: bool) -> Tried {
     if *gap > allowed(Duration::from_millis(50), short) {
         broken.push(format!("no answer for {gap:?}"));
     }
-    Ok((seen.to_string(), broken))
+    (seen.to_string(), broken)
 }
 
 fn peace(short: bool) -> Tried {

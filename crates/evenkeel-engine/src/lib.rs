@@ -52,3 +52,4 @@ pub use status::{
 };
 pub use tls::{PairError, Proof, examine, examine_roots, fresh_ticket_key};
 pub use vip::MoveError;
+pub use vip::guard::{GUARD_VERB, stand_guard};

@@ -2,10 +2,12 @@
 //! [`evenkeel_core::vrrp::machine`] decides.
 //!
 //! An address is given to the kernel for two adverts' time and renewed with each advert: when this
-//! program dies or is frozen, the kernel itself stops answering for it.
+//! program dies or is frozen, the kernel itself stops answering for it. Where adverts come faster
+//! than the kernel reckons, a second process does it earlier.
 
 mod board;
 mod driver;
+pub(crate) mod guard;
 mod hand;
 mod lookout;
 mod program;

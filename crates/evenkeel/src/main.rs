@@ -9,15 +9,20 @@ mod run;
 mod serve;
 mod top;
 
+use std::env;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use evenkeel_control::{GUARD_VERB, stand_guard};
 
 use crate::args::{Args, Verb};
 use crate::cli::out;
 
 /// 0 done, 1 refused or found faults, 2 usage.
 fn main() -> ExitCode {
+    if env::args_os().nth(1).is_some_and(|verb| verb == GUARD_VERB) {
+        return guard();
+    }
     let Args { verb } = Args::parse();
     let done = match verb {
         Verb::Run(args) => run::run(&args),
@@ -37,4 +42,15 @@ fn main() -> ExitCode {
         out::complain(&format!("evenkeel: {error:#}"));
         ExitCode::FAILURE
     })
+}
+
+/// Not for people: a node starts it beside itself ([`stand_guard`]).
+fn guard() -> ExitCode {
+    match stand_guard() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            out::complain(&format!("evenkeel: the guard of a virtual address: {error}"));
+            ExitCode::FAILURE
+        }
+    }
 }

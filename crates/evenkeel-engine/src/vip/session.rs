@@ -74,6 +74,7 @@ impl<'d> Session<'d> {
             self.show();
             if self.hands_over {
                 // Without a word: the addresses stay where they are, for the process that comes next.
+                self.station.hand_over();
                 return (Ended::Stopped, self.vip);
             }
             if self.stops && self.machine.state() == State::Initialize {

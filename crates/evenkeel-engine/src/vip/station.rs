@@ -17,6 +17,7 @@ use evenkeel_sys::link::{
     InterfacesWatch, MOST_PACKET_BYTES, NeighbourSocket, NewAddress,
 };
 
+use super::guard::Guard;
 use super::hand::Hand;
 use super::seal::Seal;
 
@@ -26,6 +27,10 @@ const MOST_PACKETS: usize = 1_024;
 /// So many intervals a dead or frozen owner's kernel answers for the address. The next owner asks
 /// for it before the third has passed, and must not be answered.
 const LIFETIME_INTERVALS: u32 = 2;
+/// So many intervals after the last advert the next owner claims, at the earliest.
+const CLAIM_INTERVALS: u32 = 3;
+/// What it means to have no guard.
+const SECOND: &str = "if this process dies, its kernel answers for the address for up to a second";
 /// The kernel reckons lifetimes in whole seconds.
 const LEAST_LIFETIME: Duration = Duration::from_secs(1);
 /// Two of version 2's longest intervals: an address with a longer lifetime is none that a run of
@@ -64,6 +69,8 @@ pub(super) struct Station {
     neighbours: Neighbours,
     /// In place of the kernel: then nothing is added here, nor is the link asked or told.
     hand: Option<Hand>,
+    /// Where the kernel's lifetimes are too long.
+    guard: Option<Guard>,
     buffer: Vec<u8>,
     /// Addresses that this node has put on the interface.
     mine: Vec<(IpAddr, u8)>,
@@ -130,6 +137,7 @@ impl Station {
             own,
             adverts,
             neighbours,
+            guard: guard(vip, hand.is_some()),
             hand,
             buffer: vec![0; MOST_PACKET_BYTES],
             mine: Vec::new(),
@@ -174,6 +182,9 @@ impl Station {
 
     /// Other rules for the same place.
     pub(super) fn follow(&mut self, vip: &Arc<Vip>) -> io::Result<()> {
+        if guards(vip) != guards(&self.vip) {
+            self.guard = guard(vip, self.hand.is_some());
+        }
         self.vip = Arc::clone(vip);
         let gone = self.mine.iter().copied().filter(|(it, _)| !vip.policy.addresses.contains(it));
         let gone: Vec<_> = gone.collect();
@@ -181,6 +192,7 @@ impl Station {
         for (address, prefix) in gone {
             self.interfaces.remove(self.interface.index, address, prefix)?;
         }
+        self.hold();
         Ok(())
     }
 
@@ -312,18 +324,45 @@ impl Station {
                 self.mine.push((address, found.map_or(prefix, |it| it.prefix)));
             }
         }
+        self.hold();
         self.put(now)
+    }
+
+    /// The guard knows what there is, if there is one. Without it the kernel does what it can.
+    fn hold(&mut self) {
+        let Some(guard) = &mut self.guard else { return };
+        if self.mine.is_empty() {
+            return;
+        }
+        let held = guard.hold(self.interface.index, self.vip.policy.interval, &self.mine);
+        self.dismiss(held);
+    }
+
+    /// A guard that does not listen is none.
+    fn dismiss(&mut self, said: io::Result<()>) {
+        if let Err(error) = said {
+            tracing::warn!("vip {}: its guard has ended ({error}); {SECOND}", self.vip.name);
+            self.guard = None;
+        }
+    }
+
+    /// The addresses stay where they are when this is gone.
+    pub(super) fn hand_over(&mut self) {
+        if let Some(said) = self.guard.as_mut().map(Guard::release) {
+            self.dismiss(said);
+        }
     }
 
     /// The kernel keeps the addresses for another while.
     pub(super) fn renew(&mut self, now: Moment) -> io::Result<()> {
+        if let Some(said) = self.guard.as_mut().map(Guard::beat) {
+            self.dismiss(said);
+        }
         if now.since(self.renewed) < LEAST_RENEWAL { Ok(()) } else { self.put(now) }
     }
 
     fn put(&mut self, now: Moment) -> io::Result<()> {
-        let twice = self.vip.policy.interval * LIFETIME_INTERVALS;
-        let whole = Duration::from_secs(twice.as_secs() + u64::from(twice.subsec_nanos() > 0));
-        let lifetime = whole.max(LEAST_LIFETIME);
+        let lifetime = lifetime(&self.vip);
         let label = self.vip.label.as_deref();
         for &(address, prefix) in &self.mine {
             let new = NewAddress { address, prefix, label, lifetime };
@@ -338,6 +377,7 @@ impl Station {
         if let Some(hand) = &self.hand {
             hand.want(false);
         }
+        self.hand_over();
         let mut result = Ok(());
         for (address, prefix) in std::mem::take(&mut self.mine) {
             let removed = self.interfaces.remove(self.interface.index, address, prefix);
@@ -345,6 +385,28 @@ impl Station {
         }
         result
     }
+}
+
+/// How long the kernel keeps an address that is not renewed.
+fn lifetime(vip: &Vip) -> Duration {
+    let twice = vip.policy.interval * LIFETIME_INTERVALS;
+    let whole = Duration::from_secs(twice.as_secs() + u64::from(twice.subsec_nanos() > 0));
+    whole.max(LEAST_LIFETIME)
+}
+
+/// Whether the next owner asks for an address while a dead one's kernel still has it.
+fn guards(vip: &Vip) -> bool {
+    lifetime(vip) >= vip.policy.interval * CLAIM_INTERVALS
+}
+
+fn guard(vip: &Vip, has_hand: bool) -> Option<Guard> {
+    if has_hand || !guards(vip) {
+        return None;
+    }
+    let started = Guard::start();
+    let failed =
+        |error: &_| tracing::warn!("vip {}: it has no guard ({error}); {SECOND}", vip.name);
+    started.inspect_err(failed).ok()
 }
 
 impl Neighbours {

@@ -124,6 +124,9 @@ pub struct Listener {
     pub protocol: String,
     /// As bound.
     pub addresses: Vec<String>,
+    /// Where connections and requests may go: by its routes in their order, then by default.
+    #[serde(default)]
+    pub pools: Vec<String>,
     /// Client connections held now.
     pub connections: u32,
     pub connections_total: u64,

@@ -99,11 +99,11 @@ pub(crate) fn router(node: Arc<Node>) -> Router {
         .route("/api/v1/openapi.json", get(openapi))
         .route("/metrics", get(metrics_text))
         .route("/stub_status", get(stub_status))
-        .route("/", get(page::page))
         .layer(middleware::from_fn_with_state(Arc::clone(&node), guard::token));
     Router::new()
         .route("/healthz", get(|| async { "alive\n" }))
         .route("/readyz", get(readyz))
+        .merge(page::routes())
         .merge(reserved)
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_this_way)

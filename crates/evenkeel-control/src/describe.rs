@@ -20,6 +20,7 @@ pub(crate) fn node(node: &Node) -> api::Status {
     let EngineStatus { listeners, pools, vips, workers, connections, shed_level, draining, .. } =
         node.engine_status();
     let mut membership = node.membership();
+    let mut destinations = node.destinations();
     let state = if draining { api::NodeState::Draining } else { api::NodeState::Running };
     api::Status {
         node: node.settings().name.clone(),
@@ -31,7 +32,10 @@ pub(crate) fn node(node: &Node) -> api::Status {
         connections,
         shed_level,
         config: node.config_status(),
-        listeners: listeners.iter().map(listener).collect(),
+        listeners: listeners
+            .iter()
+            .map(|it| listener(it, destinations.remove(&it.name).unwrap_or_default()))
+            .collect(),
         pools: pools
             .iter()
             .map(|it| pool(it, membership.remove(&it.name).unwrap_or_default()))
@@ -41,8 +45,9 @@ pub(crate) fn node(node: &Node) -> api::Status {
     }
 }
 
-fn listener(listener: &ListenerStatus) -> api::Listener {
+fn listener(listener: &ListenerStatus, pools: Vec<String>) -> api::Listener {
     api::Listener {
+        pools,
         name: listener.name.to_string(),
         protocol: listener.protocol.to_owned(),
         addresses: listener.addresses.iter().map(ToString::to_string).collect(),

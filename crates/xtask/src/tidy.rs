@@ -1,6 +1,7 @@
 //! The rules of the house. Each is a function over text or metadata, in a file of its own.
 
 mod arrows;
+mod dashboard;
 mod forbidden;
 mod graph;
 mod length;
@@ -31,6 +32,13 @@ pub(crate) fn run(root: &Path) -> Result<Tally> {
     total += judge("lengths", &length::check(&sources));
     total += judge("waits in tests", &waits::check(&sources));
     total += judge("openapi", &openapi(root)?);
+    total += match dashboard::look(root)? {
+        dashboard::Look::Taken(findings) => judge("dashboard", &findings),
+        dashboard::Look::Skipped(why) => {
+            out::say(&format!("tidy: dashboard: SKIPPED: {why}"));
+            Tally::skip("tidy dashboard", why)
+        }
+    };
     total += judge("fmt", &passes(command::cargo(root).args(["fmt", "--all", "--check"]))?);
     let mut clippy = command::cargo(root);
     clippy.args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]);

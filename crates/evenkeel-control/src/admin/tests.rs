@@ -123,6 +123,7 @@ async fn the_status_tells_of_listeners_pools_and_servers() {
     let status = bench.get("/api/v1/status").await.json();
     assert_eq!(status["state"], "running");
     assert_eq!(status["listeners"][0]["name"], "web");
+    assert_eq!(status["listeners"][0]["pools"], serde_json::json!(["app"]));
     assert_eq!(status["pools"][0]["servers"][1]["name"], "127.0.0.1:10");
     let pools = bench.get("/api/v1/pools").await.json();
     assert_eq!(pools[0]["name"], "app");
@@ -262,10 +263,10 @@ async fn a_web_page_cannot_reach_a_loopback_address() {
 async fn a_token_opens_all_but_health() {
     let text = format!("{TEXT}[admin]\ntoken_file = \"token\"\n");
     let bench = Bench::new("token", &text, "0.0.0.0:7070").await;
-    for open in ["/healthz", "/readyz"] {
+    for open in ["/healthz", "/readyz", "/", "/page.js"] {
         assert_eq!(bench.get(open).await.status, StatusCode::OK, "{open}");
     }
-    for closed in ["/", "/metrics", "/stub_status", "/api/v1/status", SERVER] {
+    for closed in ["/metrics", "/stub_status", "/api/v1/status", SERVER] {
         assert_eq!(bench.get(closed).await.status, StatusCode::UNAUTHORIZED, "{closed}");
     }
     for (token, status) in [

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use evenkeel_api as api;
-use evenkeel_core::config::Pool;
+use evenkeel_core::config::{Config, Listener, Pool, PoolId};
 
 use super::Node;
 use super::servers::Servers;
@@ -43,6 +43,18 @@ impl Node {
             (Arc::clone(&pool.name), servers.membership_of(&pool.name, listed, started))
         };
         pools.map(one).collect()
+    }
+
+    /// The names of the pools each listener may send to, by the listener's name.
+    pub(crate) fn destinations(&self) -> HashMap<Arc<str>, Vec<String>> {
+        let servers = self.servers();
+        let Config { listeners, pools, .. } = &servers.config;
+        let name = |pool: PoolId| pools[usize::from(pool.0)].name.to_string();
+        let one = |listener: &Listener| {
+            let names = listener.protocol.pools().into_iter().map(name).collect();
+            (Arc::clone(&listener.name), names)
+        };
+        listeners.iter().map(one).collect()
     }
 }
 

@@ -40,6 +40,12 @@ pub struct Http {
 }
 
 impl Http {
+    /// Where requests may go: by the routes in their order, then by default.
+    pub(super) fn pools(&self) -> Vec<PoolId> {
+        let actions = self.routes.iter().map(|route| &route.action).chain(&self.default);
+        actions.flat_map(Action::pools).collect()
+    }
+
     /// How answers to requests of the route at this place are compressed; `None`: no route's.
     pub fn compress(&self, route: Option<usize>) -> Option<&Compress> {
         route.map_or(&self.compress, |route| &self.routes[route].compress).as_deref()
@@ -163,6 +169,16 @@ pub enum Action {
     Split(Split),
     Redirect(Redirect),
     Files(Arc<Files>),
+}
+
+impl Action {
+    fn pools(&self) -> Vec<PoolId> {
+        match self {
+            Self::Pool(pool) => vec![*pool],
+            Self::Split(split) => split.pools().collect(),
+            Self::Redirect(_) | Self::Files(_) => Vec::new(),
+        }
+    }
 }
 
 /// Copies of requests for another pool, whose answers nobody sees.

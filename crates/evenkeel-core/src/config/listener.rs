@@ -1,5 +1,6 @@
 //! Where clients come in, and what they speak.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,6 +82,20 @@ impl Protocol {
             Self::Https(https) => Some(&https.front),
             Self::Tcp { .. } | Self::Tls(_) | Self::Http(_) => None,
         }
+    }
+
+    /// Where connections and requests may go, each once: those of the rules in their order, then the
+    /// default.
+    pub fn pools(&self) -> Vec<PoolId> {
+        let mut pools = match self {
+            Self::Tcp { pool } => vec![*pool],
+            Self::Tls(tls) => tls.rules.iter().map(|rule| rule.pool).chain(tls.default).collect(),
+            Self::Http(http) => http.pools(),
+            Self::Https(https) => https.http.pools(),
+        };
+        let mut known = BTreeSet::new();
+        pools.retain(|pool| known.insert(*pool));
+        pools
     }
 
     /// Its word in files and answers.

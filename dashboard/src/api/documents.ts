@@ -1,0 +1,212 @@
+// The documents of the admin API, as far as the page reads them; `openapi.json` describes them whole.
+
+export type Health = "up" | "down" | "checking";
+export type AdminState = "ready" | "drain" | "maint";
+export type PoolMode = "normal" | "backup" | "panic" | "empty";
+export type VipState = "initialize" | "backup" | "probing" | "active" | "leaving" | "fault";
+
+export interface Found {
+  severity: "fault" | "warning";
+  file: string;
+  line: number;
+  column: number;
+  reason: string;
+  help?: string;
+}
+
+export interface Certificate {
+  file: string;
+  names: string[];
+  key: string;
+  fingerprint: string;
+  not_before: string;
+  not_after: string;
+  ocsp_until?: string;
+  failure?: string;
+}
+
+export interface Listener {
+  name: string;
+  protocol: string;
+  addresses: string[];
+  /** Where its connections and requests go, in the order of its routes. */
+  pools?: string[];
+  connections: number;
+  connections_total: number;
+  requests_total: number;
+  certificates?: Certificate[];
+}
+
+export interface Said {
+  author: string;
+  reason: string;
+  since: string;
+  expires?: string;
+}
+
+export interface TimeLineEntry {
+  at: string;
+  from?: Health;
+  to: Health;
+  usable: boolean;
+  reason: string;
+}
+
+export interface Component {
+  name: string;
+  status: "up" | "degraded" | "down";
+  critical: boolean;
+  latency_ms?: number;
+}
+
+export interface Server {
+  name: string;
+  address: string;
+  weight: number;
+  backup: boolean;
+  zone?: string;
+  configured?: { entry: string; weight: number; backup: boolean; file?: string };
+  override?: {
+    added?: Said & { address: string };
+    weight?: Said & { weight: number };
+    state?: Said & { state: AdminState };
+  };
+  admin: { state: AdminState; author: string; reason: string; since: string };
+  verdict: {
+    health: Health;
+    reason: string;
+    since: string;
+    evidence?: {
+      last_check?: { at: string; took_ms: number; outcome: "passed" | "failed" | "undecided"; found?: string };
+      components?: Component[];
+    };
+    time_line?: TimeLineEntry[];
+  };
+  in_use: boolean;
+  in_flight: number;
+  idle_connections: number;
+  connections_total: number;
+  requests_total: number;
+  failures_total: number;
+  retries_total: number;
+  checks_total: number;
+  check_failures_total: number;
+}
+
+export interface Pool {
+  name: string;
+  balance: string;
+  mode: PoolMode;
+  degraded?: { dependency: string; since: string }[];
+  waiting?: number;
+  servers: Server[];
+  removed?: { name: string; said: Said }[];
+  names?: { name: string; state: string; failure?: string }[];
+}
+
+export interface Vip {
+  name: string;
+  interface: string;
+  router_id: number;
+  addresses: string[];
+  state: VipState;
+  reason: string;
+  since: string;
+  source?: string;
+  owner?: string;
+  priority: number;
+  claim?: number;
+  failed: string[];
+  moved: boolean;
+  obstacle?: string;
+  claims_total: number;
+  conflicts_total: number;
+  gap_seconds?: number;
+}
+
+export interface Status {
+  node: string;
+  version: string;
+  state: "running" | "draining";
+  started: string;
+  process: number;
+  workers: number;
+  connections: number;
+  shed_level: number;
+  config: {
+    version: string;
+    origin: string;
+    applied: string;
+    needs_restart: string[];
+    warnings: Found[];
+    last_refusal?: string;
+  };
+  listeners: Listener[];
+  pools: Pool[];
+  vips: Vip[];
+  problems: string[];
+}
+
+export interface ConfigVersion {
+  version: string;
+  origin: string;
+  applied: string;
+}
+
+export interface NodeEvent {
+  at: string;
+  kind: string;
+  subject: string;
+  message: string;
+}
+
+/** Figures of one thing in the last second; what is not known is not there. */
+export interface Figures {
+  rate?: number | null;
+  errors?: number | null;
+  p50?: number | null;
+  p99?: number | null;
+  in_flight?: number | null;
+  queue?: number | null;
+  retries?: number | null;
+  connections?: number | null;
+  bytes_in?: number | null;
+  bytes_out?: number | null;
+}
+
+export interface ServerFigures extends Figures {
+  state?: string;
+  admin?: AdminState;
+  reason?: string;
+}
+
+/** What `/api/v1/live` says each second. */
+export interface Tick {
+  at: number;
+  node: { cpu?: number | null; memory_bytes?: number | null; descriptors?: number | null };
+  listeners: Record<string, Figures>;
+  routes?: Record<string, Figures>;
+  pools: Record<string, Figures>;
+  servers: Record<string, ServerFigures>;
+  vips?: Record<string, { state: VipState; owner?: string | null }>;
+}
+
+export interface History {
+  from: number;
+  step_seconds: number;
+  series: { of: string; figure: string; values: (number | null)[] }[];
+}
+
+export interface ServerChange {
+  state?: AdminState;
+  weight?: number;
+  author: string;
+  reason: string;
+  expires_in_seconds?: number;
+}
+
+export interface Problem {
+  title?: string;
+  status?: number;
+  detail?: string;
+}

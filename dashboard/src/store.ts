@@ -1,0 +1,118 @@
+// What the page knows of the node, and who is told when it changes.
+
+import type { ConfigVersion, NodeEvent, ServerFigures, Status, Tick } from "./api/documents.ts";
+import { happening, joined, remembered, type Happening } from "./model/events.ts";
+import type { Link } from "./model/freshness.ts";
+import { Ring } from "./model/ring.ts";
+import { seen, type Seen } from "./model/state.ts";
+
+/** What has changed: the node as a whole, its figures, what happened, or how it is reached. */
+export type Change = "status" | "tick" | "events" | "link";
+
+/** Seconds of figures that the page keeps itself. */
+export const KEPT = 300;
+
+/** A clock that differs by less is not worth correcting. */
+const SMALL_SKEW = 2000;
+
+export class Store {
+  status: Status | undefined;
+  tick: Tick | undefined;
+  servers: Seen[] = [];
+  happenings: Happening[] = [];
+  versions: ConfigVersion[] = [];
+  link: Link = "connecting";
+  /** When the last figures came, by this machine's clock. */
+  lastAt: number | undefined;
+  /** How far apart figures are meant to be. */
+  period = 1000;
+  /** Whether the node keeps figures; not known before it was asked. */
+  hasHistory: boolean | undefined;
+  /** When each of the kept figures was, in seconds. */
+  readonly times = new Ring(KEPT);
+  readonly #rings = new Map<string, Ring>();
+  readonly #listeners = new Set<(change: Change) => void>();
+  #skew = 0;
+
+  subscribe(listener: (change: Change) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #told(change: Change): void {
+    for (const listener of [...this.#listeners]) listener(change);
+  }
+
+  /** The node's time now. */
+  now(): number {
+    return Date.now() + this.#skew;
+  }
+
+  setLink(link: Link): void {
+    if (this.link === link) return;
+    this.link = link;
+    this.#told("link");
+  }
+
+  setStatus(status: Status, versions: ConfigVersion[]): void {
+    this.status = status;
+    this.versions = versions;
+    this.#see();
+    const before = this.happenings.length;
+    this.happenings = joined(this.happenings, remembered(status, versions));
+    this.#told("status");
+    if (this.happenings.length !== before) this.#told("events");
+  }
+
+  setTick(tick: Tick): void {
+    const skew = tick.at - Date.now();
+    this.#skew = Math.abs(skew) < SMALL_SKEW ? 0 : skew;
+    this.tick = tick;
+    this.lastAt = Date.now();
+    this.times.push(tick.at / 1000);
+    for (const [name, figures] of Object.entries(tick.listeners)) {
+      this.#keep(`listener/${name}`, { ...figures });
+    }
+    for (const [name, figures] of Object.entries(tick.pools)) this.#keep(`pool/${name}`, { ...figures });
+    for (const [name, { rate, errors, p50, p99, in_flight }] of Object.entries(tick.servers)) {
+      this.#keep(`server/${name}`, { rate, errors, p50, p99, in_flight });
+    }
+    this.#keep("node", { ...tick.node });
+    this.#see();
+    this.#told("tick");
+  }
+
+  add(event: NodeEvent): void {
+    this.happenings = joined(this.happenings, [happening(event)]);
+    this.#told("events");
+  }
+
+  /** The kept values of a figure, the newest last. */
+  ring(of: string, figure: string): Ring | undefined {
+    return this.#rings.get(`${of} ${figure}`);
+  }
+
+  find(pool: string, server: string): Seen | undefined {
+    return this.servers.find((it) => it.pool === pool && it.server.name === server);
+  }
+
+  #keep(of: string, figures: Record<string, unknown>): void {
+    for (const [figure, value] of Object.entries(figures)) {
+      if (value !== null && value !== undefined && typeof value !== "number") continue;
+      const key = `${of} ${figure}`;
+      let ring = this.#rings.get(key);
+      if (ring === undefined) {
+        if (value === undefined) continue;
+        ring = new Ring(KEPT);
+        this.#rings.set(key, ring);
+      }
+      ring.push(value);
+    }
+  }
+
+  #see(): void {
+    const figures: Record<string, ServerFigures> = this.tick?.servers ?? {};
+    const pools = this.status?.pools ?? [];
+    this.servers = pools.flatMap((pool) => pool.servers.map((it) => seen(pool.name, it, figures[`${pool.name}/${it.name}`])));
+  }
+}

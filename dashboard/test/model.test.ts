@@ -1,0 +1,253 @@
+// What the page decides, without a browser.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import type { Pool, Server, Status } from "../src/api/documents.ts";
+import { ofState, ofWeight } from "../src/model/change.ts";
+import { diff } from "../src/model/diff.ts";
+import { happening, joined, remembered } from "../src/model/events.ts";
+import { expiry } from "../src/model/expiry.ts";
+import { picture, poolsInOrder, thickness } from "../src/model/flow.ts";
+import { amount, bytes, latency, share, shortened, span } from "../src/model/format.ts";
+import { backOff, freshness } from "../src/model/freshness.ts";
+import { hashOf, placeOf, type Place } from "../src/model/place.ts";
+import { tickBetween } from "../src/model/rates.ts";
+import { path, Ring } from "../src/model/ring.ts";
+import { entries, search } from "../src/model/search.ts";
+import { Reader } from "../src/model/sse.ts";
+import { headline, merged, seen } from "../src/model/state.ts";
+import { BY_POOL, chosen, clicked, ordered } from "../src/model/table.ts";
+import { lineOf, tokens } from "../src/model/toml.ts";
+
+const NOW = Date.parse("2026-05-01T12:00:00Z");
+const before = (seconds: number): string => new Date(NOW - seconds * 1000).toISOString();
+
+function server(name: string, change: Partial<Server> = {}): Server {
+  return {
+    name, address: name, weight: 1, backup: false,
+    admin: { state: "ready", author: "", reason: "", since: before(900) },
+    verdict: { health: "up", reason: "passed", since: before(600) },
+    in_use: true, in_flight: 0, idle_connections: 0, connections_total: 0, requests_total: 0,
+    failures_total: 0, retries_total: 0, checks_total: 0, check_failures_total: 0,
+    ...change,
+  };
+}
+
+function down(name: string, reason = "connection refused"): Server {
+  return server(name, { in_use: false, verdict: { health: "down", reason, since: before(200) } });
+}
+
+function pool(name: string, servers: Server[], change: Partial<Pool> = {}): Pool {
+  return { name, balance: "round-robin", mode: "normal", servers, ...change };
+}
+
+function status(pools: Pool[], change: Partial<Status> = {}): Status {
+  return {
+    node: "lb0", version: "0.1.0", state: "running", started: before(7200), process: 7, workers: 2, connections: 3, shed_level: 0,
+    config: { version: "v1", origin: "evenkeel.toml", applied: before(7200), needs_restart: [], warnings: [] },
+    listeners: [{ name: "front", protocol: "http", addresses: ["0.0.0.0:80"], pools: pools.map((it) => it.name), connections: 0, connections_total: 0, requests_total: 0 }],
+    pools, vips: [], problems: [],
+    ...change,
+  };
+}
+
+const all = (of: Status) => of.pools.flatMap((pool) => pool.servers.map((it) => seen(pool.name, it, undefined)));
+
+test("figures_are_short_and_none_is_invented", () => {
+  const spans: [number, string][] = [[-5, "0 s"], [0, "0 s"], [59_999, "59 s"], [60_000, "1 min"], [200_000, "3 min 20 s"], [3_599_000, "59 min"], [3_720_000, "1 h 2 min"], [90_000_000, "25 h"], [200_000_000, "2 d"]];
+  for (const [value, text] of spans) assert.equal(span(value), text);
+  const amounts: [number | null | undefined, string][] = [[null, "–"], [undefined, "–"], [Number.NaN, "–"], [0, "0"], [0.01, "<0.1"], [0.44, "0.4"], [9.96, "10"], [412.4, "412"], [999.6, "1k"], [1234, "1.2k"], [12_345, "12k"], [2_500_000, "2.5M"]];
+  for (const [value, text] of amounts) assert.equal(amount(value), text);
+  assert.deepEqual([0.0004, 0.0123, 1.25, null].map(latency), ["0.4 ms", "12 ms", "1.3 s", "–"]);
+  assert.deepEqual([0, 1023, 1536, 41 << 20].map(bytes), ["0 B", "1023 B", "1.5 KiB", "41 MiB"]);
+  assert.deepEqual([0, 0.0004, 0.045, 0.5, 1].map(share), ["0 %", "<0.1 %", "4.5 %", "50 %", "100 %"]);
+  assert.equal(shortened("app-server-14.internal:8000", 12), "app-se…:8000");
+  assert.equal(shortened("short", 12), "short");
+});
+
+test("what_an_operator_wants_and_what_is_found_are_one_word", () => {
+  const table: [Parameters<typeof merged>, string][] = [
+    [["ready", "up"], "up"], [["ready", "down"], "down"], [["ready", "checking"], "checking"],
+    [["drain", "up"], "drain"], [["drain", "down"], "down"], [["drain", "checking"], "drain"],
+    [["maint", "up"], "maint"], [["maint", "down"], "maint"], [["maint", "checking"], "maint"],
+  ];
+  for (const [given, word] of table) assert.equal(merged(...given), word, given.join(" "));
+});
+
+test("the_last_second_is_laid_over_the_last_status", () => {
+  const it = seen("app", server("a"), { state: "down", admin: "ready", reason: "reset" });
+  assert.deepEqual([it.state, it.reason], ["down", "reset"]);
+  const drained = seen("app", server("a", { admin: { state: "drain", author: "ann", reason: "new disk", since: before(5) } }), { state: "up", admin: "drain", reason: "passed" });
+  assert.deepEqual([drained.state, drained.reason, drained.since], ["drain", "new disk (ann)", NOW - 5000]);
+});
+
+test("the_state_of_things_is_a_sentence", () => {
+  const say = (it: Status): [string, string] => {
+    const { tone, text } = headline(it, all(it), NOW);
+    return [tone, text];
+  };
+  assert.deepEqual(say(status([pool("app", [server("a"), server("b")])])), ["good", "All 2 servers are up."]);
+  assert.deepEqual(say(status([pool("app", [server("a"), down("b")])])), ["bad", "app/b is down for 3 min 20 s: connection refused."]);
+  assert.deepEqual(say(status([pool("app", [down("b")], { mode: "empty" })])), ["bad", "Pool app has no server that can be used. app/b is down for 3 min 20 s: connection refused."]);
+  assert.deepEqual(say(status([])), ["wary", "No pool has a server."]);
+  const many = status([pool("app", [...Array.from({ length: 496 }, (_, place) => server(`u${place}`)), ...["a", "b", "c", "d"].map((name) => down(name))])]);
+  assert.deepEqual(say(many), ["bad", "Of 500 servers 4 down and 496 up."]);
+});
+
+test("a_change_is_foretold", () => {
+  const two = pool("app", [server("a"), server("b", { weight: 3 })]);
+  const [a] = two.servers;
+  assert.ok(a !== undefined);
+  assert.deepEqual(ofState(two, a, "drain"), { text: "It takes no new requests; what runs is finished, checks go on. One other server carries app meanwhile.", isGrave: false });
+  assert.equal(ofState(pool("app", [server("a"), down("b")]), a, "maint").isGrave, true);
+  assert.equal(ofState(two, a, "ready").isGrave, false);
+  assert.equal(ofWeight(two, a, 1).text, "Its share of app is 25 %, by weight.");
+  for (const bad of [-1, 257, 1.5, Number.NaN]) assert.equal(ofWeight(two, a, bad).isGrave, true);
+  assert.equal(ofWeight(pool("app", [a]), a, 0).isGrave, true);
+});
+
+test("what_is_old_says_so", () => {
+  assert.deepEqual(freshness("live", NOW - 900, NOW), { tone: "good", word: "live", isStale: false });
+  assert.deepEqual(freshness("live", NOW - 4000, NOW), { tone: "wary", word: "stale, figures are 4 s old", isStale: true });
+  assert.equal(freshness("live", NOW - 4000, NOW, 3000).isStale, false);
+  assert.deepEqual(freshness("reconnecting", NOW - 62_000, NOW), { tone: "bad", word: "reconnecting, figures are 1 min 2 s old", isStale: true });
+  assert.deepEqual([0, 1, 2, 9, 1e9].map(backOff), [250, 500, 1000, 5000, 5000]);
+});
+
+test("events_are_read_wherever_they_are_cut", () => {
+  const text = ": hello\nevent: tick\r\ndata: {\"a\":\ndata: 1}\n\n:\n\nevent: lost\n\ndata:x\n\n";
+  const whole = [{ event: "tick", data: "{\"a\":\n1}" }, { event: "message", data: "x" }];
+  for (let at = 0; at <= text.length; at += 1) {
+    const reader = new Reader();
+    assert.deepEqual([...reader.push(text.slice(0, at)), ...reader.push(text.slice(at))], whole, String(at));
+  }
+});
+
+test("rates_are_differences_of_one_process", () => {
+  const at = (requests: number, process = 7): Status => status([pool("app", [server("a", { requests_total: requests })])], { process });
+  const earlier = { at: NOW, status: at(100) };
+  const rate = (now: Status) => tickBetween(earlier, { at: NOW + 2000, status: now }).servers["app/a"]?.rate;
+  assert.equal(rate(at(300)), 100);
+  assert.equal(rate(at(50)), null, "totals never run backwards");
+  assert.equal(rate(at(300, 8)), null, "another process began at nothing");
+  assert.equal(tickBetween(undefined, earlier).servers["app/a"]?.rate, null);
+  assert.equal(tickBetween(earlier, { at: NOW + 2000, status: at(300) }).pools["app"]?.rate, 100);
+});
+
+test("a_ring_keeps_the_last_and_a_line_has_gaps", () => {
+  const ring = new Ring(3);
+  for (const value of [1, 2, null, 4]) ring.push(value);
+  assert.deepEqual(ring.last(9), [2, Number.NaN, 4]);
+  assert.deepEqual(ring.last(1), [4]);
+  assert.equal(path([0, 2, Number.NaN, 1], 4, 30, 12), "M0.0 11.0L10.0 1.0M30.0 6.0");
+  assert.equal(path([], 4, 30, 12), "");
+});
+
+test("an_event_that_is_told_twice_is_one", () => {
+  const live = happening({ at: before(10), kind: "server-down", subject: "app/b", message: "b is down: refused" });
+  const gone = down("b");
+  gone.verdict.time_line = [{ at: before(10), from: "up", to: "down", usable: false, reason: "refused" }];
+  const known = joined([live], remembered(status([pool("app", [gone])]), []));
+  assert.equal(known.filter((it) => it.kind === "server-down").length, 1);
+  assert.equal(known.find((it) => it.kind === "server-down")?.message, "b is down: refused");
+  assert.deepEqual([...known].sort((a, b) => b.at - a.at), known);
+  assert.equal(live.tone, "bad");
+});
+
+test("places_come_back_from_the_address_bar", () => {
+  const places: Place[] = [
+    { view: "overview" }, { view: "servers" }, { view: "servers", pool: "a b" }, { view: "server", pool: "a/b", server: "[::1]:80" },
+    { view: "pool", pool: "ä" }, { view: "listener", listener: "front" }, { view: "events" }, { view: "config", version: "1f", line: 12 }, { view: "config" },
+  ];
+  for (const place of places) assert.deepEqual(placeOf(hashOf(place)), place);
+  for (const odd of ["", "#", "#/%", "#/nowhere", "#/server/a", "#/config?line=x"]) assert.ok(placeOf(odd).view, odd);
+});
+
+test("tables_are_ordered_and_chosen_from", () => {
+  const of = all(status([pool("app", [server("b10"), down("b2"), server("b1")]), pool("db", [server("c")])]));
+  const names = (list: typeof of): string => list.map((it) => it.server.name).join(" ");
+  assert.equal(names(ordered(of, BY_POOL)), "b10 b2 b1 c");
+  assert.equal(names(ordered(of, { column: "server", isDescending: false })), "b1 b2 b10 c");
+  assert.equal(names(ordered(of, { column: "state", isDescending: false })), "b2 b10 b1 c");
+  assert.equal(names(chosen(of, { words: "REFUSED app", states: new Set() })), "b2");
+  assert.equal(names(chosen(of, { words: "", states: new Set(["up"]), pool: "db" })), "c");
+  const first = clicked(BY_POOL, "rate");
+  assert.deepEqual([first, clicked(first, "rate"), clicked(clicked(first, "rate"), "rate")], [{ column: "rate", isDescending: true }, { column: "rate", isDescending: false }, BY_POOL]);
+});
+
+test("a_few_letters_find_a_thing", () => {
+  const known = entries(status([pool("app", [server("web1"), server("10.0.0.1:80")]), pool("webs", [])]));
+  const find = (typed: string): string[] => search(known, typed, 3).map((it) => it.name);
+  assert.deepEqual(find("web"), ["webs", "app/web1"]);
+  assert.deepEqual(find("server 10.0"), ["app/10.0.0.1:80"]);
+  assert.deepEqual([find(""), find("nothing")], [[], []]);
+});
+
+const FILE = `# the shop
+[listener.front]
+pool = "app"
+
+[pool."app"]
+servers = [
+  "10.0.0.1:80", # first
+  { address = "10.0.0.2:80", name = "two" },
+]
+[pool.app.check]
+path = "/x"
+
+[pool.other]
+servers = ["10.0.0.1:80"]
+`;
+
+test("things_have_a_place_in_the_file", () => {
+  assert.equal(lineOf(FILE, { table: "listener", name: "front" }), 2);
+  assert.equal(lineOf(FILE, { table: "pool", name: "app" }), 5);
+  assert.equal(lineOf(FILE, { table: "pool", name: "app", server: { name: "10.0.0.1:80", address: "10.0.0.1:80" } }), 7);
+  assert.equal(lineOf(FILE, { table: "pool", name: "app", server: { name: "two", address: "10.0.0.2:80" } }), 8);
+  assert.equal(lineOf(FILE, { table: "pool", name: "app", server: { name: "added", address: "10.9.9.9:1" } }), 5);
+  assert.equal(lineOf(FILE, { table: "pool", name: "none" }), undefined);
+});
+
+test("a_line_of_the_file_is_its_tokens", () => {
+  for (const line of FILE.split("\n")) assert.equal(tokens(line).map((token) => token.text).join(""), line);
+  const kinds = tokens('servers = ["a#b", 12] # c').filter((it) => it.text.trim() !== "").map((it) => it.kind).join(" ");
+  assert.equal(kinds, "key plain plain string plain value plain comment");
+  assert.deepEqual(tokens("[pool.app] # x").map((it) => it.kind), ["table", "comment"]);
+});
+
+test("a_difference_is_what_was_taken_and_what_was_put", () => {
+  const signs = (one: string, other: string): string => diff(one, other).map((line) => line.sign + line.text).join("|");
+  assert.equal(signs("a\nb\nc", "a\nx\nc"), " a|-b|+x| c");
+  assert.equal(signs("a\nb", "a\nb"), " a| b");
+  assert.equal(signs("", "a"), "-|+a");
+  assert.equal(signs("a\nb\nc\nd", "b\nc\ne\nd"), "-a| b| c|+e| d");
+});
+
+test("a_certificate_is_told_in_time", () => {
+  const days = 86_400_000;
+  assert.deepEqual(expiry(NOW - 40 * days, NOW + 50 * days, NOW).tone, "good");
+  assert.deepEqual(expiry(NOW - 80 * days, NOW + 10 * days, NOW), { tone: "wary", text: "10 d left", spent: 80 / 90 });
+  assert.equal(expiry(NOW - 80 * days, NOW - days, NOW).tone, "bad");
+  assert.equal(expiry(NOW - 1 * days, NOW + 5 * days, NOW).tone, "good", "one that lives six days is renewed late");
+});
+
+test("the_picture_fits_whatever_it_shows", () => {
+  for (const [pools, servers] of [[1, 1], [3, 3], [12, 4], [2, 250], [40, 1]] as const) {
+    const of = status(Array.from({ length: pools }, (_, p) => pool(`p${p}`, Array.from({ length: servers }, (_, s) => server(`s${s}`)))));
+    for (const width of [340, 700, 1200]) {
+      const drawn = picture(of, width);
+      assert.equal(drawn.spots.length, pools * servers);
+      for (const it of [...drawn.boxes, ...drawn.spots]) {
+        assert.ok(it.x >= 0 && it.x + it.width <= width + 1, `${pools}×${servers} at ${width}: ${JSON.stringify(it)}`);
+        assert.ok(it.y >= 0 && it.y + it.height <= drawn.height + 1, `${pools}×${servers} at ${width}: ${JSON.stringify(it)}`);
+      }
+      const boxes = drawn.boxes.filter((it) => it.kind === "pool");
+      boxes.forEach((it, place) => assert.ok(place === 0 || it.y >= (boxes[place - 1]?.y ?? 0) + 46));
+    }
+  }
+  const crossed = status([pool("a", []), pool("b", [])]);
+  crossed.listeners = [{ ...crossed.listeners[0]!, pools: ["b"] }];
+  assert.deepEqual(poolsInOrder(crossed).map((it) => it.name), ["b", "a"]);
+  assert.deepEqual([thickness(null), thickness(0), thickness(1e12)], [1, 1, 7]);
+});

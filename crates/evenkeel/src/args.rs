@@ -29,7 +29,7 @@ pub(crate) enum Verb {
     Vip(Vip),
     Reload(Reload),
     Upgrade(Upgrade),
-    Bench(Bench),
+    Bench(Box<Bench>),
     Completions(Completions),
     Man(Man),
 }
@@ -370,7 +370,7 @@ pub(crate) struct Target {
     pub(crate) token_file: Option<PathBuf>,
 }
 
-fn pool_and_server(written: &str) -> Result<(String, String), String> {
+pub(crate) fn pool_and_server(written: &str) -> Result<(String, String), String> {
     match written.split_once('/') {
         Some((pool, server)) if !pool.is_empty() && !server.is_empty() => {
             Ok((pool.to_owned(), server.to_owned()))

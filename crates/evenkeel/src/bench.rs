@@ -5,6 +5,7 @@
 
 mod answer;
 pub(crate) mod args;
+mod compare;
 mod connection;
 mod lane;
 mod page;
@@ -27,6 +28,7 @@ use std::{fs, thread};
 use anyhow::{Context as _, Result};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use self::args::Other;
 use self::lane::{Live, Plan};
 use self::progress::Progress;
 use self::report::Report;
@@ -50,16 +52,22 @@ const OTHER_DESCRIPTORS: u64 = 64;
 const USAGE: u8 = 2;
 
 pub(crate) fn bench(args: &args::Bench) -> Result<ExitCode> {
-    let args::Bench { url, load, output, limits } = args;
+    match &args.other {
+        Some(Other::Compare(args)) => return compare::compare(args),
+        Some(Other::Server(args)) => return compare::serve(args),
+        Some(Other::Tied(args)) => return compare::tie(args),
+        None => {}
+    }
+    let args::Bench { other: _, url, load, output, limits } = args;
     let url = url.as_deref().expect("the command line is refused without one");
-    let plan = match plan(url, load) {
+    let plan = match schedule(load).and_then(|schedule| plan(url, schedule, &load.means)) {
         Ok(plan) => plan,
         Err(error) => return Ok(usage(&error)),
     };
     plan.target.try_out(plan.patience)?;
     let live = Arc::new(Live::default());
     stop_on_ctrl_c(&live)?;
-    let report = run(&plan, url, &live)?;
+    let report = run(&plan, url, &live, None)?;
     if let Some(path) = &output.html {
         write_page(path, &page::report(&report))?;
     }
@@ -81,11 +89,15 @@ fn usage(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(USAGE)
 }
 
-/// What was typed, as a test of `url`.
-fn plan(url: &str, load: &args::Load) -> Result<Plan> {
-    let args::Load { rate, duration, steps, connections, timeout, threads, request } = load;
+fn schedule(load: &args::Load) -> Result<Schedule> {
+    let args::Load { rate, duration, steps, means: _ } = load;
     let shape = steps.map_or(Shape::Ramp, |steps| Shape::Steps(steps.get()));
-    let schedule = Schedule::new(rate.0, rate.1, *duration, shape).map_err(anyhow::Error::msg)?;
+    Schedule::new(rate.0, rate.1, *duration, shape).map_err(anyhow::Error::msg)
+}
+
+/// What was typed, as a test of `url`.
+fn plan(url: &str, schedule: Schedule, means: &args::Means) -> Result<Plan> {
+    let args::Means { connections, timeout, threads, request } = means;
     let args::Request { method, headers, body, no_keep_alive, insecure, ca } = request;
     let asked = Asked {
         method,
@@ -96,11 +108,16 @@ fn plan(url: &str, load: &args::Load) -> Result<Plan> {
     };
     let cores = thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     Ok(Plan {
+        lanes: lanes(
+            schedule.from.max(schedule.to),
+            u32::try_from(cores).unwrap_or(1),
+            *connections,
+            *threads,
+        ),
         target: Target::new(url, &asked)?,
         schedule,
         patience: *timeout,
         connections: *connections,
-        lanes: lanes(rate.0.max(rate.1), u32::try_from(cores).unwrap_or(1), *connections, *threads),
     })
 }
 
@@ -111,8 +128,11 @@ fn lanes(rate: f64, cores: u32, connections: u32, asked: Option<NonZeroU32>) -> 
     asked.map_or(needed, NonZeroU32::get).min(connections)
 }
 
+/// Something to be done in the course of a test, and when.
+type Half<'a> = (Duration, &'a mut dyn FnMut());
+
 /// Runs a test to its end, or until `live` says stop.
-fn run(plan: &Plan, what: &str, live: &Live) -> Result<Report> {
+fn run(plan: &Plan, what: &str, live: &Live, mut half: Option<Half<'_>>) -> Result<Report> {
     allow_descriptors(plan.connections)?;
     let progress = Progress::new(what);
     let start = clock::instant();
@@ -127,6 +147,9 @@ fn run(plan: &Plan, what: &str, live: &Live) -> Result<Report> {
             let elapsed = clock::instant().saturating_duration_since(start);
             if live.stop.load(Ordering::Relaxed) {
                 stopped.get_or_insert(elapsed);
+            }
+            if let Some((_, deed)) = half.take_if(|(when, _)| elapsed >= *when) {
+                deed();
             }
             progress.draw(elapsed, plan.schedule.duration, live);
         }

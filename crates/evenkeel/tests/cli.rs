@@ -84,13 +84,14 @@ fn help_reads_well() {
         "reload",
         "upgrade",
         "bench",
+        "bench compare",
         "completions",
         "man",
     ] {
-        let args: Vec<&str> = [verb, "--help"].into_iter().filter(|arg| !arg.is_empty()).collect();
+        let args: Vec<&str> = verb.split_whitespace().chain(["--help"]).collect();
         let Output { status, stdout, .. } = evenkeel(&directory, &args);
         assert_eq!(status.code(), Some(0), "{verb}");
-        let name = if verb.is_empty() { "evenkeel" } else { verb };
+        let name = if verb.is_empty() { "evenkeel" } else { verb }.replace(' ', "-");
         expect_file(&directory.join(format!("{name}.expected")), &text(&stdout));
     }
 }

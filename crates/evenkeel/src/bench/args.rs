@@ -1,10 +1,14 @@
 //! What can be written behind `evenkeel bench`.
 
+use std::ffi::OsString;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::Subcommand;
+
 use super::report::MaxErrors;
+use crate::args::Target;
 
 /// A process has so many ports towards one address, about.
 const MOST_CONNECTIONS: u32 = 20_000;
@@ -23,6 +27,8 @@ const MOST_CONNECTIONS: u32 = 20_000;
                   Example: evenkeel bench https://shop.example/ --rate 10..500 --duration 30s --html shop.html"
 )]
 pub(crate) struct Bench {
+    #[command(subcommand)]
+    pub(crate) other: Option<Other>,
     /// What is asked for: http://HOST:PORT/PATH, or https
     #[arg(required = true)]
     pub(crate) url: Option<String>,
@@ -32,6 +38,85 @@ pub(crate) struct Bench {
     pub(crate) output: Output,
     #[command(flatten)]
     pub(crate) limits: Limits,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Other {
+    Compare(Box<Compare>),
+    Server(Server),
+    Tied(Tied),
+}
+
+/// Show what a second server is worth: one, two, and two of which one dies
+///
+/// Without arguments it starts two small servers and a balancer of its own on this machine, puts the
+/// same load on one server and on both, and kills one of two half-way, at a rate that the other can
+/// bear alone. Shows the three side by side, with the scaling efficiency. With --to or with --one
+/// and --two it does the same with real servers, and kills none of them.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  evenkeel bench compare\n  \
+    evenkeel bench compare --to 10.0.0.21:8000,10.0.0.22:8000 --rate 50..2000\n  \
+    evenkeel bench compare --one http://10.0.0.21:8000/ --two http://lb.example/ --rate 50..2000 \
+    --maint app/10.0.0.22:8000 --admin http://10.0.0.5:7070")]
+pub(crate) struct Compare {
+    /// Two servers; a balancer of its own is put before them, and takes one out half-way
+    #[arg(long, value_name = "HOST:PORT,HOST:PORT", value_delimiter = ',', num_args = 1,
+          requires = "rate", conflicts_with_all = ["one", "two"])]
+    pub(crate) to: Option<Vec<String>>,
+    /// What is asked of them
+    #[arg(long, default_value = "/", requires = "to")]
+    pub(crate) path: String,
+    /// Where one server answers
+    #[arg(long, value_name = "URL", requires_all = ["two", "rate"])]
+    pub(crate) one: Option<String>,
+    /// Where two servers answer
+    #[arg(long, value_name = "URL", requires = "one")]
+    pub(crate) two: Option<String>,
+    /// Take this one of the two out half-way, through the API of the balancer before them
+    #[arg(long, value_name = "POOL/SERVER", requires = "two",
+          value_parser = crate::args::pool_and_server)]
+    pub(crate) maint: Option<(String, String)>,
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Requests a second, from few to more than two servers can take [default: 50..1000]
+    #[arg(long, value_name = "A..B", value_parser = rate)]
+    pub(crate) rate: Option<(f64, f64)>,
+    /// For how long each of the three gets load
+    #[arg(long, value_name = "DURATION", default_value = "9s", value_parser = duration)]
+    pub(crate) duration: Duration,
+    /// From A to B in so many levels
+    #[arg(long, value_name = "N", default_value = "9")]
+    pub(crate) steps: NonZeroU32,
+    #[command(flatten)]
+    pub(crate) means: Means,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    /// The most requests that may fail while one of two dies: a number, or a share such as 0.1%
+    #[arg(long, value_name = "N|SHARE%", value_parser = max_errors)]
+    pub(crate) max_errors: Option<MaxErrors>,
+}
+
+/// A server that `compare` measures when it is given none
+#[derive(Debug, clap::Args)]
+#[command(hide = true)]
+pub(crate) struct Server {
+    /// Requests it works on at once; others wait
+    #[arg(long, default_value = "8")]
+    pub(crate) concurrency: NonZeroU32,
+    /// How long it works on each
+    #[arg(long, default_value = "20ms", value_parser = duration)]
+    pub(crate) service_time: Duration,
+}
+
+/// This program with other arguments, which ends when the process that started it does
+#[derive(Debug, clap::Args)]
+#[command(hide = true)]
+pub(crate) struct Tied {
+    /// The process that started it
+    pub(crate) parent: i32,
+    /// The arguments
+    #[arg(last = true)]
+    pub(crate) arguments: Vec<OsString>,
 }
 
 /// How much is asked, and how.
@@ -46,6 +131,13 @@ pub(crate) struct Load {
     /// Go from A to B in so many levels instead of evenly
     #[arg(long, value_name = "N")]
     pub(crate) steps: Option<NonZeroU32>,
+    #[command(flatten)]
+    pub(crate) means: Means,
+}
+
+/// What is asked, and with what.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Means {
     /// The most connections at once; they are made as they are needed
     #[arg(long, value_name = "N", default_value = "64",
           value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_CONNECTIONS)))]

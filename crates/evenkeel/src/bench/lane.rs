@@ -54,6 +54,14 @@ pub(crate) struct Live {
     pub(crate) failed: AtomicU32,
 }
 
+impl Live {
+    /// For the next test.
+    pub(crate) fn reset(&self) {
+        self.good.store(0, Ordering::Relaxed);
+        self.failed.store(0, Ordering::Relaxed);
+    }
+}
+
 /// One thread at work.
 struct Lane<'a> {
     plan: &'a Plan,

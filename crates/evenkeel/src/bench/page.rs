@@ -1,6 +1,6 @@
 //! Results as a page that needs nothing beside it: no script, no font, no other file.
 
-mod chart;
+pub(super) mod chart;
 mod style;
 
 use std::fmt::Write as _;
@@ -10,10 +10,10 @@ use super::report::{Latency, Point, Report};
 use super::text::{self, count, time};
 
 /// Colours of a chart, in the order of its lines; `style.rs` has them for light and dark.
-const OFFERED: &str = "offered";
-const FIRST: &str = "first";
-const SECOND: &str = "second";
-const THIRD: &str = "third";
+pub(super) const OFFERED: &str = "offered";
+pub(super) const FIRST: &str = "first";
+pub(super) const SECOND: &str = "second";
+pub(super) const THIRD: &str = "third";
 
 /// One test.
 pub(crate) fn report(report: &Report) -> String {
@@ -64,7 +64,7 @@ fn by_rate(levels: &[Point]) -> String {
     let rate = |point: &Point| point.offered_per_second;
     let throughput = [
         line("offered", OFFERED, levels, rate, |it| Some(it.offered_per_second)).dashed(),
-        line("answered well", FIRST, levels, rate, |it| Some(it.good_per_second)),
+        line("good", FIRST, levels, rate, |it| Some(it.good_per_second)),
     ];
     charts("requests a second offered", &throughput, &percentiles(levels, rate), levels, rate)
 }
@@ -73,7 +73,7 @@ fn over_time(timeline: &[Point]) -> String {
     let middle = |point: &Point| point.start_seconds + point.seconds / 2.0;
     let throughput = [
         line("offered", OFFERED, timeline, middle, |it| Some(it.offered_per_second)).dashed(),
-        line("answered well", FIRST, timeline, middle, |it| Some(it.good_per_second)),
+        line("good", FIRST, timeline, middle, |it| Some(it.good_per_second)),
     ];
     charts("seconds", &throughput, &percentiles(timeline, middle), timeline, middle)
 }

@@ -10,11 +10,14 @@ use super::schedule::Schedule;
 use super::tally::{Failure, Interval, Tally};
 
 /// A thread that is at work for more of the time than this sends late without knowing it.
-const BUSY: f64 = 0.9;
+pub(super) const BUSY: f64 = 0.9;
 
 /// What a thread may be late in taking a request in hand, for 99 of 100. The kernel alone is late by
 /// a few milliseconds on a machine that has more to do than cores.
 const LAG: Duration = Duration::from_millis(10);
+
+/// Fewer intervals in a row in which the client was late are a hiccup.
+const HICCUP: usize = 3;
 
 /// A test and what came of it.
 #[derive(Clone, Debug, Serialize)]
@@ -213,17 +216,17 @@ fn seconds_at(histogram: &Histogram<u32>, quantile: f64) -> f64 {
     Duration::from_micros(histogram.value_at_quantile(quantile)).as_secs_f64()
 }
 
-/// From when on the client could not keep the schedule. A single interval is a hiccup.
+/// From when on the client could not keep the schedule.
 fn client_limit(timeline: &[Point]) -> Option<ClientLimit> {
     let is_late =
-        |point: &&Point| point.client_busy >= BUSY || point.client_lag_seconds >= LAG.as_secs_f64();
-    let late: Vec<&Point> = timeline.iter().filter(is_late).collect();
-    let hiccups = (timeline.len() / 20).max(1);
-    let first = late.first().filter(|_| late.len() > hiccups)?;
-    let most = |of: fn(&Point) -> f64| late.iter().map(|point| of(point)).fold(0.0, f64::max);
+        |point: &Point| point.client_busy >= BUSY || point.client_lag_seconds >= LAG.as_secs_f64();
+    let runs = timeline.windows(HICCUP.min(timeline.len()).max(1));
+    let first = runs.into_iter().position(|run| run.iter().all(is_late))?;
+    let late = || timeline[first..].iter().filter(|point| is_late(point));
+    let most = |of: fn(&Point) -> f64| late().map(of).fold(0.0, f64::max);
     Some(ClientLimit {
-        start_seconds: first.start_seconds,
-        offered_per_second: first.offered_per_second,
+        start_seconds: timeline[first].start_seconds,
+        offered_per_second: timeline[first].offered_per_second,
         busy: most(|point| point.client_busy),
         lag_seconds: most(|point| point.client_lag_seconds),
     })
@@ -303,13 +306,15 @@ mod tests {
         let (schedule, mut tally) = tested();
         let limit =
             |tally: &Tally| Report::new(("", ""), &schedule, 1, ms(2_000), tally).client_limit;
-        tally.at_work(ms(1_050), ms(95));
-        assert_eq!(limit(&tally), None, "a hiccup");
-        tally.at_work(ms(1_550), ms(95));
-        let found = limit(&tally).expect("twice is no hiccup");
-        assert!((found.start_seconds - 1.0).abs() < 1e-9 && found.busy > 0.9, "{found:?}");
+        for hiccup in [250, 350, 850, 1_050] {
+            tally.at_work(ms(hiccup), ms(95));
+        }
+        assert_eq!(limit(&tally), None, "never three in a row");
+        tally.at_work(ms(950), ms(95));
+        let found = limit(&tally).expect("three in a row are no hiccup");
+        assert!((found.start_seconds - 0.8).abs() < 1e-9 && found.busy > 0.9, "{found:?}");
         let (_, mut late) = tested();
-        for interval in [10, 11] {
+        for interval in [10, 11, 12] {
             for _ in 0..50 {
                 late.taken(ms(100 * interval), ms(100 * interval + 40));
             }

@@ -1,6 +1,6 @@
 //! Results as a person reads them in a terminal.
 
-use super::report::{ClientLimit, Latency, Point, Report, share};
+use super::report::{BUSY, ClientLimit, Latency, Point, Report, share};
 use crate::cli::table::{Cell, Colour, Screen, cell, plain, table};
 
 /// The whole result.
@@ -88,12 +88,16 @@ pub(super) fn remarks(report: &Report) -> Vec<String> {
 
 fn client_limit(limit: ClientLimit) -> String {
     let ClientLimit { start_seconds, offered_per_second, busy, lag_seconds } = limit;
+    let why = if busy >= BUSY {
+        format!("a thread was at work for {:.0} % of the time", busy * 100.0)
+    } else {
+        "the machine had no time for it".to_owned()
+    };
     format!(
-        "This program was the limit from {start_seconds:.1} s on, at {} requests a second: a thread \
-         was busy {:.0} % of the time, and up to {} late. What is said beyond that rate is not of the \
-         target. Use more --threads, another machine, or a lower --rate.",
+        "This program was the limit from {start_seconds:.1} s on, at {} requests a second: {why}, and \
+         it was up to {} late. What is said beyond that is not of the target. Use more --threads, \
+         another machine, or a lower --rate.",
         count(offered_per_second),
-        busy * 100.0,
         time(lag_seconds)
     )
 }

@@ -170,3 +170,63 @@ fn a_person_reads_a_table() {
         assert!(shown.contains(part), "{part}: {shown}");
     }
 }
+
+fn compare(args: &[&str]) -> Value {
+    let Output { status, stdout, stderr } =
+        evenkeel(&directory("check"), &[&["bench", "compare", "--json"], args].concat());
+    assert_eq!(status.code(), Some(0), "{}", text(&stderr));
+    serde_json::from_slice(&stdout).expect("it is JSON")
+}
+
+#[test]
+fn one_against_two_needs_nothing_but_the_program() {
+    let args = ["--rate", "20..40", "--duration", "600ms", "--steps", "2", "--max-errors", "0"];
+    let comparison = compare(&args);
+    for (part, requests) in [("one", 18), ("two", 18)] {
+        assert_eq!(comparison[part]["total"]["good"], requests, "{part}: {comparison}");
+    }
+    let loss = &comparison["loss"];
+    assert_eq!((&loss["how"], &loss["report"]["total"]["failed"]), (&"killed".into(), &0.into()));
+    assert!(loss["after"]["good"].as_u64() >= Some(1), "{loss}");
+    assert_eq!(comparison["efficiency"], Value::Null, "one took all that was offered");
+}
+
+#[test]
+fn one_against_two_of_real_servers() {
+    let services = [Service::start(), Service::start()];
+    let to = services.each_ref().map(|service| service.address.to_string()).join(",");
+    let args = ["--rate", "50", "--duration", "400ms", "--steps", "1", "--timeout", "2s"];
+    let comparison = compare(&[&args[..], &["--to", &to, "--path", "/ok"]].concat());
+    assert_eq!(comparison["one"]["total"]["good"], 20, "{comparison}");
+    assert_eq!(comparison["loss"]["how"], "taken out");
+    assert_eq!(comparison["loss"]["report"]["total"]["failed"], 0, "{comparison}");
+    assert!(
+        services[0].seen() > services[1].seen(),
+        "the second was left out at first and at last"
+    );
+    assert!(services[1].seen() >= 10, "{}", services[1].seen());
+}
+
+#[test]
+fn what_a_comparison_starts_ends_with_it() {
+    let mut child = command(&directory("check"))
+        .args(["bench", "compare", "--duration", "1h"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let stderr = BufReader::new(child.stderr.take().expect("it is piped"));
+    let line = stderr.lines().map_while(Result::ok).next();
+    assert!(line.is_some_and(|line| line.contains("ended afterwards")));
+    let id = child.id();
+    let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
+    let children = children.expect("the kernel tells of children");
+    assert_eq!(children.split_whitespace().count(), 4, "two servers, two balancers: {children}");
+    child.kill().expect("it runs");
+    child.wait().expect("it is our child");
+    for child in children.split_whitespace() {
+        let status = || fs::read_to_string(format!("/proc/{child}/status"));
+        while status().is_ok_and(|status| !status.contains("State:\tZ")) {
+            thread::sleep(Duration::from_millis(5)); // wait: until the kernel has ended it
+        }
+    }
+}

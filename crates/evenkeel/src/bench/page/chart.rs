@@ -8,7 +8,7 @@ use super::escaped;
 const WIDTH: f64 = 420.0;
 const HEIGHT: f64 = 230.0;
 const LEFT: f64 = 58.0;
-const RIGHT: f64 = 14.0;
+const RIGHT: f64 = 20.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 40.0;
 
@@ -239,15 +239,8 @@ fn step(span: f64) -> f64 {
     let raw = span / TICKS;
     let power = 10_f64.powf(raw.log10().floor());
     let part = raw / power;
-    let nice = if part <= 1.0 {
-        1.0
-    } else if part <= 2.0 {
-        2.0
-    } else if part <= 5.0 {
-        5.0
-    } else {
-        10.0
-    };
+    // With room for what the last digits of a sum are off by.
+    let nice = [1.0, 2.0, 5.0].into_iter().find(|nice| part <= nice * 1.05).unwrap_or(10.0);
     nice * power
 }
 
@@ -276,7 +269,7 @@ mod tests {
     #[test]
     fn a_line_is_drawn_inside_its_axes() {
         let svg = chart(&[line(&[(0.0, 0.0), (1.0, 50.0), (2.0, 100.0)])], Scale::Linear);
-        assert!(svg.contains("M58.0 190.0L232.0 101.0L406.0 12.0"), "{svg}");
+        assert!(svg.contains("M58.0 190.0L229.0 101.0L400.0 12.0"), "{svg}");
         for part in [">killed<", "&lt;p99&gt;", "role=img", "<circle"] {
             assert!(svg.contains(part), "{part}: {svg}");
         }

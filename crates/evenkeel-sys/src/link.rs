@@ -11,6 +11,7 @@ mod frame;
 mod interface;
 mod neighbour;
 mod netlink;
+mod wiring;
 
 pub use advert::{AdvertSocket, Arrived, MOST_PACKET_BYTES};
 pub use alarm::{Alarm, Bell, boot_time, raise_priority};

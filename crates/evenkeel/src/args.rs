@@ -22,6 +22,7 @@ pub(crate) struct Args {
 pub(crate) enum Verb {
     Run(Run),
     Serve(Serve),
+    Demo(Demo),
     Check(Check),
     Status(Status),
     Top(Top),
@@ -98,6 +99,40 @@ pub(crate) enum LogFormat {
     Human,
     /// A JSON object in each line
     Json,
+}
+
+/// Run a whole service on this machine, with a page to look at, and break it
+///
+/// Two balancers with a virtual address, servers, a database and devices that send readings, each a
+/// process of its own in networks of their own: nothing of it is seen by the machine's neighbours.
+/// Ctrl-C ends it and leaves nothing behind. From another terminal, kill, stop, start and load break
+/// and mend it.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Demo {
+    #[command(subcommand)]
+    pub(crate) order: Option<DemoOrder>,
+    /// Without networks of its own: loopback addresses, and no virtual address
+    #[arg(long)]
+    pub(crate) loopback: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DemoOrder {
+    /// End somebody without a warning
+    Kill(Who),
+    /// End somebody in order; a shard is switched off
+    Stop(Who),
+    /// Start somebody again
+    Start(Who),
+    /// Give somebody more work than it can do, for ten seconds
+    Load(Who),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Who {
+    /// Such as cs0, ws1, lb0, db2, as the demo shows them
+    pub(crate) name: String,
 }
 
 /// Find every fault of a configuration file

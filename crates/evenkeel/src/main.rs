@@ -5,6 +5,7 @@ mod args;
 mod bench;
 mod cli;
 mod clock;
+mod demo;
 mod run;
 mod serve;
 mod top;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     let done = match verb {
         Verb::Run(args) => run::run(&args),
         Verb::Serve(args) => serve::serve(&args),
+        Verb::Demo(args) => demo::demo(&args),
         Verb::Check(args) => cli::check::check(&args),
         Verb::Status(args) => cli::status::status(&args),
         Verb::Top(args) => top::top(&args),

@@ -76,6 +76,7 @@ fn help_reads_well() {
         "",
         "run",
         "serve",
+        "demo",
         "check",
         "status",
         "top",

@@ -82,6 +82,7 @@ fn run_device(args: &args::Device) -> Result<ExitCode> {
         records: args.records,
         duration: args.duration,
         patience: args.patience,
+        progress: args.progress.map(|interval| (interval, out::say as device::Say)),
     };
     let report = runtime()?.block_on(async {
         let stop = stop()?;

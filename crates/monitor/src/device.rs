@@ -2,6 +2,7 @@
 
 mod link;
 mod outbox;
+mod progress;
 mod signal;
 
 use std::path::PathBuf;
@@ -14,11 +15,18 @@ use tokio::sync::watch;
 
 use self::link::Device;
 use self::outbox::Counts;
+use self::progress::Progress;
 use crate::protocol::is_device_name;
 use crate::{clock, tasks};
 
 /// Devices of one process: each has a socket, and a process has some 20,000 files.
 const MOST_DEVICES: usize = 18_000;
+
+/// Devices measure first within this time, spread as those are that know nothing of each other.
+const SPREAD: Duration = Duration::from_secs(1);
+
+/// Takes a line for whoever listens.
+pub(crate) type Say = fn(&str);
 
 /// How the devices behave.
 #[derive(Clone, Debug)]
@@ -35,6 +43,8 @@ pub(crate) struct Plan {
     pub(crate) duration: Option<Duration>,
     /// How long they wait for the last acknowledgements.
     pub(crate) patience: Duration,
+    /// How often they say how far they are, and to whom.
+    pub(crate) progress: Option<(Duration, Say)>,
 }
 
 /// What devices did.
@@ -85,11 +95,20 @@ pub(crate) async fn run(
     let began = clock::instant();
     let plan = Arc::new(plan);
     let (halt, halted) = watch::channel(false);
-    let running: Vec<_> = devices
-        .into_iter()
-        .map(|(name, key)| tasks::spawn(Device::new(&plan, name, key).run(halted.clone())))
+    let progress = Arc::new(Progress::new());
+    let apart = plan.interval.min(SPREAD) / u32::try_from(devices.len()).unwrap_or(u32::MAX).max(1);
+    let running: Vec<_> = (0..)
+        .zip(devices)
+        .map(|(number, device)| {
+            let device = Device::new(&plan, &progress, device, apart * number);
+            tasks::spawn(device.run(halted.clone()))
+        })
         .collect();
     drop(halted);
+    let telling = plan.progress.map(|(interval, say)| {
+        let progress = Arc::clone(&progress);
+        tasks::spawn(async move { progress.tell_each(interval, say).await })
+    });
     let enough = async {
         match plan.duration {
             Some(duration) => tokio::time::sleep(duration).await,
@@ -110,6 +129,9 @@ pub(crate) async fn run(
         let Ok(line) = device.await else { continue };
         counts += line.counts;
         lines.push(line);
+    }
+    if let Some(telling) = telling {
+        telling.abort();
     }
     Report { counts, seconds: began.elapsed().as_secs_f64(), devices: lines }
 }

@@ -16,7 +16,7 @@ const FAMILY_V4: u8 = 2;
 const FAMILY_V6: u8 = 10;
 
 const LINK_ADDRESS: u16 = 1;
-const LINK_NAME: u16 = 3;
+pub(super) const LINK_NAME: u16 = 3;
 const RUNNING: u32 = 0x1 | 0x40; // IFF_UP and IFF_RUNNING
 
 const ADDRESS: u16 = 1;
@@ -65,7 +65,7 @@ pub struct NewAddress<'a> {
 
 /// Looks at interfaces and changes their addresses. What changes needs `CAP_NET_ADMIN`.
 #[derive(Debug)]
-pub struct Interfaces(Netlink);
+pub struct Interfaces(pub(super) Netlink);
 
 impl Interfaces {
     pub fn open() -> io::Result<Self> {
@@ -188,14 +188,14 @@ impl AsFd for InterfacesWatch {
 }
 
 /// The fixed part of messages about addresses: family, prefix, flags, scope, interface.
-fn head(index: u32, address: IpAddr, prefix: u8) -> Vec<u8> {
+pub(super) fn head(index: u32, address: IpAddr, prefix: u8) -> Vec<u8> {
     let family = if address.is_ipv4() { FAMILY_V4 } else { FAMILY_V6 };
     let mut head = vec![family, prefix, 0, 0];
     head.extend(index.to_ne_bytes());
     head
 }
 
-fn with_address(request: Request, address: IpAddr) -> Request {
+pub(super) fn with_address(request: Request, address: IpAddr) -> Request {
     match address {
         IpAddr::V4(address) => {
             request.with(LOCAL, &address.octets()).with(ADDRESS, &address.octets())

@@ -52,12 +52,8 @@ impl Request {
     }
 
     #[must_use]
-    pub(super) fn with(mut self, attribute: u16, value: &[u8]) -> Self {
-        let length = u16::try_from(4 + value.len()).expect("attributes are short");
-        self.0.extend(length.to_ne_bytes());
-        self.0.extend(attribute.to_ne_bytes());
-        self.0.extend(value);
-        self.0.resize(self.0.len().next_multiple_of(4), 0);
+    pub(super) fn with(mut self, kind: u16, value: &[u8]) -> Self {
+        self.0.extend(attribute(kind, value));
         self
     }
 
@@ -67,6 +63,17 @@ impl Request {
         self.0[8..12].copy_from_slice(&sequence.to_ne_bytes());
         self.0
     }
+}
+
+/// An attribute, as it stands in a message or in the value of another one.
+pub(super) fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(4 + value.len()).expect("attributes are short");
+    let mut bytes = Vec::with_capacity(usize::from(length).next_multiple_of(4));
+    bytes.extend(length.to_ne_bytes());
+    bytes.extend(kind.to_ne_bytes());
+    bytes.extend(value);
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    bytes
 }
 
 /// A message that has come.

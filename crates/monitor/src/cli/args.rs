@@ -140,6 +140,9 @@ pub(crate) struct Device {
     /// How long they wait for the last acknowledgements
     #[arg(long, default_value = "30s", value_parser = humantime::parse_duration)]
     pub(crate) patience: Duration,
+    /// Say how far they are each so long, as a line of JSON on stdout
+    #[arg(long, value_name = "INTERVAL", value_parser = interval)]
+    pub(crate) progress: Option<Duration>,
     /// Write the counts of every device here, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
@@ -208,4 +211,14 @@ pub(crate) struct CloneTo {
     /// A folder that is not there yet
     #[arg(value_name = "FOLDER")]
     pub(crate) folder: PathBuf,
+}
+
+/// Of lines that nobody could read if there were more of them.
+fn interval(written: &str) -> Result<Duration, String> {
+    const LEAST: Duration = Duration::from_millis(10);
+    match humantime::parse_duration(written) {
+        Ok(interval) if interval >= LEAST => Ok(interval),
+        Ok(_) => Err("10ms is the shortest".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
 }

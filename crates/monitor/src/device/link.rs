@@ -9,7 +9,8 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::outbox::Outbox;
+use super::outbox::{Counts, Outbox};
+use super::progress::Progress;
 use super::signal::Signal;
 use super::{Line, Plan};
 use crate::clock;
@@ -28,6 +29,9 @@ pub(super) struct Device {
     name: String,
     key: String,
     outbox: Outbox,
+    /// Of all devices, and what of this one is in it.
+    progress: Arc<Progress>,
+    told: Counts,
     signal: Signal,
     next_measurement: Instant,
 }
@@ -47,10 +51,23 @@ struct Wire {
 }
 
 impl Device {
-    pub(super) fn new(plan: &Arc<Plan>, name: String, key: String) -> Self {
-        let signal = Signal::new(&name);
-        let next_measurement = clock::instant();
-        Self { plan: Arc::clone(plan), name, key, outbox: Outbox::new(), signal, next_measurement }
+    /// Measures first after `wait`.
+    pub(super) fn new(
+        plan: &Arc<Plan>,
+        progress: &Arc<Progress>,
+        (name, key): (String, String),
+        wait: Duration,
+    ) -> Self {
+        Self {
+            signal: Signal::new(&name),
+            plan: Arc::clone(plan),
+            name,
+            key,
+            outbox: Outbox::new(),
+            progress: Arc::clone(progress),
+            told: Counts::default(),
+            next_measurement: clock::instant() + wait,
+        }
     }
 
     /// Measures and sends until it is done, or until it was halted and nobody has patience.
@@ -66,6 +83,7 @@ impl Device {
             () = self.keep_connected(&mut halted) => {}
             () = last_call => {}
         }
+        self.tell();
         let (first, last) = self.outbox.numbers();
         Line { device: self.name, first, last, counts: self.outbox.final_counts() }
     }
@@ -119,6 +137,7 @@ impl Device {
             if !is_halted {
                 self.measure();
             }
+            self.tell();
             if self.outbox.is_empty() && (is_halted || self.is_done()) {
                 // Comm answers bye by closing; it has nothing to say that matters now.
                 let _ = wire.out.write_all(b"bye\n").await;
@@ -157,26 +176,36 @@ impl Device {
         let now = clock::instant();
         if self.plan.interval.is_zero() {
             while self.outbox.is_short() && !self.is_done() {
-                self.keep_one();
+                self.keep_one(Duration::ZERO);
             }
             return;
         }
         while self.next_measurement <= now && !self.is_done() {
+            let late = now.duration_since(self.next_measurement);
             self.next_measurement += self.plan.interval;
             for _ in 0..self.plan.burst {
                 if self.is_done() {
                     break;
                 }
-                self.keep_one();
+                self.keep_one(late);
             }
         }
     }
 
-    fn keep_one(&mut self) {
+    /// Adds to the progress what has happened since it was last told of.
+    fn tell(&mut self) {
+        self.progress.add(&self.told, &self.outbox.counts, self.outbox.slowest_ms);
+        self.told = self.outbox.counts;
+        self.outbox.slowest_ms = 0;
+    }
+
+    /// A reading that was due this long ago.
+    fn keep_one(&mut self, late: Duration) {
         if self.outbox.may_measure() {
             let now_ms = clock::now_ms();
+            let late_ms = u64::try_from(late.as_millis()).unwrap_or(u64::MAX);
             let fields = self.signal.measure(now_ms);
-            self.outbox.keep(now_ms, &fields.to_json());
+            self.outbox.keep(now_ms, now_ms.saturating_sub(late_ms), &fields.to_json());
         } else {
             self.outbox.counts.skipped += 1;
         }

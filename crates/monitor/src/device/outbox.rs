@@ -38,11 +38,14 @@ pub(super) struct Outbox {
     kept: BTreeMap<u64, Kept>,
     on_the_wire: usize,
     pub(super) counts: Counts,
+    /// The longest time from when a reading was due to its acknowledgement.
+    pub(super) slowest_ms: u64,
 }
 
 #[derive(Debug)]
 struct Kept {
     line: String,
+    due_ms: u64,
     state: State,
 }
 
@@ -61,7 +64,7 @@ enum State {
 impl Outbox {
     pub(super) fn new() -> Self {
         let (kept, counts) = (BTreeMap::new(), Counts::default());
-        Self { next: None, first: 0, kept, on_the_wire: 0, counts }
+        Self { next: None, first: 0, kept, on_the_wire: 0, counts, slowest_ms: 0 }
     }
 
     /// Comm knows this device and has its readings up to `highest`. What was on the wire of an
@@ -83,12 +86,13 @@ impl Outbox {
         self.next.is_some() && self.kept.len() < MOST_KEPT
     }
 
-    /// Keeps a reading of `time_ms`.
-    pub(super) fn keep(&mut self, time_ms: u64, body: &str) {
+    /// Keeps a reading of `time_ms`, which was to be made at `due_ms`.
+    pub(super) fn keep(&mut self, time_ms: u64, due_ms: u64, body: &str) {
         let Some(sequence) = self.next else { return };
         self.next = Some(sequence + 1);
         let line = format!("put {sequence} {time_ms} {body}\n");
-        self.kept.insert(sequence, Kept { line, state: State::Waiting(0) });
+        let kept = Kept { line, due_ms, state: State::Waiting(0) };
+        self.kept.insert(sequence, kept);
         self.counts.sent += 1;
     }
 
@@ -107,8 +111,15 @@ impl Outbox {
     /// Takes what comm says of a reading; other answers change nothing.
     pub(super) fn hear(&mut self, answer: Answer, now_ms: u64) {
         match answer {
-            Answer::Ack(sequence) if self.forget(sequence) => self.counts.acknowledged += 1,
-            Answer::Refused(sequence, _) if self.forget(sequence) => self.counts.refused += 1,
+            Answer::Ack(sequence) => {
+                let Some(kept) = self.forget(sequence) else { return };
+                self.counts.acknowledged += 1;
+                let waited = now_ms.saturating_sub(kept.due_ms);
+                self.slowest_ms = self.slowest_ms.max(waited);
+            }
+            Answer::Refused(sequence, _) => {
+                self.counts.refused += u64::from(self.forget(sequence).is_some());
+            }
             Answer::Retry(sequence, after_ms, _) => {
                 if let Some(kept) = self.kept.get_mut(&sequence)
                     && kept.state == State::OnTheWire
@@ -122,10 +133,10 @@ impl Outbox {
         }
     }
 
-    fn forget(&mut self, sequence: u64) -> bool {
-        let Some(kept) = self.kept.remove(&sequence) else { return false };
+    fn forget(&mut self, sequence: u64) -> Option<Kept> {
+        let kept = self.kept.remove(&sequence)?;
         self.on_the_wire -= usize::from(kept.state == State::OnTheWire);
-        true
+        Some(kept)
     }
 
     /// When the next reading that was put off may be sent; `None` when none was.
@@ -189,7 +200,7 @@ mod tests {
     fn with(readings: u64) -> Outbox {
         let mut outbox = Outbox::new();
         outbox.connected(41);
-        (0..readings).for_each(|_| outbox.keep(7, "{}"));
+        (0..readings).for_each(|_| outbox.keep(7, 5, "{}"));
         outbox
     }
 
@@ -229,6 +240,15 @@ mod tests {
         assert!(outbox.is_empty());
         let Counts { refused, acknowledged, retries, transmissions, .. } = outbox.counts;
         assert_eq!((refused, acknowledged, retries, transmissions), (1, 1, 1, 3));
+    }
+
+    #[test]
+    fn the_longest_wait_is_from_when_a_reading_was_due() {
+        let mut outbox = with(2);
+        sent(&mut outbox, 7);
+        outbox.hear(Answer::Ack(42), 905);
+        outbox.hear(Answer::Ack(43), 300);
+        assert_eq!(outbox.slowest_ms, 900);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::graph::Graph;
 
 /// Each shipped crate with the crates of ours it may name.
 const MAY_NAME: &[(&str, &[&str])] = &[
-    ("evenkeel", &["evenkeel-control", "evenkeel-api"]),
+    ("evenkeel", &["evenkeel-control", "evenkeel-api", "evenkeel-sys"]),
     ("evenkeel-control", &["evenkeel-engine", "evenkeel-api", "evenkeel-core"]),
     ("evenkeel-engine", &["evenkeel-core", "evenkeel-sys"]),
     ("evenkeel-core", &[]),
@@ -44,7 +44,7 @@ mod tests {
     #[test]
     fn the_house_as_drawn_is_allowed() {
         let house = graph_of(&[
-            ("evenkeel", &["evenkeel-control", "evenkeel-api"]),
+            ("evenkeel", &["evenkeel-control", "evenkeel-api", "evenkeel-sys"]),
             ("evenkeel-control", &["evenkeel-engine", "evenkeel-api", "evenkeel-core"]),
             ("evenkeel-engine", &["evenkeel-core", "evenkeel-sys"]),
             ("evenkeel-core", &[]),

@@ -10,6 +10,7 @@ use std::{env, io};
 
 use evenkeel_core::config::Config;
 use evenkeel_core::ticket_key::TicketKey;
+use evenkeel_core::vrrp::machine::State;
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 
 use crate::accept;
@@ -28,6 +29,18 @@ use crate::worker::{self, Order, Phase, Shared};
 const MOST_REPORTS: usize = 4_096;
 /// Events a slow reader may be behind before it loses the oldest.
 const MOST_EVENTS: usize = 1_024;
+
+/// How long clients have to make their next request, the answer to which asks them to connect anew.
+const PARTING: Duration = Duration::from_secs(1);
+
+/// How long exchanges that are under way then have to end.
+const PARTED: Duration = Duration::from_millis(500);
+
+/// A successor is there within an interval of the adverts; who hears of none keeps the address.
+const HANDING_OVER: Duration = Duration::from_secs(5);
+
+/// Between two looks whether an address has moved.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// How long a slow disk may hold up the end for the last log lines.
 const LOG_PATIENCE: Duration = Duration::from_secs(2);
@@ -177,7 +190,7 @@ impl Engine {
     pub async fn apply(&self, config: Config) -> Result<(), ApplyError> {
         let _one = self.applying.lock().await;
         let order = self.orders.borrow().clone();
-        if order.phase != Phase::Serving {
+        if order.phase.is_last() {
             return Err(ApplyError::Draining);
         }
         let plan = Arc::new(Plan::build(config, &order.plan, &self.shared)?);
@@ -207,7 +220,7 @@ impl Engine {
             log_lines_dropped_total: vitals().map(|vitals| vitals.log_lines_dropped.get()).sum(),
             shed_level: self.shared.shed_level.0.load(Ordering::Relaxed),
             copies_dropped_total: vitals().map(|vitals| vitals.copies_dropped.get()).sum(),
-            draining: phase != Phase::Serving,
+            draining: phase.is_last(),
         }
     }
 
@@ -229,10 +242,40 @@ impl Engine {
         true
     }
 
-    /// Gives a virtual address to another node, or lets this one have it again: it is under way on
-    /// return.
-    pub fn set_vip_moved(&self, name: &str, is_moved: bool) -> Result<(), MoveError> {
-        self.vips.set_moved(name, is_moved)
+    /// Gives a virtual address to another node. Clients are asked to connect anew first, as far as
+    /// they do so in time; returns when another node has it, or none has taken it.
+    pub async fn give_vip(&self, name: &str) -> Result<(), MoveError> {
+        let _one = self.applying.lock().await;
+        match self.vips.state(name)? {
+            State::Active => {}
+            other => return Err(MoveError::NotOwner(other)),
+        }
+        let _afterwards = Stays(self);
+        self.part().await;
+        let given = self.vips.set_moved(name, true);
+        let handed_over = async {
+            while self.vips.is_moving(name) {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        // Longer than any owner may be silent: connections are kept again in any case.
+        let _ = tokio::time::timeout(HANDING_OVER, handed_over).await;
+        given
+    }
+
+    /// Lets this node have a virtual address again that it has given away.
+    pub fn take_vip(&self, name: &str) -> Result<(), MoveError> {
+        self.vips.set_moved(name, false)
+    }
+
+    /// Ends connections while new ones are served: those of an address that moves would be cut.
+    async fn part(&self) {
+        let order = self.orders.borrow().clone();
+        for (phase, most) in [(Phase::Parting, PARTING), (Phase::Parted, PARTED)] {
+            self.order(Order { phase, ..order.clone() }).await;
+            // Who is not done by then is cut.
+            let _ = tokio::time::timeout(most, self.until(|| self.connections() == 0)).await;
+        }
     }
 
     /// What an authority will look for that a certificate is ordered from, in place of all that it
@@ -291,6 +334,9 @@ impl Engine {
     async fn end(&self, phase: Phase, limit: Duration) -> Drained {
         let _one = self.applying.lock().await;
         // Clients go where they are still welcome, before they are not here.
+        if self.vips.own_any() {
+            self.part().await;
+        }
         self.vips.stop();
         let given_away = self.until(|| self.vips.have_stopped());
         if tokio::time::timeout(limit, given_away).await.is_err() {
@@ -340,5 +386,17 @@ impl Engine {
             }
             changed.await;
         }
+    }
+}
+
+/// Has a node that parted keep connections again, also if nobody waits for the end of that.
+struct Stays<'e>(&'e Engine);
+
+impl Drop for Stays<'_> {
+    fn drop(&mut self) {
+        self.0.orders.send_modify(|order| {
+            order.generation += 1;
+            order.phase = Phase::Serving;
+        });
     }
 }

@@ -235,6 +235,28 @@ impl Vips {
         self.live().iter().map(|live| live.post.board().status()).collect()
     }
 
+    /// How it stands with the address of this name.
+    pub(crate) fn state(&self, name: &str) -> Result<State, MoveError> {
+        let live = self.live();
+        let found = live.iter().find(|live| &*live.vip.name == name);
+        found.map(|live| live.post.board().state()).ok_or(MoveError::Unknown)
+    }
+
+    /// Whether this node still has an address that is to be another's.
+    pub(crate) fn is_moving(&self, name: &str) -> bool {
+        let live = self.live();
+        let found = live.iter().find(|live| &*live.vip.name == name);
+        found.is_some_and(|live| {
+            let status = live.post.board().status();
+            status.is_moved && status.state.owns()
+        })
+    }
+
+    /// Whether this node owns any.
+    pub(crate) fn own_any(&self) -> bool {
+        self.live().iter().any(|live| live.post.board().state().owns())
+    }
+
     /// Gives an address to another node, or lets this node have it again.
     pub(crate) fn set_moved(&self, name: &str, is_moved: bool) -> Result<(), MoveError> {
         let live = self.live();

@@ -104,12 +104,24 @@ pub(crate) struct Order {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     Serving,
+    /// A virtual address is about to move: connections end with their next exchange, new ones are
+    /// served as ever.
+    Parting,
+    /// The same, and connections without an exchange end at once.
+    Parted,
     /// Another process accepts: what runs is finished, and who has a connection may ask once more.
     Retiring,
     /// No new connections; exchanges and streams finish.
     Draining,
     /// What is left is cut.
     Ending,
+}
+
+impl Phase {
+    /// The node's own end: nothing comes after it.
+    pub(crate) const fn is_last(self) -> bool {
+        matches!(self, Self::Retiring | Self::Draining | Self::Ending)
+    }
 }
 
 /// One engine thread's state.
@@ -254,7 +266,7 @@ impl Worker {
 
     /// Connections without an exchange end at once.
     pub(crate) fn hurries(&self) -> bool {
-        matches!(self.phase.get(), Phase::Draining | Phase::Ending)
+        matches!(self.phase.get(), Phase::Parted | Phase::Draining | Phase::Ending)
     }
 
     pub(crate) fn vitals(&self) -> &Vitals {
@@ -336,11 +348,11 @@ impl Worker {
     }
 
     fn follow(self: &Rc<Self>, order: &Order) {
-        if order.phase != Phase::Serving {
-            self.phase.set(order.phase);
-            self.stop_accepting(order.phase);
+        if self.phase.replace(order.phase) != order.phase && order.phase != Phase::Serving {
             self.timers.wake_all();
-            return;
+        }
+        if order.phase.is_last() {
+            return self.stop_accepting(order.phase);
         }
         let before = self.local();
         if Arc::ptr_eq(&before.plan, &order.plan) {

@@ -182,7 +182,7 @@ fn the_old_process_ends_what_does_not_end_within_its_limit() {
     assert_eq!(stream.send("one").receive(8), b"echo\none");
     lb.upgrade();
     assert!(lb.wait(PATIENCE).success());
-    assert!(lb.log().contains("1 connections were cut"), "{}", lb.log());
+    wait_until("it says so", PATIENCE, || lb.log().contains("1 connections were cut"));
     assert_eq!(get_once(http), 200);
 }
 

@@ -2,11 +2,14 @@
 //! and a client that asks all the time, are machines on a link of their own.
 
 use std::net::IpAddr;
+use std::sync::Barrier;
+use std::thread;
 use std::time::Duration;
 
 use evenkeel_core::vrrp::packet::{self, Advert, ChecksumForm};
 use evenkeel_core::vrrp::signature::{Key, Keys, Signer};
 use evenkeel_core::vrrp::{Envelope, GROUP_V4, HOP_LIMIT, PROTOCOL, RouterId, Version};
+use evenkeel_sim::client::{Answer, client};
 use evenkeel_sim::clock::{PATIENCE, comes_true, now, pause_until, wait_until};
 use evenkeel_sim::link::{Link, NO_LINK};
 use evenkeel_sim::process::Signal;
@@ -106,6 +109,41 @@ fn a_planned_move_loses_no_more_than_what_is_under_way() {
     b.await_state("main", "active");
     assert!(a.process().wait(PATIENCE).success());
     assert!(!link.has("a", VIP));
+}
+
+#[test]
+fn clients_are_asked_to_connect_anew_before_an_address_moves() {
+    let link = skip_unless!(Link::with(&["a", "b", "client"]), NO_LINK);
+    let (a, b) = link.pair(|priority| vip(priority, ""));
+    let connected = Barrier::new(2);
+    let (asked, idle) = thread::scope(|scope| {
+        let client = scope.spawn(|| {
+            link.enter("client", || {
+                let address = format!("{VIP}:8080").parse().expect("an address");
+                let (mut asks, mut idle) = (client(address), client(address));
+                let mut answers = vec![asks.get("/"), idle.get("/")];
+                connected.wait();
+                while answers.last().and_then(|last: &Answer| last.header("connection"))
+                    != Some("close")
+                {
+                    answers.push(asks.get("/"));
+                }
+                asks.expect_closed();
+                (answers, idle.rest())
+            })
+        });
+        connected.wait();
+        a.api("PUT", "/api/v1/vips/main", r#"{"moved": true}"#).expect("a serves");
+        client.join().expect("every request is answered")
+    });
+    assert!(asked.iter().all(|answer| answer.status / 100 == 3), "{asked:?}");
+    assert_eq!(idle.1, None, "who does not ask is told by the end of the connection");
+    b.await_state("main", "active");
+    // It serves on, at its other addresses, and keeps connections again.
+    link.enter("client", || {
+        let mut again = client("192.0.2.1:8080".parse().expect("an address"));
+        assert_ne!(again.get("/").header("connection"), Some("close"));
+    });
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub(super) async fn change(
     Json(change): Json<api::VipChange>,
 ) -> Result<Json<api::Vip>, Refusal> {
     find(&node, &vip)?;
-    node.change_vip(&vip, &change)?;
+    node.change_vip(&vip, &change).await?;
     find(&node, &vip)
 }
 

@@ -43,9 +43,17 @@ pub(super) async fn next_boot(directory: Option<&Path>) -> (u64, Option<StateErr
 
 impl Node {
     /// Has another node own a virtual address, or lets this one have it again.
-    pub(crate) fn change_vip(&self, name: &str, change: &api::VipChange) -> Result<(), MoveError> {
+    pub(crate) async fn change_vip(
+        &self,
+        name: &str,
+        change: &api::VipChange,
+    ) -> Result<(), MoveError> {
         let api::VipChange { moved, author, reason } = change;
-        self.engine.set_vip_moved(name, *moved)?;
+        if *moved {
+            self.engine.give_vip(name).await?;
+        } else {
+            self.engine.take_vip(name)?;
+        }
         let what = if *moved { "to be moved to another node" } else { "may come back" };
         let said = [(" by ", author), (": ", reason)].into_iter();
         let said = said.filter(|(_, word)| !word.is_empty());

@@ -153,7 +153,8 @@ function history(query) {
   const from = Math.floor((Date.now() - last * 1000) / 1000) * 1000;
   const ticks = Array.from({ length: Math.floor(last / step) }, (_, place) => tick(from + place * step * 1000));
   const series = [];
-  for (const of of (query.get("of") ?? "").split(",")) {
+  const asked = (query.get("of") ?? "").split(",").flatMap((of) => (of === "server/*/*" ? Object.keys(ticks[0].servers).map((name) => `server/${name}`) : [of]));
+  for (const of of asked) {
     const [kind, ...rest] = of.split("/");
     for (const figure of (query.get("figures") ?? "").split(",")) {
       series.push({ of, figure, values: ticks.map((it) => it[`${kind}s`]?.[rest.join("/")]?.[figure] ?? null) });

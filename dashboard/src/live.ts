@@ -2,7 +2,7 @@
 // when the node was away.
 
 import { get, isStatus, stream } from "./api/client.ts";
-import type { ConfigVersion, NodeEvent, Status, Tick } from "./api/documents.ts";
+import type { ConfigVersion, History, NodeEvent, Status, Tick } from "./api/documents.ts";
 import { SILENT_AFTER, backOff } from "./model/freshness.ts";
 import { tickBetween, type Sample } from "./model/rates.ts";
 import type { Store } from "./store.ts";
@@ -92,11 +92,22 @@ export class Live {
     this.#failures = 0;
     this.#store.lastAt = Date.now();
     this.#store.setLink("live");
+    void this.#remember();
     const anyway = setInterval(() => this.refresh(), REFRESH_ANYWAY);
     try {
       await Promise.race([this.#figures(status, signal), this.#events(signal), this.#silence(signal)]);
     } finally {
       clearInterval(anyway);
+    }
+  }
+
+  /** What the last minute was like, for the small lines in the tables. */
+  async #remember(): Promise<void> {
+    try {
+      const query = new URLSearchParams({ of: "server/*/*", figures: "rate", last: "60s", step: "1" });
+      this.#store.setPast(await get<History>(`/api/v1/history?${query}`));
+    } catch {
+      // A node that remembers nothing shows what is seen from now on.
     }
   }
 
@@ -107,7 +118,8 @@ export class Live {
         if (event === "tick") this.#take(JSON.parse(data) as Tick);
       }
     } catch (error) {
-      if (!isStatus(error, 404)) throw error;
+      // There are none, or as many readers as may be.
+      if (!isStatus(error, 404) && !isStatus(error, 503)) throw error;
       await this.#poll(status, signal);
     }
   }

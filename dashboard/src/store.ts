@@ -1,6 +1,6 @@
 // What the page knows of the node, and who is told when it changes.
 
-import type { ConfigVersion, NodeEvent, ServerFigures, Status, Tick } from "./api/documents.ts";
+import type { ConfigVersion, History, NodeEvent, ServerFigures, Status, Tick } from "./api/documents.ts";
 import { happening, joined, remembered, type Happening } from "./model/events.ts";
 import type { Link } from "./model/freshness.ts";
 import { Ring } from "./model/ring.ts";
@@ -49,7 +49,8 @@ export class Store {
   }
 
   setLink(link: Link): void {
-    if (this.link === link) return;
+    // Being refused again is news: the token that was given is not the one.
+    if (this.link === link && link !== "refused") return;
     this.link = link;
     this.#told("link");
   }
@@ -80,6 +81,18 @@ export class Store {
     this.#keep("node", { ...tick.node });
     this.#see();
     this.#told("tick");
+  }
+
+  /** Begins the kept figures anew with what the node remembers: between those of before and those to
+   * come there may be a gap. */
+  setPast(history: History): void {
+    this.#rings.clear();
+    this.times.clear();
+    for (const { of, figure, values } of history.series) {
+      const ring = new Ring(KEPT);
+      for (const value of values) ring.push(value);
+      this.#rings.set(`${of} ${figure}`, ring);
+    }
   }
 
   add(event: NodeEvent): void {

@@ -21,7 +21,7 @@ const views = {
   addresses: "#/addresses",
   certificates: "#/certificates",
   events: "#/events",
-  requests: "#/requests",
+  explain: "#/explain",
   config: "#/config?line=6",
 };
 const widths = (process.env.WIDTHS ?? "1280,390").split(",").map(Number);

@@ -90,6 +90,8 @@ test("the_state_of_things_is_a_sentence", () => {
   assert.deepEqual(say(status([pool("app", [server("a"), server("b")])])), ["good", "All 2 servers are up."]);
   assert.deepEqual(say(status([pool("app", [server("a"), down("b")])])), ["bad", "app/b is down for 3 min 20 s: connection refused."]);
   assert.deepEqual(say(status([pool("app", [down("b")], { mode: "empty" })])), ["bad", "Pool app has no server that can be used. app/b is down for 3 min 20 s: connection refused."]);
+  const drained = server("a", { in_use: false, admin: { state: "drain", author: "ann", reason: "", since: before(5) } });
+  assert.deepEqual(say(status([pool("app", [drained, down("b")])])), ["bad", "app/b is down for 3 min 20 s: connection refused. app/a drains: by ann."]);
   assert.deepEqual(say(status([])), ["wary", "No pool has a server."]);
   const many = status([pool("app", [...Array.from({ length: 496 }, (_, place) => server(`u${place}`)), ...["a", "b", "c", "d"].map((name) => down(name))])]);
   assert.deepEqual(say(many), ["bad", "Of 500 servers 4 down and 496 up."]);
@@ -108,10 +110,10 @@ test("a_change_is_foretold", () => {
 });
 
 test("what_is_old_says_so", () => {
-  assert.deepEqual(freshness("live", NOW - 900, NOW), { tone: "good", word: "live", isStale: false });
-  assert.deepEqual(freshness("live", NOW - 4000, NOW), { tone: "wary", word: "stale, figures are 4 s old", isStale: true });
+  assert.deepEqual(freshness("live", NOW - 900, NOW), { tone: "good", word: "live", detail: "", isStale: false });
+  assert.deepEqual(freshness("live", NOW - 4000, NOW), { tone: "wary", word: "stale", detail: "figures are 4 s old", isStale: true });
   assert.equal(freshness("live", NOW - 4000, NOW, 3000).isStale, false);
-  assert.deepEqual(freshness("reconnecting", NOW - 62_000, NOW), { tone: "bad", word: "reconnecting, figures are 1 min 2 s old", isStale: true });
+  assert.deepEqual(freshness("reconnecting", NOW - 62_000, NOW), { tone: "bad", word: "reconnecting", detail: "figures are 1 min 2 s old", isStale: true });
   assert.deepEqual([0, 1, 2, 9, 1e9].map(backOff), [250, 500, 1000, 5000, 5000]);
 });
 

@@ -210,3 +210,55 @@ export interface Problem {
   status?: number;
   detail?: string;
 }
+
+export interface ExplainedServer {
+  server: string;
+  address: string;
+  weight: number;
+  in_flight: number;
+  score?: number;
+  try_number?: number;
+  verdict: string;
+}
+
+export interface ExplainedPool {
+  kind: "pool";
+  pool: string;
+  by_split: boolean;
+  balance: string;
+  mode: PoolMode;
+  path: string;
+  path_before?: string;
+  key?: string;
+  keeps_home: boolean;
+  by_chance: boolean;
+  chosen?: string;
+  servers: ExplainedServer[];
+  retry: {
+    attempts: number;
+    on: string[];
+    repeatable: boolean;
+    budget_percent: number;
+    budget_floor: number;
+    connect_seconds: number;
+    first_byte_seconds: number;
+  };
+}
+
+export interface Explanation {
+  method: string;
+  url: string;
+  from: string;
+  listener: string;
+  protocol: string;
+  on_port: boolean;
+  certificate?: { file: string; names: string[] };
+  route?: string;
+  passed_over?: { route: string; why: string }[];
+  passes?: string[];
+  outcome:
+    | { kind: "refused"; status: number | null; why: string }
+    | { kind: "redirect"; status: number; location: string }
+    | { kind: "file"; folder: string; path: string }
+    | ExplainedPool;
+}

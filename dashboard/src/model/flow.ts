@@ -145,7 +145,10 @@ function stacked(wanted: readonly number[], ids: readonly string[], kind: BoxKin
     tops.push(top);
     least = top + BOX + GAP;
   }
-  return ids.map((id, place) => ({ id, kind, x, y: tops[place] ?? 0, width, height: BOX }));
+  // What was pushed down together is lifted to where its middle wants to be, as far as there is room.
+  const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
+  const lift = Math.min(tops[0] ?? 0, Math.max(0, mean(tops) + BOX / 2 - mean(wanted)));
+  return ids.map((id, place) => ({ id, kind, x, y: (tops[place] ?? 0) - lift, width, height: BOX }));
 }
 
 function middleOf(boxes: readonly (Box | undefined)[], height: number): number {

@@ -7,6 +7,8 @@ export type Link = "connecting" | "live" | "reconnecting" | "refused" | "paused"
 export interface Freshness {
   tone: "good" | "wary" | "bad" | "still";
   word: string;
+  /** How old what is shown is, when that is not a matter of course. */
+  detail: string;
   /** Figures are older than they look. */
   isStale: boolean;
 }
@@ -19,19 +21,20 @@ export const SILENT_AFTER = 10_000;
 
 export function freshness(link: Link, lastAt: number | undefined, now: number, period = 1000): Freshness {
   const age = lastAt === undefined ? undefined : now - lastAt;
-  const old = age === undefined ? "" : `, figures are ${span(age)} old`;
+  const detail = age === undefined ? "" : `figures are ${span(age)} old`;
   switch (link) {
     case "connecting":
-      return { tone: "still", word: "connecting", isStale: false };
+      return { tone: "still", word: "connecting", detail: "", isStale: false };
     case "refused":
-      return { tone: "bad", word: "token needed", isStale: true };
+      return { tone: "bad", word: "token needed", detail: "", isStale: true };
     case "paused":
-      return { tone: "still", word: `paused while hidden${old}`, isStale: true };
+      return { tone: "still", word: "paused", detail, isStale: true };
     case "reconnecting":
-      return { tone: "bad", word: `reconnecting${old}`, isStale: true };
+      return { tone: "bad", word: "reconnecting", detail, isStale: true };
     case "live":
-      if (age === undefined) return { tone: "still", word: "connecting", isStale: false };
-      return age > MISSED * period ? { tone: "wary", word: `stale${old}`, isStale: true } : { tone: "good", word: "live", isStale: false };
+      if (age === undefined) return { tone: "still", word: "connecting", detail: "", isStale: false };
+      if (age > MISSED * period) return { tone: "wary", word: "stale", detail, isStale: true };
+      return { tone: "good", word: "live", detail: "", isStale: false };
   }
 }
 

@@ -9,7 +9,7 @@ export type Place =
   | { view: "addresses" }
   | { view: "certificates" }
   | { view: "events" }
-  | { view: "requests" }
+  | { view: "explain" }
   | { view: "config"; version?: string; line?: number };
 
 export function placeOf(hash: string): Place {
@@ -29,7 +29,7 @@ export function placeOf(hash: string): Place {
     case "addresses":
     case "certificates":
     case "events":
-    case "requests":
+    case "explain":
       return { view };
     case "config": {
       const version = asked.get("version");

@@ -16,6 +16,11 @@ export class Ring {
     this.#length = Math.min(this.#length + 1, this.#values.length);
   }
 
+  clear(): void {
+    this.#next = 0;
+    this.#length = 0;
+  }
+
   get length(): number {
     return this.#length;
   }

@@ -109,7 +109,8 @@ const MOST_NAMED = 3;
 
 export function headline(status: Status, servers: readonly Seen[], now: number): Headline {
   const empty = status.pools.filter((pool) => pool.mode === "empty");
-  const out = servers.filter((it) => it.state !== "up");
+  const gravity = (it: Seen): number => STATES.indexOf(it.state);
+  const out = servers.filter((it) => it.state !== "up").sort((one, other) => gravity(one) - gravity(other));
   const down = out.filter((it) => it.state === "down");
   const sentences: string[] = [];
   if (status.state === "draining") sentences.push("This node finishes what runs and then stops.");

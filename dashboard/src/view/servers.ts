@@ -42,7 +42,7 @@ export class Servers implements View {
   readonly title = "Servers";
   readonly #bridge: Bridge;
   readonly #focus: Focus;
-  readonly #body = h("tbody");
+  readonly #body = h("tbody", { role: "rowgroup" });
   readonly #head: Map<Column, HTMLElement> = new Map();
   readonly #rows = new Map<string, Row>();
   readonly #pools = new Map<string, PoolRow>();
@@ -65,12 +65,12 @@ export class Servers implements View {
       }
     }, { rootMargin: "200px" });
     const titles = COLUMNS.map(({ title, column, kind }) => {
-      if (column === undefined) return h("th", { scope: "col", class: kind }, title);
-      const cell = h("th", { scope: "col", class: kind }, button(title, () => this.#sort(column)));
+      if (column === undefined) return h("th", { scope: "col", role: "columnheader", class: kind }, title);
+      const cell = h("th", { scope: "col", role: "columnheader", class: kind }, button(title, () => this.#sort(column)));
       this.#head.set(column, cell);
       return cell;
     });
-    const table = h("table", { class: "servers" }, h("thead", {}, h("tr", {}, ...titles)), this.#body);
+    const table = h("table", { class: "servers", role: "table" }, h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, ...titles)), this.#body);
     this.#body.addEventListener("keydown", (event) => this.#onKey(event));
     this.#words.addEventListener("input", () => this.#arrange());
     const chips = STATES.map((state) => {
@@ -213,13 +213,13 @@ class Row {
   it: Seen;
   readonly #sign = stateSign("up");
   readonly #word = h("span", { class: "word" });
-  readonly #reason = h("td", { class: "reason" });
-  readonly #since = h("td", { class: "figure", "data-label": "since" });
+  readonly #reason = h("td", { role: "cell", class: "reason" });
+  readonly #since = h("td", { role: "cell", class: "figure" });
   readonly #rate = h("span", { class: "value" });
   readonly #line = s("path");
-  readonly #p99 = h("td", { class: "figure", "data-label": "p99" });
-  readonly #errors = h("td", { class: "figure", "data-label": "errors" });
-  readonly #flight = h("td", { class: "figure", "data-label": "in flight" });
+  readonly #p99 = h("td", { role: "cell", class: "figure" });
+  readonly #errors = h("td", { role: "cell", class: "figure" });
+  readonly #flight = h("td", { role: "cell", class: "figure" });
   readonly #switch: AdminSwitch;
   readonly #weight: HTMLButtonElement;
 
@@ -230,15 +230,15 @@ class Row {
     const spark = s("svg", { class: "spark", viewBox: `0 0 ${SPARK_WIDTH} ${SPARK_HEIGHT}`, width: SPARK_WIDTH, height: SPARK_HEIGHT, "aria-hidden": "true" }, this.#line);
     this.#switch = new AdminSwitch(bridge, () => this.it);
     this.#weight = button("", () => askForWeight(bridge, this.it), { class: "quiet weight" });
-    this.element = h("tr", { "data-key": `${it.pool}/${name}` },
-      h("td", { class: "state" }, this.#sign, this.#word),
-      h("th", { scope: "row" },
+    this.element = h("tr", { role: "row", "data-key": `${it.pool}/${name}` },
+      h("td", { role: "cell", class: "state" }, this.#sign, this.#word),
+      h("th", { scope: "row", role: "rowheader" },
         h("a", { class: "name", href: hashOf({ view: "server", pool: it.pool, server: name }) }, name),
         h("span", { class: "notes" }, notes.join(" · "))),
       this.#reason, this.#since,
-      h("td", { class: "rate" }, spark, this.#rate),
+      h("td", { role: "cell", class: "rate" }, spark, this.#rate),
       this.#p99, this.#errors, this.#flight,
-      h("td", { class: "admin" }, this.#switch.element, this.#weight));
+      h("td", { role: "cell", class: "admin" }, this.#switch.element, this.#weight));
   }
 
   tell(it: Seen, now: number, bridge: Bridge): void {
@@ -269,8 +269,8 @@ class PoolRow {
   readonly #mode = h("span", { class: "mode" });
 
   constructor(name: string) {
-    this.element = h("tr", { class: "pool-row" },
-      h("th", { colspan: COLUMNS.length, scope: "rowgroup" },
+    this.element = h("tr", { role: "row", class: "pool-row" },
+      h("th", { colspan: COLUMNS.length, scope: "rowgroup", role: "rowheader" },
         h("a", { class: "pool-name", href: hashOf({ view: "pool", pool: name }) }, name), this.#detail, this.#mode));
   }
 

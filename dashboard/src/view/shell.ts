@@ -9,6 +9,7 @@ import { Certificates } from "./certificates.ts";
 import { Config } from "./config.ts";
 import { button, h, mark, tell } from "./dom.ts";
 import { Events } from "./events.ts";
+import { Explain } from "./explain.ts";
 import { openHelp } from "./help.ts";
 import { markSign } from "./icon.ts";
 import { ListenerView } from "./listener.ts";
@@ -20,7 +21,7 @@ import { ServerView } from "./server.ts";
 import { Servers } from "./servers.ts";
 import type { Bridge, View } from "./view.ts";
 
-type Top = "overview" | "servers" | "addresses" | "certificates" | "events" | "config";
+type Top = "overview" | "servers" | "addresses" | "certificates" | "events" | "explain" | "config";
 
 const TOPS: readonly [Top, string][] = [
   ["overview", "Overview"],
@@ -28,6 +29,7 @@ const TOPS: readonly [Top, string][] = [
   ["addresses", "Addresses"],
   ["certificates", "Certificates"],
   ["events", "Events"],
+  ["explain", "Explain"],
   ["config", "Configuration"],
 ];
 
@@ -37,7 +39,10 @@ export class Shell {
   readonly element: HTMLElement;
   readonly #bridge: Bridge;
   readonly #node = h("span", { class: "node-name" });
-  readonly #fresh = h("span", { class: "fresh", role: "status" });
+  // Read out when it changes; its age, which changes each second, is not.
+  readonly #word = h("span", { role: "status" });
+  readonly #age = h("span", { class: "age" });
+  readonly #fresh = h("span", { class: "fresh" }, this.#word, this.#age);
   readonly #theme: HTMLButtonElement;
   readonly #links = new Map<Top, HTMLAnchorElement>();
   readonly #main = h("main", { id: "main", tabindex: -1 });
@@ -45,7 +50,7 @@ export class Shell {
   readonly #login: Login;
   readonly #frame: HTMLElement;
   #view: View;
-  #isAnnounced = false;
+  #version = "";
 
   constructor(bridge: Bridge) {
     this.#bridge = bridge;
@@ -92,6 +97,8 @@ export class Shell {
         return new Certificates(bridge);
       case "events":
         return new Events(bridge);
+      case "explain":
+        return new Explain(bridge);
       case "config":
         return new Config(bridge, place.version, place.line);
       default:
@@ -108,9 +115,10 @@ export class Shell {
 
   #enter(): void {
     const { view } = placeOf(location.hash);
-    const top: Top = view === "server" || view === "pool" ? "servers" : view === "listener" || view === "requests" ? "overview" : view;
+    const top: Top = view === "server" || view === "pool" ? "servers" : view === "listener" ? "overview" : view;
     for (const [name, link] of this.#links) mark(link, "aria-current", name === top ? "page" : undefined);
     this.#main.replaceChildren(this.#view.element);
+    this.#main.dataset["view"] = location.hash.replace(/^#\/?/, "");
     this.#tellTitle();
     for (const change of ["status", "tick", "events"] as const) this.#update(change);
   }
@@ -135,8 +143,10 @@ export class Shell {
     const { status } = this.#bridge.store;
     if (status === undefined) return;
     tell(this.#node, status.node);
-    if (!this.#isAnnounced) {
-      this.#isAnnounced = true;
+    if (this.#version !== status.version) {
+      // A new program brings a new page.
+      if (this.#version !== "" && document.querySelector("dialog[open]") === null) location.reload();
+      this.#version = status.version;
       this.#tellTitle();
     }
     const links = this.#links.get("addresses");
@@ -156,9 +166,10 @@ export class Shell {
 
   #tellFresh(): void {
     const { store } = this.#bridge;
-    const { tone, word, isStale } = freshness(store.link, store.lastAt, Date.now(), store.period);
+    const { tone, word, detail, isStale } = freshness(store.link, store.lastAt, Date.now(), store.period);
     mark(this.#fresh, "data-tone", tone);
-    tell(this.#fresh, word);
+    tell(this.#word, word);
+    tell(this.#age, detail);
     mark(document.body, "data-stale", isStale ? "" : undefined);
   }
 

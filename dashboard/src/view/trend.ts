@@ -39,7 +39,7 @@ const RANGES: readonly { label: string; seconds: number }[] = [
 
 /** Room for the figures left of each graph; the time line below leaves the same. */
 const LEFT = 46;
-const RIGHT = 10;
+const RIGHT = 18;
 const HEIGHT = 96;
 const LANE = 18;
 
@@ -147,7 +147,7 @@ export class Trend implements View {
       this.#bridge.store.hasHistory = true;
       if (seconds === this.#seconds) this.#history = history;
     } catch (error) {
-      if (isStatus(error, 404)) this.#bridge.store.hasHistory = false;
+      if (isStatus(error, 404) || isStatus(error, 409)) this.#bridge.store.hasHistory = false;
     } finally {
       this.#isReading = false;
     }
@@ -193,6 +193,7 @@ export class Trend implements View {
       series: [{}, ...lines.map((line, place) => ({
         stroke: colour(`--${line.colour ?? PALETTE[place] ?? "line-1"}`),
         width: 1.5,
+        ...(lines.length === 1 ? { fill: colour(`--${line.colour ?? "line-1"}-soft`) } : {}),
         points: { show: false },
         spanGaps: false,
       }))],
@@ -278,7 +279,8 @@ export class Trend implements View {
     const { ctx, bbox } = plot;
     ctx.save();
     for (const it of this.#marks()) {
-      if (it.tone === "still") continue;
+      // What went well needs no line through every graph.
+      if (it.tone === "still" || it.tone === "good") continue;
       const x = Math.round(plot.valToPos(it.at / 1000, "x", true)) + 0.5;
       ctx.strokeStyle = colour(`--${it.tone}`);
       ctx.globalAlpha = 0.3;

@@ -1,0 +1,88 @@
+// A browser that does what it is told, line by line, on stdin, and says on stdout what came of it: `ok`,
+// or `no: ` and why. It starts nothing but itself; whoever drives it has a node to look at.
+//
+//   open URL                    loads the page
+//   token TOKEN                 gives the token that the page asks for
+//   says WORDS                  waits until these words are to be read
+//   server POOL/SERVER STATE [WORDS]   waits until the table shows it so, with these words as its reason
+//   set POOL/SERVER STATE AUTHOR       asks for a state as a person does, and confirms it
+//   link WORD                   waits until the page says so of its own link to the node
+//   view NAME                   goes to a view, and waits until it is there
+//   clean                       nothing was refused, nothing failed, and nobody else was asked
+
+import { createInterface } from "node:readline";
+import { chromium } from "playwright-core";
+
+/** For one step; a machine may have much to do. */
+const PATIENCE = 20_000;
+
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  // The sandbox of the browser needs rights that a container seldom has; what is loaded here is ours.
+  args: ["--no-sandbox", "--disable-gpu"],
+});
+const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
+page.setDefaultTimeout(PATIENCE);
+
+const complaints = [];
+const hosts = new Set();
+let origin = "";
+page.on("pageerror", (error) => complaints.push(error.message));
+page.on("request", (request) => hosts.add(new URL(request.url()).origin));
+page.on("console", (message) => {
+  // What the node answers with an error, or not at all, is the test's doing.
+  const isTraffic = message.text().startsWith("Failed to load resource");
+  if (["error", "warning"].includes(message.type()) && !isTraffic) complaints.push(message.text());
+});
+
+const row = (server) => page.locator(`tr[data-key="${server}"]`);
+
+const steps = {
+  async open(url) {
+    origin = new URL(url).origin;
+    await page.goto(url);
+  },
+  async token(token) {
+    await page.getByLabel("Token").fill(token);
+    await page.getByRole("button", { name: "Open" }).click();
+  },
+  async says(...words) {
+    await page.getByText(words.join(" ")).waitFor();
+  },
+  async server(server, state, ...words) {
+    await page.locator(`tr[data-key="${server}"][data-state="${state}"]`).waitFor();
+    if (words.length > 0) await row(server).locator(".reason", { hasText: words.join(" ") }).waitFor();
+  },
+  async set(server, state, author) {
+    await row(server).getByRole("button", { name: state, exact: true }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("Author").fill(author);
+    await dialog.getByLabel("Reason").fill("a test");
+    await dialog.locator("button[type=submit]").click();
+    await dialog.waitFor({ state: "detached" });
+  },
+  async link(word) {
+    await page.locator(".fresh", { hasText: word }).waitFor();
+  },
+  async view(name) {
+    await page.evaluate((hash) => { location.hash = hash; }, `#/${name}`);
+    await page.locator(`main[data-view="${name}"] *`).first().waitFor();
+  },
+  async clean() {
+    const others = [...hosts].filter((host) => host !== origin);
+    if (others.length > 0) throw new Error(`the page has asked ${others.join(", ")}`);
+    if (complaints.length > 0) throw new Error(complaints.join("; "));
+  },
+};
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const [step, ...words] = line.trim().split(" ");
+  try {
+    await steps[step](...words);
+    console.log("ok");
+  } catch (error) {
+    console.log(`no: ${line}: ${String(error.message).replaceAll("\n", " ")}`);
+  }
+}
+await browser.close();
+process.exit();

@@ -1,6 +1,8 @@
 //! What can go wrong with an exchange, and the one table from there to status, log level,
 //! termination code and retry.
 
+mod codes;
+
 use std::fmt;
 
 /// Why an exchange did not end as it should.

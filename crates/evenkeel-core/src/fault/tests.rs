@@ -197,3 +197,22 @@ fn words_are_distinct() {
     // Phases share their words: three more each for a client that is gone or late.
     assert_eq!(words.len(), ALL.len() - 6, "{words:#?}");
 }
+
+#[test]
+fn every_code_is_counted_in_its_own_place() {
+    for fault in ALL {
+        assert_eq!(Fault::CODES[fault.code_place()], fault.verdict().code, "{fault:?}");
+    }
+    for code in Fault::CODES {
+        assert!(ALL.iter().any(|fault| fault.verdict().code == code), "nothing ends with {code}");
+    }
+}
+
+#[test]
+fn a_refusal_by_rule_is_no_error() {
+    let errors = [Fault::NoServer, Fault::ServerCut, Fault::Shed, Fault::Internal];
+    assert!(errors.iter().all(|fault| fault.is_error()));
+    let others =
+        [Fault::Denied, Fault::RateLimited, Fault::NoRoute, Fault::ClientGone(Phase::Data)];
+    assert!(others.iter().all(|fault| !fault.is_error()));
+}

@@ -14,6 +14,7 @@ mod p2c;
 mod peak_ewma;
 mod rendezvous;
 mod round_robin;
+mod survey;
 
 use self::alias::Alias;
 use self::maglev::Table;
@@ -23,6 +24,8 @@ use crate::dice::Dice;
 use crate::hash::{mix, reduce};
 use crate::pool::{Group, Member, Mode, Roster, Used};
 use crate::sticky::Token;
+
+pub use self::survey::{Candidate, Standing, survey};
 
 /// What a choice depends on beside the servers.
 #[derive(Clone, Copy, Debug, Default)]

@@ -8,11 +8,13 @@
 //! A look-up costs a few hashes, whatever the number of routes, and allocates nothing.
 
 mod host;
+mod near;
 mod path;
 
 use std::fmt;
 
 use self::host::Hosts;
+pub use self::near::{Near, Objection, near};
 use self::path::Paths;
 use crate::config::{CookieMatch, HeaderMatch, Methods, PoolId, Route, Tls, TlsRule};
 
@@ -84,13 +86,23 @@ impl Candidate {
     }
 
     fn admits(&self, question: &Question<'_>) -> bool {
-        self.methods.as_ref().is_none_or(|methods| methods.contains(question.method))
-            && self.headers.iter().all(|HeaderMatch { name, value }| {
-                is_wanted((question.header)(name), value.as_deref())
-            })
-            && self.cookies.iter().all(|CookieMatch { name, value }| {
-                is_wanted((question.cookie)(name), value.as_deref())
-            })
+        let Self { methods, headers, cookies, index: _ } = self;
+        Self::objection((methods.as_ref(), headers, cookies), question).is_none()
+    }
+
+    /// The first thing that a request lacks which has its host and path.
+    fn objection<'a>(
+        (methods, headers, cookies): (Option<&Methods>, &'a [HeaderMatch], &'a [CookieMatch]),
+        question: &Question<'_>,
+    ) -> Option<Objection<'a>> {
+        if methods.is_some_and(|methods| !methods.contains(question.method)) {
+            return Some(Objection::Method);
+        }
+        let lacks = |found: Option<&[u8]>, value: Option<&str>| !is_wanted(found, value);
+        let header = |it: &&HeaderMatch| lacks((question.header)(&it.name), it.value.as_deref());
+        let cookie = |it: &&CookieMatch| lacks((question.cookie)(&it.name), it.value.as_deref());
+        let header = headers.iter().find(header).map(Objection::Header);
+        header.or_else(|| cookies.iter().find(cookie).map(Objection::Cookie))
     }
 }
 

@@ -24,6 +24,12 @@ pub(super) fn pick<'a>(
     Some(if second_is_less { second } else { first })
 }
 
+/// What it carries for its weight: what [`pick`] compares.
+#[expect(clippy::cast_precision_loss, reason = "loads are far below 2^52")]
+pub(super) fn score(used: &Used, loads: &impl Loads) -> f64 {
+    load(used, loads) as f64 / f64::from(used.weight)
+}
+
 /// Two different open servers, or the only one twice.
 pub(super) fn two<'a>(
     alias: &Alias,

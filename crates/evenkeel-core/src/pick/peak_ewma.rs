@@ -19,10 +19,13 @@ pub(super) fn pick<'a>(
     open: impl Fn(&Used) -> bool,
 ) -> Option<&'a Used> {
     let (first, second) = two(alias, used, dice, open)?;
-    let cost = |used: &Used| {
-        let member = used.member.into();
-        let owed = f64::from(loads.in_flight(member)) * f64::from(alias.mean());
-        loads.latency(member).max(NEGLIGIBLE) * (owed / f64::from(used.weight) + 1.0)
-    };
+    let cost = |used: &Used| score(alias, used, loads);
     Some(if cost(second) < cost(first) { second } else { first })
+}
+
+/// When it would probably answer, in microseconds.
+pub(super) fn score(alias: &Alias, used: &Used, loads: &impl Loads) -> f64 {
+    let member = used.member.into();
+    let owed = f64::from(loads.in_flight(member)) * f64::from(alias.mean());
+    loads.latency(member).max(NEGLIGIBLE) * (owed / f64::from(used.weight) + 1.0)
 }

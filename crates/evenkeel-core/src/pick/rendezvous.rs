@@ -10,9 +10,14 @@ use crate::pool::Used;
 pub(super) fn pick(used: &[Used], key: u64, open: impl Fn(&Used) -> bool) -> Option<&Used> {
     used.iter()
         .filter(|used| open(used))
-        .map(|used| (wait(mix(key, used.identity)) / f64::from(used.weight), used))
+        .map(|used| (score(used, key), used))
         .reduce(|best, next| if next.0 < best.0 { next } else { best })
         .map(|(_, used)| used)
+}
+
+/// What a server bids: the lowest has the key.
+pub(super) fn score(used: &Used, key: u64) -> f64 {
+    wait(mix(key, used.identity)) / f64::from(used.weight)
 }
 
 /// A hash as the time to an event that comes once in one unit of time: of several such events, one

@@ -2,10 +2,10 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::{HttpRouter, Question, TlsRouter};
+use super::{HttpRouter, Near, Objection, Question, TlsRouter, near};
 use crate::config::{
-    Action, Auth, Guard, HeaderEdits, HeaderMatch, HostPattern, Methods, PathPattern, PoolId,
-    Priority, Route, Tls, TlsRule,
+    Action, Auth, CookieMatch, Guard, HeaderEdits, HeaderMatch, HostPattern, Methods, PathPattern,
+    PoolId, Priority, Route, Tls, TlsRule,
 };
 
 /// `"GET,HEAD *.example/api/ x-beta=1 x-debug"`: methods or `-`, then host or nothing and the path,
@@ -312,5 +312,69 @@ fn tls() {
         assert_eq!(with_default.route(name, offers), Some(PoolId(pool)), "{name:?} {offered:?}");
         let expected = Some(PoolId(pool)).filter(|_| pool != 0);
         assert_eq!(without.route(name, offers), expected, "{name:?} {offered:?}");
+    }
+}
+
+#[test]
+fn routes_that_are_not_taken_say_why() {
+    let cookies = vec![CookieMatch { name: "staff".into(), value: None }];
+    let routes = vec![
+        route("- shop.example/"),
+        route("- shop.example/api/ x-beta=1"),
+        Route { cookies, ..route("- shop.example/api/") },
+        route("POST shop.example/api/"),
+        route("- shop.example=/api/users/7"),
+        route("- other.example/api/"),
+        route("- other.example/elsewhere/"),
+        route("- *.example/api/"),
+    ];
+    let question = Question {
+        host: "Shop.example.",
+        path: "/api/users",
+        method: "GET",
+        header: &|_| None,
+        cookie: &|_| None,
+    };
+    let taken = HttpRouter::build(&routes).route(&question);
+    assert_eq!(taken, Some(0));
+    let others = near(&routes, &question, taken, 10);
+    let found: Vec<(usize, String)> = others
+        .iter()
+        .map(|Near { route, why }| (*route, format!("{why:?}")))
+        .map(|(route, why)| (route, why.split(['(', ' ']).next().unwrap_or_default().to_owned()))
+        .collect();
+    let expected = [
+        (7, "LessSpecific"),
+        (2, "Cookie"),
+        (1, "Header"),
+        (3, "Method"),
+        (4, "Path"),
+        (5, "Host"),
+    ];
+    assert_eq!(found, expected.map(|(route, why)| (route, why.to_owned())));
+}
+
+proptest! {
+    /// What is said of routes agrees with what is done.
+    #[test]
+    fn the_route_that_is_taken_is_one_nothing_speaks_against(
+        hosts in prop::collection::vec(prop::sample::select(vec!["", "a.b", "*.b", "*.a.b"]), 1..8),
+        paths in prop::collection::vec(
+            prop::sample::select(vec!["/", "/x/", "/x/y/", "=/x", "=/x/y", "/xy/"]), 8),
+        host in prop::sample::select(vec!["a.b", "c.a.b", "b", "A.B.", ".b"]),
+        path in prop::sample::select(vec!["/", "/x", "/x/", "/x/y", "/xy", "/x/y/z", "*"]),
+    ) {
+        let routes: Vec<Route> =
+            hosts.iter().zip(&paths).map(|(host, path)| route(&format!("- {host}{path}"))).collect();
+        let question = Question { host, path, method: "GET", header: &|_| None, cookie: &|_| None };
+        let taken = HttpRouter::build(&routes).route(&question);
+        let unspoken = near(&routes, &question, None, routes.len());
+        let fits = |place: usize| {
+            unspoken.iter().any(|it| it.route == place && it.why == Objection::LessSpecific)
+        };
+        match taken {
+            Some(taken) => prop_assert!(fits(taken), "{taken} of {routes:?}"),
+            None => prop_assert!((0..routes.len()).all(|place| !fits(place)), "{routes:?}"),
+        }
     }
 }

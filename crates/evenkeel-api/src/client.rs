@@ -1,6 +1,7 @@
 //! A thin client: one method for each thing the command line asks of a node.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -9,8 +10,8 @@ use ureq::http::Response;
 use ureq::{Agent, Body};
 
 use crate::documents::{
-    Applied, Pool, Problem, Server, ServerAddition, ServerChange, ServerRemoval, Status, Upgraded,
-    Vip, VipChange,
+    Applied, Explanation, Pool, Problem, Server, ServerAddition, ServerChange, ServerRemoval,
+    Status, Upgraded, Vip, VipChange,
 };
 
 /// Where a node is unless somebody says otherwise.
@@ -31,6 +32,19 @@ pub struct Client {
     agent: Agent,
     url: String,
     token: Option<String>,
+}
+
+/// A request that a node is asked about.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    pub method: &'a str,
+    pub url: &'a str,
+    /// Each `Name: value`.
+    pub headers: &'a [String],
+    /// The client's address; `None`: this machine's.
+    pub from: Option<IpAddr>,
+    /// `None`: the one that the URL says.
+    pub listener: Option<&'a str>,
 }
 
 /// Why a node did not do what it was asked.
@@ -131,6 +145,17 @@ impl Client {
         self.read(self.authorised(request).send_json(change))
     }
 
+    /// What the node would do with a request.
+    pub fn explain(&self, question: &Question<'_>) -> Result<Explanation, ClientError> {
+        let Question { method, url, headers, from, listener } = question;
+        let from = from.map(|from| from.to_string());
+        let mut parameters = vec![("method", *method), ("url", *url)];
+        parameters.extend(headers.iter().map(|header| ("header", header.as_str())));
+        parameters.extend(from.as_deref().map(|from| ("from", from)));
+        parameters.extend(listener.map(|listener| ("listener", listener)));
+        self.get(&format!("/api/v1/explain?{}", query(&parameters)))
+    }
+
     /// Has the node read its file again.
     pub fn reload(&self) -> Result<Applied, ClientError> {
         self.tell("/api/v1/reload")
@@ -192,6 +217,12 @@ fn server_path(pool: &str, server: &str) -> String {
 
 fn vip_path(name: &str) -> String {
     format!("/api/v1/vips/{}", segment(name))
+}
+
+/// A query (RFC 3986 §3.4).
+fn query(parameters: &[(&str, &str)]) -> String {
+    let pair = |(key, value): &(&str, &str)| format!("{key}={}", segment(value));
+    parameters.iter().map(pair).collect::<Vec<_>>().join("&")
 }
 
 /// One segment of a path (RFC 3986 §3.3).

@@ -1,10 +1,20 @@
 //! What is read from and written to `/api/v1`.
 
+mod explanation;
+mod figures;
 mod vip;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use self::explanation::{
+    ExplainedCertificate, ExplainedOutcome, ExplainedPool, ExplainedRetry, ExplainedServer,
+    Explanation, PassedOver,
+};
+pub use self::figures::{
+    History, ListenerFigures, NodeFigures, PoolFigures, RouteFigures, Series, ServerFigures, Tick,
+    VipFigures,
+};
 pub use self::vip::{Vip, VipChange, VipState};
 use crate::time::Timestamp;
 

@@ -12,8 +12,8 @@ use utoipa::openapi::{
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::documents::{
-    Applied, ConfigVersion, Event, Pool, Problem, Server, ServerAddition, ServerChange,
-    ServerRemoval, Status, Upgraded, Vip, VipChange,
+    Applied, ConfigVersion, Event, Explanation, History, Pool, Problem, Server, ServerAddition,
+    ServerChange, ServerRemoval, Status, Tick, Upgraded, Vip, VipChange,
 };
 
 /// How a resource is spoken to.
@@ -49,7 +49,7 @@ enum Body {
 }
 
 /// Everything that can be asked of a node.
-pub const OPERATIONS: [Operation; 20] = {
+pub const OPERATIONS: [Operation; 23] = {
     use Body::{Json, List, Nothing, Text};
     use Method::{Delete, Get, Patch, Post, Put};
     const SERVERS: &str = "/api/v1/pools/{pool}/servers";
@@ -72,6 +72,29 @@ pub const OPERATIONS: [Operation; 20] = {
             "Events from now on, as server-sent events; `data` is an Event",
             Nothing,
             Text("text/event-stream"),
+        ),
+        operation(
+            Get,
+            "/api/v1/live",
+            "What the node does, each second, as server-sent events `tick`; `data` is a Tick",
+            Nothing,
+            Text("text/event-stream"),
+        ),
+        operation(
+            Get,
+            "/api/v1/history",
+            "What it did: `of` and `figures` (lists with commas, `*` for any name), `last` (15m) or \
+             `from` and `to` (milliseconds since 1970), and `step` (seconds)",
+            Nothing,
+            Json("History"),
+        ),
+        operation(
+            Get,
+            "/api/v1/explain",
+            "What would be done with a request: `method`, `url`, `header` (any number), `from`, \
+             `listener`",
+            Nothing,
+            Json("Explanation"),
         ),
         operation(
             Get,
@@ -172,6 +195,9 @@ fn components() -> utoipa::openapi::Components {
     with_parts::<Upgraded>(&mut schemas);
     with_parts::<ConfigVersion>(&mut schemas);
     with_parts::<Event>(&mut schemas);
+    with_parts::<Tick>(&mut schemas);
+    with_parts::<History>(&mut schemas);
+    with_parts::<Explanation>(&mut schemas);
     with_parts::<Problem>(&mut schemas);
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     ComponentsBuilder::new().schemas_from_iter(schemas).security_scheme("token", bearer).build()

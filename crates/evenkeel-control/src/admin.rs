@@ -3,6 +3,8 @@
 mod answer;
 mod config;
 mod events;
+mod explain;
+mod figures;
 mod guard;
 mod page;
 mod servers;
@@ -92,6 +94,9 @@ pub(crate) fn router(node: Arc<Node>) -> Router {
         .route("/api/v1/vips", get(vips::all))
         .route("/api/v1/vips/{vip}", get(vips::read).put(vips::change))
         .route("/api/v1/events", get(events::events))
+        .route("/api/v1/live", get(figures::live))
+        .route("/api/v1/history", get(figures::history))
+        .route("/api/v1/explain", get(explain::explain))
         .route("/api/v1/config", get(config::read).put(config::write))
         .route("/api/v1/config/versions", get(config::versions))
         .route("/api/v1/reload", post(config::reload))

@@ -40,7 +40,9 @@ use evenkeel_core::config::Config;
 
 pub use self::acme::AcmeSettings;
 use self::guard::Rates;
-pub use self::settings::{AdminSettings, DEFAULT_ADMIN, NodeSettings, ResolverSettings, Token};
+pub use self::settings::{
+    AdminSettings, DEFAULT_ADMIN, HistorySettings, NodeSettings, ResolverSettings, Token,
+};
 use self::table::Reader;
 use crate::document::{self, Table};
 use crate::finding::{Finding, Findings, Notes, Place};
@@ -115,6 +117,7 @@ pub struct Compiled {
     pub acme: Option<AcmeSettings>,
     pub node: NodeSettings,
     pub admin: AdminSettings,
+    pub history: HistorySettings,
     /// Nothing that stops it, but worth a look.
     pub warnings: Findings,
 }
@@ -186,6 +189,7 @@ fn meaning(main: usize, tree: &Table, surroundings: &Surroundings, notes: &Notes
     let bench = Bench { acme: acme.as_ref().map(|acme| &*acme.folder), ..bench };
     let (admin, admin_place) = settings::admin(&mut root, bench);
     let resolver = settings::resolver(&mut root);
+    let history = settings::history(&mut root);
     let access_log = log::access_log(&mut root, surroundings);
     let (pools, members, directory) = pool::pools(&mut root, bench);
     let listeners = listener::listeners(&mut root, bench, &directory, (admin.bind, admin_place));
@@ -196,7 +200,8 @@ fn meaning(main: usize, tree: &Table, surroundings: &Surroundings, notes: &Notes
     root.later(&["cache"]);
     root.finish();
     let config = Config { listeners, pools, rates: rates.limits, vips, access_log, shed };
-    Compiled { config, members, resolver, acme, node, admin, warnings: Findings::default() }
+    let warnings = Findings::default();
+    Compiled { config, members, resolver, acme, node, admin, history, warnings }
 }
 
 #[cfg(test)]

@@ -91,16 +91,20 @@ fn pool(pool: &PoolStatus, membership: Membership) -> api::Pool {
         names,
         name: pool.name.to_string(),
         balance: pool.balance.to_owned(),
-        mode: match pool.mode {
-            PoolMode::Normal => api::PoolMode::Normal,
-            PoolMode::Backup => api::PoolMode::Backup,
-            PoolMode::Panic => api::PoolMode::Panic,
-            PoolMode::Empty => api::PoolMode::Empty,
-        },
+        mode: pool_mode(pool.mode),
         degraded: pool.degraded.iter().map(degraded).collect(),
         waiting: pool.waiting,
         breaker: pool.breaker.iter().map(breaker).collect(),
         servers: pool.servers.iter().map(layered).collect(),
+    }
+}
+
+pub(crate) fn pool_mode(mode: PoolMode) -> api::PoolMode {
+    match mode {
+        PoolMode::Normal => api::PoolMode::Normal,
+        PoolMode::Backup => api::PoolMode::Backup,
+        PoolMode::Panic => api::PoolMode::Panic,
+        PoolMode::Empty => api::PoolMode::Empty,
     }
 }
 
@@ -116,14 +120,7 @@ fn vip(vip: &VipStatus) -> api::Vip {
         interface: vip.interface.to_string(),
         router_id: vip.router_id,
         addresses: addresses.collect(),
-        state: match vip.state {
-            State::Initialize => api::VipState::Initialize,
-            State::Backup => api::VipState::Backup,
-            State::Probing => api::VipState::Probing,
-            State::Active => api::VipState::Active,
-            State::Leaving => api::VipState::Leaving,
-            State::Fault => api::VipState::Fault,
-        },
+        state: vip_state(vip.state),
         reason: vip.reason.to_string(),
         since: api::Timestamp(vip.since),
         source: vip.source.map(|it| it.to_string()),
@@ -136,6 +133,17 @@ fn vip(vip: &VipStatus) -> api::Vip {
         claims_total: vip.claims_total,
         conflicts_total: vip.conflicts_total,
         gap_seconds: vip.gap.map(|gap| gap.as_secs_f64()),
+    }
+}
+
+pub(crate) fn vip_state(state: State) -> api::VipState {
+    match state {
+        State::Initialize => api::VipState::Initialize,
+        State::Backup => api::VipState::Backup,
+        State::Probing => api::VipState::Probing,
+        State::Active => api::VipState::Active,
+        State::Leaving => api::VipState::Leaving,
+        State::Fault => api::VipState::Fault,
     }
 }
 
@@ -155,11 +163,7 @@ fn server(server: &ServerStatus) -> api::Server {
         backup: server.backup,
         zone: server.zone.as_ref().map(ToString::to_string),
         admin: api::ServerAdmin {
-            state: match server.admin.state {
-                AdminState::Ready => api::AdminState::Ready,
-                AdminState::Drain => api::AdminState::Drain,
-                AdminState::Maint => api::AdminState::Maint,
-            },
+            state: admin_state(server.admin.state),
             author: server.admin.author.to_string(),
             reason: server.admin.reason.to_string(),
             since: api::Timestamp(server.admin.since),
@@ -184,7 +188,15 @@ fn server(server: &ServerStatus) -> api::Server {
     }
 }
 
-fn health(health: Health) -> api::Health {
+pub(crate) fn admin_state(state: AdminState) -> api::AdminState {
+    match state {
+        AdminState::Ready => api::AdminState::Ready,
+        AdminState::Drain => api::AdminState::Drain,
+        AdminState::Maint => api::AdminState::Maint,
+    }
+}
+
+pub(crate) fn health(health: Health) -> api::Health {
     match health {
         Health::Up => api::Health::Up,
         Health::Down => api::Health::Down,

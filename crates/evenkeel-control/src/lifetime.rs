@@ -10,6 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::admin;
 use crate::handover::{Heritage, STANDS_BY, UpgradeError};
+use crate::live::keep_figures;
 use crate::node::Node;
 use crate::node::acme::keep_orders;
 use crate::node::certificates::keep_certificates;
@@ -96,6 +97,7 @@ pub async fn run(
             keep_certificates(&node),
             keep_orders(&node),
             keep_watchdog(&node),
+            keep_figures(&node),
             await_vips(&node, heritage),
         );
     };
@@ -106,6 +108,8 @@ pub async fn run(
     if replaced {
         drop(admin);
         retire(&node, &mut signals).await;
+    } else {
+        node.history().leave().await;
     }
     Ok(())
 }
@@ -180,6 +184,7 @@ async fn upgrade(
     };
     let process = heir.process();
     node.set_in_charge(false);
+    node.history().leave().await;
     heir.take_over();
     let _ = answer.send(Ok(api::Upgraded {
         process,

@@ -1,5 +1,6 @@
 //! `/metrics`: what the node counts, in the text format of Prometheus (0.0.4).
 
+mod flows;
 mod vips;
 
 use std::fmt::{Display, Write as _};
@@ -10,6 +11,7 @@ use evenkeel_engine::{
     RateStatus, ServerStatus,
 };
 
+use crate::history::Standing;
 use crate::node::{Node, Tally};
 use crate::process::Figures;
 
@@ -44,8 +46,16 @@ impl Exposition {
         self.text.push_str(name);
         for (index, (label, text)) in labels.iter().enumerate() {
             let before = if index == 0 { '{' } else { ',' };
-            let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-            write!(self.text, "{before}{label}=\"{text}\"").expect("strings grow");
+            self.text.push(before);
+            self.text.push_str(label);
+            self.text.push_str("=\"");
+            if text.contains(['\\', '"', '\n']) {
+                let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+                self.text.push_str(&text);
+            } else {
+                self.text.push_str(text);
+            }
+            self.text.push('"');
         }
         let end = if labels.is_empty() { "" } else { "}" };
         writeln!(self.text, "{end} {value}").expect("strings grow");
@@ -64,14 +74,16 @@ pub(crate) fn metrics(node: &Node) -> String {
     let status = node.engine_status();
     about_node(&mut text, node, &status);
     about_config(&mut text, &node.tally(), node.version().applied);
-    about_process(&mut text, &Figures::now());
+    about_process(&mut text, &Figures::now(), node.started());
     about_listeners(&mut text, &status.listeners);
     about_certificates(&mut text, &status.listeners);
+    about_history(&mut text, node.history().standing());
     about_orders(&mut text, node.order_counts());
     about_rates(&mut text, &status.rates);
     about_pools(&mut text, &status.pools);
     about_limits(&mut text, &status.pools);
     about_servers(&mut text, &status.pools);
+    flows::about_flows(&mut text, &status);
     vips::about_vips(&mut text, &status.vips);
     text.text
 }
@@ -123,6 +135,21 @@ fn about_node(text: &mut Exposition, node: &Node, status: &EngineStatus) {
     ] {
         text.single(name, kind, help, value);
     }
+    let name = "evenkeel_worker_cpu_seconds_total";
+    text.family(name, Kind::Counter, "Processor time an engine thread has used.");
+    for (index, used) in status.worker_cpu.iter().enumerate() {
+        text.sample(name, &[("worker", &index.to_string())], used.as_secs_f64());
+    }
+}
+
+fn about_history(text: &mut Exposition, standing: Standing) {
+    let Standing { bytes, lost, is_failing } = standing;
+    let (gauge, counter) = (Kind::Gauge, Kind::Counter);
+    text.single("evenkeel_history_bytes", gauge, "What the history takes.", bytes);
+    let help = "Seconds that could not be kept.";
+    text.single("evenkeel_history_lost_seconds_total", counter, help, lost);
+    let help = "1 while the history cannot be written.";
+    text.single("evenkeel_history_failing", gauge, help, u8::from(is_failing));
 }
 
 fn about_orders(text: &mut Exposition, (arrived, failed, failing): (u64, u64, usize)) {
@@ -151,14 +178,20 @@ fn about_config(text: &mut Exposition, tally: &Tally, applied: SystemTime) {
     );
 }
 
-fn about_process(text: &mut Exposition, figures: &Figures) {
-    let Figures { cpu_seconds, resident_bytes, open_fds, max_fds } = figures;
+/// By the names that Prometheus's own libraries use.
+fn about_process(text: &mut Exposition, figures: &Figures, started: SystemTime) {
+    let Figures { cpu_seconds, resident_bytes, virtual_bytes, threads, open_fds, max_fds } =
+        figures;
     let help = "CPU time used, in seconds.";
-    text.single("evenkeel_process_cpu_seconds_total", Kind::Counter, help, cpu_seconds);
+    text.single("process_cpu_seconds_total", Kind::Counter, help, cpu_seconds);
+    let help = "When the node was started, in seconds of the Unix epoch.";
+    text.single("process_start_time_seconds", Kind::Gauge, help, epoch_seconds(started));
     for (name, help, value) in [
-        ("evenkeel_process_resident_memory_bytes", "Memory in use.", resident_bytes),
-        ("evenkeel_process_open_fds", "File descriptors in use.", open_fds),
-        ("evenkeel_process_max_fds", "File descriptors there may be.", max_fds),
+        ("process_resident_memory_bytes", "Memory in use.", resident_bytes),
+        ("process_virtual_memory_bytes", "Memory asked for.", virtual_bytes),
+        ("process_threads", "Threads.", threads),
+        ("process_open_fds", "File descriptors in use.", open_fds),
+        ("process_max_fds", "File descriptors there may be.", max_fds),
     ] {
         if let Some(value) = value {
             text.single(name, Kind::Gauge, help, value);
@@ -222,7 +255,6 @@ fn about_listeners(text: &mut Exposition, listeners: &[ListenerStatus]) {
             text.sample(name, &[("listener", &listener.name), ("reason", reason)], value);
         }
     }
-    durations(text, listeners);
 }
 
 fn about_certificates(text: &mut Exposition, listeners: &[ListenerStatus]) {
@@ -291,28 +323,6 @@ fn certificate_samples(
     }
 }
 
-fn durations(text: &mut Exposition, listeners: &[ListenerStatus]) {
-    let name = "evenkeel_listener_request_duration_seconds";
-    text.family(
-        name,
-        Kind::Histogram,
-        "From the first byte of a request to the last of its answer.",
-    );
-    let bucket = format!("{name}_bucket");
-    for listener in listeners {
-        let label = ("listener", &*listener.name);
-        let mut count = 0;
-        for (index, in_bucket) in listener.durations.iter().enumerate() {
-            count += in_bucket;
-            let bound = EngineStatus::DURATION_BOUNDS.get(index);
-            let bound = bound.map_or_else(|| "+Inf".to_owned(), ToString::to_string);
-            text.sample(&bucket, &[label, ("le", &bound)], count);
-        }
-        text.sample(&format!("{name}_sum"), &[label], listener.duration_seconds_sum);
-        text.sample(&format!("{name}_count"), &[label], count);
-    }
-}
-
 fn about_rates(text: &mut Exposition, rates: &[RateStatus]) {
     let name = "evenkeel_rate_exceeded_total";
     text.family(name, Kind::Counter, "Requests and connections beyond a limit, refused or not.");
@@ -323,6 +333,12 @@ fn about_rates(text: &mut Exposition, rates: &[RateStatus]) {
 }
 
 fn about_pools(text: &mut Exposition, pools: &[PoolStatus]) {
+    let name = "evenkeel_pool_in_flight";
+    text.family(name, Kind::Gauge, "Requests or streams under way on its servers.");
+    for pool in pools {
+        let in_flight: u32 = pool.servers.iter().map(|server| server.in_flight).sum();
+        text.sample(name, &[("pool", &pool.name)], in_flight);
+    }
     let name = "evenkeel_pool_mode";
     text.family(name, Kind::Gauge, "1 for the mode a pool is in: which of its servers are used.");
     let modes = [

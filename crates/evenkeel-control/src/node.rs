@@ -18,7 +18,7 @@ use std::time::{Duration, SystemTime};
 
 use evenkeel_api as api;
 use evenkeel_core::ticket_key::TicketKey;
-use evenkeel_engine::{Drained, Engine, EngineStatus, Options};
+use evenkeel_engine::{Asked, Drained, Engine, EngineStatus, ExplainError, Explanation, Options};
 use tokio::sync::{Notify, broadcast};
 
 use self::acme::{Orders, Wanted};
@@ -31,6 +31,8 @@ use crate::compile::{Compiled, NodeSettings, Surroundings, Token, compile};
 use crate::describe;
 use crate::finding::Findings;
 use crate::handover::Estate;
+use crate::history::History;
+use crate::live::Live;
 use crate::origin::{Origin, UnreadableError};
 
 /// Versions kept, so that one can be looked up or applied again.
@@ -140,6 +142,8 @@ pub struct Node {
     orders: Mutex<Orders>,
     events: broadcast::Sender<api::Event>,
     upgrades: Upgrades,
+    live: Live,
+    history: History,
 }
 
 /// Why a node did not start.
@@ -147,6 +151,8 @@ pub struct Node {
 pub enum StartError {
     #[error("cannot start the engine")]
     Engine(#[from] evenkeel_engine::StartError),
+    #[error("cannot start the thread that keeps the history")]
+    History(#[source] std::io::Error),
     #[error(transparent)]
     Load(#[from] LoadError),
 }
@@ -163,6 +169,9 @@ impl Node {
     ) -> Result<Self, StartError> {
         let settings = loaded.compiled.node.clone();
         let (boot, boot_problem) = vips::next_boot(state_directory(&origin, &settings)).await;
+        let history = state_directory(&origin, &settings);
+        let history = History::start(history, loaded.compiled.history.size);
+        let history = history.map_err(StartError::History)?;
         let engine = Engine::start(&Options { workers: settings.workers, boot })?;
         engine.inherit(estate.addresses);
         if estate.awaits_vips {
@@ -186,6 +195,8 @@ impl Node {
             current: Mutex::default(),
             events,
             upgrades: Upgrades::default(),
+            live: Live::default(),
+            history,
         };
         if let Some(problem) = boot_problem {
             node.servers().problem(vips::BOOT_FILE, &problem);
@@ -241,11 +252,12 @@ impl Node {
     /// The one path by which a configuration takes effect.
     async fn put_in_force(&self, loaded: Loaded) -> Result<api::Applied, LoadError> {
         let Loaded { compiled, text, name: origin } = loaded;
-        let Compiled { config, members, resolver, acme, node, admin, warnings } = compiled;
+        let Compiled { config, members, resolver, acme, node, admin, history, warnings } = compiled;
         self.stand_in(&config).await?;
         let ordered = acme::wanted(acme, &config);
         let staged = self.stage(config, members, resolver).await;
         self.apply_staged(staged).await?;
+        self.history.resize(history.size);
         let mut needs_restart = Vec::new();
         let NodeSettings { name, workers, state_dir, drain, drain_after_upgrade, zone: _ } = node;
         if name != self.settings.name {
@@ -383,8 +395,21 @@ impl Node {
         self.engine.status()
     }
 
+    /// What would be done with a request.
+    pub(crate) fn explain(&self, asked: &Asked) -> Result<Explanation, ExplainError> {
+        self.engine.explain(asked)
+    }
+
     pub(crate) fn events(&self) -> broadcast::Receiver<api::Event> {
         self.events.subscribe()
+    }
+
+    pub(crate) fn live(&self) -> &Live {
+        &self.live
+    }
+
+    pub(crate) fn history(&self) -> &History {
+        &self.history
     }
 
     pub(crate) fn settings(&self) -> &NodeSettings {

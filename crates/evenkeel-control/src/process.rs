@@ -10,6 +10,8 @@ use rustix::time::{ClockId, clock_gettime};
 pub(crate) struct Figures {
     pub(crate) cpu_seconds: f64,
     pub(crate) resident_bytes: Option<u64>,
+    pub(crate) virtual_bytes: Option<u64>,
+    pub(crate) threads: Option<u64>,
     pub(crate) open_fds: Option<u64>,
     pub(crate) max_fds: Option<u64>,
 }
@@ -19,12 +21,16 @@ impl Figures {
         let cpu = clock_gettime(ClockId::ProcessCPUTime);
         let cpu = std::time::Duration::try_from(cpu).unwrap_or_default();
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = resident.and_then(|rest| rest.trim().strip_suffix("kB")?.trim().parse().ok());
+        let said = |name| {
+            let rest: &str = status.lines().find_map(|line| line.strip_prefix(name))?;
+            rest.trim_end_matches("kB").trim().parse::<u64>().ok()
+        };
         let open_fds = fs::read_dir("/proc/self/fd").map(Iterator::count).ok();
         Self {
             cpu_seconds: cpu.as_secs_f64(),
-            resident_bytes: kib.map(|kib: u64| kib * 1024),
+            resident_bytes: said("VmRSS:").map(|kib| kib * 1024),
+            virtual_bytes: said("VmSize:").map(|kib| kib * 1024),
+            threads: said("Threads:"),
             open_fds: open_fds.and_then(|count| u64::try_from(count).ok()),
             max_fds: getrlimit(Resource::Nofile).current,
         }

@@ -194,6 +194,7 @@ pub(crate) async fn connect(
 ) -> Result<Upstream, Fault> {
     let idle = if matches!(wanted, Wanted::Any) { local.take_idle() } else { None };
     let (link, reused) = if let Some(link) = idle {
+        local.tally(worker).reused.add(1);
         (link, true)
     } else {
         watch.set(deadline);
@@ -249,6 +250,7 @@ impl LocalServer {
     async fn place(&self, worker: &Worker, watch: &Watch) -> Result<Link, Fault> {
         loop {
             if let Some(asking) = self.shared.take() {
+                self.tally(worker).reused.add(1);
                 return Ok(Link { stream: Stream::Asking(Box::new(asking)), counted: None });
             }
             let Some(opening) = self.shared.open() else {

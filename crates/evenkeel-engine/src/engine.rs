@@ -1,5 +1,6 @@
 //! Start, apply, drain: the handle the control plane holds.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -17,6 +18,7 @@ use crate::accept;
 use crate::auth::Passwords;
 use crate::bound::OpenAddress;
 use crate::count::{Padded, one_each};
+use crate::explain::{Asked, ExplainError, Explanation};
 use crate::plan::Plan;
 use crate::probe;
 use crate::status::{AdminChange, EngineStatus, Event};
@@ -214,6 +216,7 @@ impl Engine {
             rates: plan.rates.iter().map(|rate| rate.status()).collect(),
             vips: self.vips.status(),
             workers: self.shared.workers,
+            worker_cpu: vitals().map(|it| Duration::from_micros(it.cpu_micros.get())).collect(),
             connections: self.connections(),
             accept_pauses_total: vitals().map(|vitals| vitals.accept_pauses.get()).sum(),
             panics_total: vitals().map(|vitals| vitals.panics.load(Ordering::Relaxed)).sum(),
@@ -222,6 +225,12 @@ impl Engine {
             copies_dropped_total: vitals().map(|vitals| vitals.copies_dropped.get()).sum(),
             draining: phase.is_last(),
         }
+    }
+
+    /// What would be done with a request that nobody has made.
+    pub fn explain(&self, asked: &Asked) -> Result<Explanation, ExplainError> {
+        let plan = Arc::clone(&self.orders.borrow().plan);
+        plan.explain(asked, RandomState::new().hash_one(0_u8))
     }
 
     /// What an operator wants of a server, in effect on return. `false`: there is no such server.

@@ -186,6 +186,7 @@ async fn go(
 ) -> Result<Next, Fault> {
     match &request.goal {
         Goal::Pool(pool) => {
+            desk.record.enters(&place.pool(*pool).flow);
             let admitted = admit(client, desk, (place, *pool), request)?;
             Errand::new(client, desk, (place, *pool), request, admitted).run().await
         }

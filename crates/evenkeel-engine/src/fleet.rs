@@ -1,5 +1,6 @@
 //! The servers as they live: what outlasts a snapshot because it belongs to a server by identity.
 
+mod pool_loads;
 mod pool_tally;
 
 use std::net::SocketAddr;
@@ -14,17 +15,18 @@ use evenkeel_core::config::{Limits, Pool, Server as ServerConfig, ZoneId};
 use evenkeel_core::ewma::{Ewma, Failures};
 use evenkeel_core::fault::Fault;
 use evenkeel_core::hash::identity;
-use evenkeel_core::health::{CheckFailure, Outcome};
+use evenkeel_core::health::{CheckFailure, Outcome, Reason};
 use evenkeel_core::moment::Moment;
 use evenkeel_core::outlier::{self, Cap};
-use evenkeel_core::pick::Loads;
 use evenkeel_core::pool::{Admin as CoreAdmin, Member, Mode, Roster};
 use evenkeel_core::slow_start::{next_step, percent};
 use evenkeel_core::verdict::Component;
 
+pub(crate) use self::pool_loads::PoolLoads;
 pub(crate) use self::pool_tally::PoolTally;
 use crate::clock;
 use crate::count::{Counter, Padded, one_each};
+use crate::flow::{Ends, Flows};
 use crate::status::{
     Admin, AdminChange, AdminState, AgentWord, BreakerStatus, CodeClass, Degraded, Evidence,
     Health, LastCheck, PoolMode, PoolStatus, ServerStatus, TimeLineEntry, Verdict,
@@ -63,12 +65,17 @@ struct State {
     came: Moment,
     checks: u64,
     check_failures: u64,
+    /// How long its checks took, all together.
+    checked: Duration,
+    ejections: u64,
 }
 
 /// What one worker counts of one server.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) connections: Counter,
+    /// Requests on a connection that had served another one.
+    pub(crate) reused: Counter,
     pub(crate) connect_failures: Counter,
     pub(crate) requests: Counter,
     pub(crate) answers: [Counter; 6],
@@ -76,6 +83,8 @@ pub(crate) struct Tally {
     pub(crate) failures: Counter,
     pub(crate) bytes_sent: Counter,
     pub(crate) bytes_received: Counter,
+    /// From the moment it was tried to the head of its answer; in tcp, to the connection.
+    pub(crate) ends: Ends,
     /// Idle connections now: a level, not a count.
     pub(crate) idle: AtomicU32,
 }
@@ -109,6 +118,8 @@ impl Server {
                 came: clock::now(),
                 checks: 0,
                 check_failures: 0,
+                checked: Duration::ZERO,
+                ejections: 0,
             }),
             tallies: one_each(workers),
         }
@@ -154,6 +165,9 @@ impl Server {
         time_line: Arc<[TimeLineEntry]>,
     ) {
         let mut state = self.state();
+        let last = time_line.last().map(|entry| entry.reason);
+        let is_ejected = state.usable && matches!(last, Some(Reason::Ejected { .. })) && !usable;
+        state.ejections += u64::from(is_ejected);
         state.verdict = verdict;
         state.time_line = time_line;
         if usable && !state.usable {
@@ -167,6 +181,7 @@ impl Server {
         let mut state = self.state();
         if check.outcome != Outcome::Failed(CheckFailure::Exhausted) {
             state.checks += 1;
+            state.checked += check.took;
             state.check_failures += u64::from(matches!(check.outcome, Outcome::Failed(_)));
         }
         state.evidence.last_check = Some(check);
@@ -184,6 +199,11 @@ impl Server {
         };
         let member = Member { admin, usable: state.usable, ramp, ..configured };
         state.advice.as_ref().map_or(member, |advice| advised(member, advice))
+    }
+
+    /// What the judge says of it.
+    pub(crate) fn reason(&self) -> Arc<str> {
+        Arc::clone(&self.state().verdict.reason)
     }
 
     /// Its agent has spoken; `None`: it has none any more.
@@ -238,6 +258,7 @@ impl Server {
             breaker: breaker_status(&self.breaker, limits),
             idle_connections: self.tallies.iter().map(|t| t.0.idle.load(Ordering::Relaxed)).sum(),
             connections_total: sum(|tally| &tally.connections),
+            reused_total: sum(|tally| &tally.reused),
             connect_failures_total: sum(|tally| &tally.connect_failures),
             requests_total: sum(|tally| &tally.requests),
             answers_total,
@@ -247,6 +268,9 @@ impl Server {
             bytes_received_total: sum(|tally| &tally.bytes_received),
             checks_total: state.checks,
             check_failures_total: state.check_failures,
+            check_seconds_total: state.checked.as_secs_f64(),
+            ejections_total: state.ejections,
+            endings: Ends::sum(self.tallies.iter().map(|tally| &tally.0.ends)),
         }
     }
 }
@@ -308,6 +332,8 @@ pub(crate) struct LivePool {
     budget: Arc<Budget>,
     breaker: Arc<Breaker>,
     pub(crate) tally: Arc<PoolTally>,
+    /// Its exchanges, from the request to the head of the answer; in tcp, to the connection.
+    pub(crate) flows: Flows,
     /// What all its servers lack.
     degraded: Arc<Mutex<Vec<Degraded>>>,
     /// How its servers are spoken to in TLS.
@@ -325,6 +351,7 @@ impl LivePool {
         servers: Vec<Arc<Server>>,
         tls: Option<Arc<ToServers>>,
         before: Option<&Self>,
+        workers: usize,
     ) -> Self {
         let members = config.servers.iter().map(configured).collect();
         let pool = Self {
@@ -341,6 +368,8 @@ impl LivePool {
             breaker: before.map_or_else(Breaker::new, |before| Arc::clone(&before.breaker)),
             degraded: before.map_or_else(Arc::default, |before| Arc::clone(&before.degraded)),
             tally: before.map_or_else(Arc::default, |before| Arc::clone(&before.tally)),
+            flows: before
+                .map_or_else(|| Flows::new(&config.name, workers), |before| before.flows.clone()),
             tls,
             roster: Mutex::new(Arc::new(Roster::build(config, &[]))),
             edition: AtomicU64::new(0),
@@ -405,23 +434,24 @@ impl LivePool {
 
     /// How busy its servers are, for a request's first or a `further` try.
     pub(crate) fn loads(&self, further: bool) -> PoolLoads<'_> {
-        PoolLoads { pool: self, further }
+        PoolLoads::new(self, further)
     }
 
     /// Builds the roster anew from the servers' state. Returns the mode before and after.
     pub(crate) fn publish(&self) -> (Mode, Mode) {
         let mut roster = self.roster.lock().unwrap_or_else(PoisonError::into_inner);
-        let members: Vec<_> = self
-            .servers
-            .iter()
-            .zip(&self.members)
-            .map(|(server, member)| server.member(*member, self.config.slow_start))
-            .collect();
+        let members = self.members();
         let before = roster.mode();
         *roster = Arc::new(Roster::build(&self.config, &members));
         self.edition.fetch_add(1, Ordering::Release);
         self.waiting.call_all();
         (before, roster.mode())
+    }
+
+    /// Its servers as they are to it now.
+    pub(crate) fn members(&self) -> Vec<Member> {
+        let all = self.servers.iter().zip(&self.members);
+        all.map(|(server, member)| server.member(*member, self.config.slow_start)).collect()
     }
 
     /// Whether one more of its servers may be taken out because of what is inferred of it.
@@ -469,6 +499,11 @@ impl LivePool {
         self.turn.0.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// The number the next request will get, which stays free.
+    pub(crate) fn next_turn(&self) -> u64 {
+        self.turn.0.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn server(&self, name: &str) -> Option<&Arc<Server>> {
         self.servers.iter().find(|server| &*server.name == name)
     }
@@ -487,45 +522,13 @@ impl LivePool {
             further_tries_total: self.tally.further_tries(),
             hedges_total: self.tally.hedges.load(Ordering::Relaxed),
             hedges_won_total: self.tally.hedges_won.load(Ordering::Relaxed),
+            flow: self.flows.status(),
             servers: servers
                 .map(|(index, (server, configured))| {
                     server.status(configured, self.config.breaker.server, roster.uses(index))
                 })
                 .collect(),
         }
-    }
-}
-
-/// How busy the servers of a pool are.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct PoolLoads<'a> {
-    pool: &'a LivePool,
-    further: bool,
-}
-
-impl Loads for PoolLoads<'_> {
-    fn in_flight(&self, member: usize) -> u32 {
-        self.pool.servers[member].in_flight()
-    }
-
-    fn failures(&self, member: usize) -> u32 {
-        self.pool.servers[member].failing.count(clock::now())
-    }
-
-    fn total(&self) -> u64 {
-        self.pool.servers.iter().map(|server| u64::from(server.in_flight())).sum()
-    }
-
-    fn admits(&self, member: usize) -> bool {
-        let (breaker, limits) =
-            (&self.pool.servers[member].breaker, self.pool.config.breaker.server);
-        breaker.has_room(Load::Request, limits)
-            && breaker.has_room(Load::Pending, limits)
-            && (!self.further || breaker.has_room(Load::Retry, limits))
-    }
-
-    fn latency(&self, member: usize) -> f64 {
-        self.pool.servers[member].latency.latency(clock::now())
     }
 }
 

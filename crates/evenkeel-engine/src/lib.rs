@@ -14,9 +14,11 @@ mod count;
 mod deliver;
 mod engine;
 mod exchange;
+mod explain;
 mod facts;
 mod files;
 mod fleet;
+mod flow;
 mod front;
 mod guard;
 mod hedge;
@@ -45,10 +47,14 @@ mod worker;
 
 pub use bound::OpenAddress;
 pub use engine::{ApplyError, Drained, Engine, Options, StartError};
+pub use explain::{
+    Asked, Choosing, ExplainError, Explanation, Outcome, ShownCertificate, Standing, Tries,
+};
 pub use status::{
     Admin, AdminChange, AdminState, AgentWord, BreakerStatus, CertificateStatus, CodeClass,
-    Degraded, EngineStatus, Event, Evidence, Health, LastCheck, ListenerStatus, PoolMode,
-    PoolStatus, RateStatus, ServerStatus, TimeLineEntry, Verdict, VipStatus,
+    Degraded, Endings, EngineStatus, Event, Evidence, FlowStatus, Health, LastCheck,
+    ListenerStatus, PoolMode, PoolStatus, RateStatus, ServerStatus, TimeLineEntry, Verdict,
+    VipStatus,
 };
 pub use tls::{PairError, Proof, examine, examine_roots, fresh_ticket_key};
 pub use vip::MoveError;

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use evenkeel_core::config::{AccessLog, Check, Config, InitialState, Listener, LogTarget, Pool};
 use evenkeel_core::snapshot::Snapshot;
@@ -15,9 +14,10 @@ use crate::clock;
 use crate::count::{Counter, Padded, one_each};
 use crate::engine::ApplyError;
 use crate::fleet::{LivePool, Server};
+use crate::flow::{Ends, Flows, add};
 use crate::guard::{LiveRate, Sources};
 use crate::log::LogFile;
-use crate::status::{EngineStatus, Health, ListenerStatus, Verdict};
+use crate::status::{Health, ListenerStatus, Verdict};
 use crate::tls::{Front, ToServers};
 use crate::worker::Shared;
 
@@ -40,6 +40,8 @@ pub(crate) struct LiveListener {
     pub(crate) front: Option<Arc<Front>>,
     pub(crate) bound: Vec<Arc<Bound>>,
     pub(crate) counts: Arc<ListenerCounts>,
+    /// In the order of the file.
+    pub(crate) routes: Vec<Flows>,
 }
 
 /// What is counted of a listener, for as long as one of its name exists.
@@ -63,8 +65,7 @@ pub(crate) struct ListenerTally {
     pub(crate) shed: [Counter; 10],
     pub(crate) bytes_received: Counter,
     pub(crate) bytes_sent: Counter,
-    pub(crate) durations: [Counter; EngineStatus::DURATION_BOUNDS.len() + 1],
-    pub(crate) duration_micros: Counter,
+    pub(crate) ends: Ends,
 }
 
 impl Plan {
@@ -147,7 +148,7 @@ fn live_pool(pool: &Pool, before: &Plan, workers: usize) -> Result<LivePool, App
             Arc::clone,
         )
     });
-    Ok(LivePool::new(pool, servers.collect(), tls, old.map(|old| &**old)))
+    Ok(LivePool::new(pool, servers.collect(), tls, old.map(|old| &**old), workers))
 }
 
 fn initial(check: Option<&Check>) -> Verdict {
@@ -193,7 +194,14 @@ impl LiveListener {
             listener: Arc::clone(&listener.name),
             source: source.into(),
         })?;
+        let written = listener.protocol.http().map_or(&[][..], |http| &http.routes);
+        let routes = written.iter().map(|route| {
+            let mut known = old.iter().flat_map(|old| &old.routes);
+            let known = known.find(|known| known.name == route.name).cloned();
+            known.unwrap_or_else(|| Flows::new(&route.name, shared.workers))
+        });
         Ok(Self {
+            routes: routes.collect(),
             name: Arc::clone(&listener.name),
             protocol: listener.protocol.as_str(),
             front,
@@ -209,13 +217,10 @@ impl LiveListener {
         let counts = &self.counts;
         let tallies = || counts.tallies.iter().map(|tally| &tally.0);
         let (mut answers_total, mut shed_total) = ([0; 6], [0; 10]);
-        let mut durations = vec![0; EngineStatus::DURATION_BOUNDS.len() + 1];
         for tally in tallies() {
             add(&mut answers_total, &tally.answers);
             add(&mut shed_total, &tally.shed);
-            add(&mut durations, &tally.durations);
         }
-        let micros: u64 = tallies().map(|tally| tally.duration_micros.get()).sum();
         let refusals = counts.refusals.lock().unwrap_or_else(PoisonError::into_inner);
         ListenerStatus {
             name: Arc::clone(&self.name),
@@ -229,17 +234,11 @@ impl LiveListener {
             refusals_total: refusals.iter().map(|(&label, &count)| (label, count)).collect(),
             bytes_received_total: tallies().map(|tally| tally.bytes_received.get()).sum(),
             bytes_sent_total: tallies().map(|tally| tally.bytes_sent.get()).sum(),
-            durations,
-            duration_seconds_sum: Duration::from_micros(micros).as_secs_f64(),
+            endings: Ends::sum(tallies().map(|tally| &tally.ends)),
+            routes: self.routes.iter().map(Flows::status).collect(),
             certificates: self.front.as_ref().map_or_else(Vec::new, |front| front.certificates()),
             handshakes: self.front.as_ref().map_or(0, |front| front.handshakes()),
         }
-    }
-}
-
-fn add(totals: &mut [u64], counters: &[Counter]) {
-    for (total, counter) in totals.iter_mut().zip(counters) {
-        *total += counter.get();
     }
 }
 

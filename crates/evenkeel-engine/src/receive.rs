@@ -1,5 +1,6 @@
 //! From a client's bytes to a request that knows where it goes, with its new head in the outbox.
 
+use std::borrow::Cow;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
@@ -139,7 +140,7 @@ pub(crate) async fn receive(
         let Some(parts) = framed.take_head() else { return Ok(None) };
         let ends = framed.ends();
         let request = read_frames(client, desk, place, http, (&parts, ends))?;
-        note(client, desk, place, http, &request);
+        note(client, desk, place, &request);
         return Ok(Some(request));
     }
     if client.requests > 0 {
@@ -151,7 +152,7 @@ pub(crate) async fn receive(
         if worth_parsing(desk, fresh, &http.limits)
             && let Some(request) = parse(client, desk, place, http)?
         {
-            note(client, desk, place, http, &request);
+            note(client, desk, place, &request);
             return Ok(Some(request));
         }
         desk.inbox.make_room(most);
@@ -171,12 +172,10 @@ pub(crate) async fn receive(
 }
 
 /// Counts a request that was understood.
-fn note(client: &mut Client, desk: &mut Desk, place: &Place, http: &Http, request: &Request) {
+fn note(client: &mut Client, desk: &mut Desk, place: &Place, request: &Request) {
     client.requests += 1;
     client.seat.slot.counts.tally(client.worker().index).requests.add(1);
-    let logged = place.local.plan.log.as_ref().and(request.route);
-    let route = logged.map(|route| Arc::clone(&http.routes[route].name));
-    desk.record.received(request, route);
+    desk.record.received(request, place.flow(request));
 }
 
 /// A head that comes in drops is not parsed anew with each of them: a line has to end, or a limit
@@ -298,7 +297,7 @@ fn aim(
     (request_id, own_id): (&str, &[u8; 32]),
     Out { outbox, reply, fields }: Out<'_>,
 ) -> Request {
-    let route = route(head, place);
+    let route = ask(head, |question| place.http_router().route(question));
     let through = route.map(|route| &http.routes[route]);
     let name = through.map_or("", |route| &route.name);
     let (seat, scheme) = (&client.seat, from.scheme);
@@ -475,7 +474,7 @@ fn key(
     }
 }
 
-fn token(head: &RequestHead<'_, '_>, pool: &LivePool) -> Option<Token> {
+pub(crate) fn token(head: &RequestHead<'_, '_>, pool: &LivePool) -> Option<Token> {
     let sticky = pool.config.sticky.as_ref()?;
     cookie(head, &sticky.cookie).and_then(Token::parse)
 }
@@ -484,8 +483,9 @@ pub(crate) fn cookie<'b>(head: &RequestHead<'_, 'b>, name: &str) -> Option<&'b [
     head.fields.of(Name::Cookie).find_map(|field| sticky::find(field, name))
 }
 
-fn route(head: &RequestHead<'_, '_>, place: &Place) -> Option<usize> {
-    place.http_router().route(&Question {
+/// Asks about the route of a request.
+pub(crate) fn ask<T>(head: &RequestHead<'_, '_>, answer: impl FnOnce(&Question<'_>) -> T) -> T {
+    answer(&Question {
         host: head.host,
         path: head.path,
         method: head.method,
@@ -498,7 +498,7 @@ fn is_grpc(head: &RequestHead<'_, '_>) -> bool {
     head.header("content-type").is_some_and(|value| value.starts_with(b"application/grpc"))
 }
 
-fn stripped<'p>(path: &'p str, route: Option<&Route>) -> &'p str {
+pub(crate) fn stripped<'p>(path: &'p str, route: Option<&Route>) -> &'p str {
     let prefix = route.and_then(|route| route.strip_prefix.as_deref());
     match prefix.and_then(|prefix| path.strip_prefix(prefix)) {
         Some("") => "/",
@@ -509,13 +509,22 @@ fn stripped<'p>(path: &'p str, route: Option<&Route>) -> &'p str {
 
 /// The pool whose share of the traffic this request belongs to.
 fn share(split: &Split, told: &Told<'_>) -> PoolId {
-    let client = match &split.on {
-        None => None,
-        Some(SplitOn::Source) => told.fact(Fact::ClientIp).map(|ip| hash::key(ip.as_bytes())),
-        Some(SplitOn::Header(name)) => told.head.header(name).map(hash::key),
-        Some(SplitOn::Cookie(name)) => cookie(told.head, name).map(hash::key),
-    };
+    let address = || told.fact(Fact::ClientIp).unwrap_or_default();
+    let client = share_key(split, told.head, address);
     split.choose(client.unwrap_or_else(|| told.seat.worker.chance()))
+}
+
+/// What its client is known by; `None`: chance decides.
+pub(crate) fn share_key<'a>(
+    split: &Split,
+    head: &RequestHead<'_, '_>,
+    address: impl FnOnce() -> Cow<'a, str>,
+) -> Option<u64> {
+    match split.on.as_ref()? {
+        SplitOn::Source => Some(hash::key(address().as_bytes())),
+        SplitOn::Header(name) => head.header(name).map(hash::key),
+        SplitOn::Cookie(name) => cookie(head, name).map(hash::key),
+    }
 }
 
 /// The pool that gets a copy of this request. A tunnel has none.

@@ -17,9 +17,9 @@ use crate::clock;
 use crate::connect::LocalServer;
 use crate::count::class;
 use crate::exchange::Client;
+use crate::flow::LocalFlow;
 use crate::log::{Line, LogFile, Said};
 use crate::receive::Request;
-use crate::status::EngineStatus;
 use crate::worker::Worker;
 
 /// An exchange from its first byte to its last.
@@ -38,7 +38,8 @@ pub(crate) struct Record {
     uploaded: u64,
     known: Option<Known>,
     address: Option<IpAddr>,
-    route: Option<Arc<str>>,
+    route: Option<Rc<LocalFlow>>,
+    pool: Option<Rc<LocalFlow>>,
     said: Said,
 }
 
@@ -83,9 +84,12 @@ impl Record {
         }
     }
 
-    /// `route` is told only when a log line will need it.
-    pub(crate) fn received(&mut self, request: &Request, route: Option<Arc<str>>) {
-        self.route = route;
+    /// `route`: what is counted of the one that was taken.
+    pub(crate) fn received(&mut self, request: &Request, route: Option<&Rc<LocalFlow>>) {
+        if let Some(route) = route {
+            route.requests.add(1);
+            self.route = Some(Rc::clone(route));
+        }
         self.received = Some(clock::now());
         self.known = Some(Known {
             version: request.version,
@@ -100,12 +104,23 @@ impl Record {
         self.known
     }
 
+    /// It goes to a pool.
+    pub(crate) fn enters(&mut self, pool: &Rc<LocalFlow>) {
+        pool.requests.add(1);
+        self.pool = Some(Rc::clone(pool));
+    }
+
     /// A server is tried.
     pub(crate) fn tries(&mut self, server: &Rc<LocalServer>, worker: &Worker) {
-        // The answer of the server before was not passed on: its status is why there is this try.
-        if let (Some(status), Some(before)) = (self.status.take(), &self.server) {
-            before.tally(worker).answers[class(Some(status))].add(1);
+        if let Some(before) = &self.server {
+            let tally = before.tally(worker);
+            tally.ends.took(self.tried_for());
+            // Its answer was not passed on: its status is why there is this try.
+            if let Some(status) = self.status.take() {
+                tally.answers[class(Some(status))].add(1);
+            }
         }
+        self.answered = None;
         let tally = server.tally(worker);
         tally.requests.add(1);
         tally.retries.add(u64::from(self.tries > 0));
@@ -137,6 +152,12 @@ impl Record {
         self.connected = Some(clock::now());
     }
 
+    /// How long the server that was tried last has taken so far, or took.
+    fn tried_for(&self) -> Duration {
+        let until = self.answered.unwrap_or_else(clock::now);
+        self.trying.map_or(Duration::ZERO, |trying| until.since(trying))
+    }
+
     /// Returns how long the server took.
     pub(crate) fn answered(&mut self, status: u16) -> Duration {
         let now = clock::now();
@@ -162,10 +183,19 @@ impl Record {
         tally.answers[class(self.status)].add(1);
         tally.bytes_sent.add(self.sent);
         tally.bytes_received.add(self.uploaded);
-        tally.durations[bucket(active)].add(1);
-        tally.duration_micros.add(u64::try_from(active.as_micros()).unwrap_or(u64::MAX));
+        tally.ends.count(active, self.status, fault);
+        let bytes = (self.uploaded, self.sent);
+        if let Some(route) = &self.route {
+            route.finish((active, self.status, fault), bytes);
+        }
+        if let Some(pool) = &self.pool {
+            let until = self.answered.unwrap_or(now);
+            let took = self.received.map_or(Duration::ZERO, |received| until.since(received));
+            pool.finish((took, self.status, fault), bytes);
+        }
         if let Some(server) = &self.server {
             let tally = server.tally(worker);
+            tally.ends.took(self.tried_for());
             tally.bytes_received.add(self.sent);
             tally.bytes_sent.add(self.uploaded);
             // A status that stands for a fault is this node's answer, not the server's.
@@ -180,7 +210,7 @@ impl Record {
         if let Some(log) = &worker.local().plan.log {
             self.log(client, log, (fault, active));
         }
-        self.server = None;
+        (self.server, self.route, self.pool) = (None, None, None);
         self.said.clear();
     }
 
@@ -197,7 +227,7 @@ impl Record {
             client_port: client.seat.peer.port(),
             started: clock::wall().checked_sub(active).unwrap_or_else(clock::wall),
             listener: &client.seat.slot.name,
-            route: self.route.as_deref().unwrap_or_default(),
+            route: self.route.as_ref().map_or("", |route| route.name()),
             pool: server.map_or("", |server| &server.pool),
             server: server.map_or("", |server| &server.name),
             said: &self.said,
@@ -228,6 +258,7 @@ pub(crate) struct StreamRecord<'a> {
     /// When the first server was tried, and when one was reached.
     pub(crate) trying: Moment,
     pub(crate) connected: Option<Moment>,
+    pub(crate) pool: Option<&'a LocalFlow>,
     pub(crate) server: Option<&'a LocalServer>,
     pub(crate) tries: usize,
     pub(crate) from_client: u64,
@@ -243,6 +274,7 @@ impl StreamRecord<'_> {
             began: now,
             trying: now,
             connected: None,
+            pool: None,
             server: None,
             tries: 0,
             from_client: 0,
@@ -258,10 +290,14 @@ impl StreamRecord<'_> {
         let tally = seat.slot.counts.tally(worker.index);
         tally.bytes_received.add(self.from_client);
         tally.bytes_sent.add(self.from_server);
-        tally.durations[bucket(active)].add(1);
-        tally.duration_micros.add(u64::try_from(active.as_micros()).unwrap_or(u64::MAX));
+        tally.ends.count(active, None, self.fault);
+        let reached = self.connected.unwrap_or_else(clock::now).since(self.trying);
+        if let Some(pool) = self.pool {
+            pool.finish((reached, None, self.fault), (self.from_client, self.from_server));
+        }
         if let Some(server) = self.server {
             let tally = server.tally(worker);
+            tally.ends.took(reached);
             tally.requests.add(1);
             tally.retries.add(self.tries.saturating_sub(1) as u64);
             tally.bytes_sent.add(self.from_client);
@@ -293,39 +329,5 @@ impl StreamRecord<'_> {
             retries: u8::try_from(self.tries.saturating_sub(1)).unwrap_or(u8::MAX),
         };
         worker.log.borrow_mut().write(log, &line);
-    }
-}
-
-/// Index of a duration in [`EngineStatus::DURATION_BOUNDS`], the last one open.
-fn bucket(duration: Duration) -> usize {
-    const BOUNDS_MICROS: [u64; EngineStatus::DURATION_BOUNDS.len()] = {
-        let mut micros = [0; EngineStatus::DURATION_BOUNDS.len()];
-        let mut index = 0;
-        while index < micros.len() {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "constants of at most 30 s"
-            )]
-            let bound = (EngineStatus::DURATION_BOUNDS[index] * 1e6) as u64;
-            micros[index] = bound;
-            index += 1;
-        }
-        micros
-    };
-    let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-    BOUNDS_MICROS.iter().position(|&bound| micros <= bound).unwrap_or(BOUNDS_MICROS.len())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_fall_into_the_first_bound_not_below_them() {
-        assert_eq!(bucket(Duration::ZERO), 0);
-        assert_eq!(bucket(Duration::from_millis(1)), 0);
-        assert_eq!(bucket(Duration::from_micros(1_001)), 1);
-        assert_eq!(bucket(Duration::from_secs(31)), EngineStatus::DURATION_BOUNDS.len());
     }
 }

@@ -129,6 +129,32 @@ pub enum PoolMode {
     Empty,
 }
 
+/// How exchanges have ended so far, and how long they took.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Endings {
+    /// Counts by the buckets of [`evenkeel_core::latency`]; empty before the first one.
+    pub durations: Vec<u64>,
+    /// All durations together.
+    pub seconds: f64,
+    /// Answered 5xx, or failed by no fault of the client's.
+    pub errors: u64,
+    /// By termination code; only those that occurred.
+    pub codes: Vec<(&'static str, u64)>,
+}
+
+/// The exchanges of a route or a pool so far.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FlowStatus {
+    pub name: Arc<str>,
+    /// That have begun.
+    pub requests_total: u64,
+    /// Answers to clients by status class; the last one counts exchanges closed without an answer.
+    pub answers_total: [u64; 6],
+    pub bytes_received_total: u64,
+    pub bytes_sent_total: u64,
+    pub endings: Endings,
+}
+
 /// Status classes, in the order of [`ServerStatus::answers`]: 1xx to 5xx, then no answer at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CodeClass {
@@ -161,6 +187,8 @@ pub struct ServerStatus {
     pub breaker: Vec<BreakerStatus>,
     pub idle_connections: u32,
     pub connections_total: u64,
+    /// Requests on a connection that had served another one.
+    pub reused_total: u64,
     pub connect_failures_total: u64,
     pub requests_total: u64,
     /// Answers by status class.
@@ -171,6 +199,13 @@ pub struct ServerStatus {
     pub bytes_received_total: u64,
     pub checks_total: u64,
     pub check_failures_total: u64,
+    /// How long its checks took, all together.
+    pub check_seconds_total: f64,
+    /// Times its traffic has taken it out.
+    pub ejections_total: u64,
+    /// From the moment it was tried to the head of its answer; in tcp, to the connection. Its
+    /// errors are in `failures_total` and `answers_total`.
+    pub endings: Endings,
 }
 
 /// How full a breaker is in one respect.
@@ -203,6 +238,8 @@ pub struct PoolStatus {
     pub hedges_total: u64,
     /// Those that the second server answered.
     pub hedges_won_total: u64,
+    /// From the request to the head of its answer; in tcp, to the connection.
+    pub flow: FlowStatus,
     pub servers: Vec<ServerStatus>,
 }
 
@@ -224,10 +261,10 @@ pub struct ListenerStatus {
     pub refusals_total: Vec<(&'static str, u64)>,
     pub bytes_received_total: u64,
     pub bytes_sent_total: u64,
-    /// Request durations: upper bounds in seconds with cumulative counts are made by the reader
-    /// from these counts per bucket of [`EngineStatus::DURATION_BOUNDS`], the last one open.
-    pub durations: Vec<u64>,
-    pub duration_seconds_sum: f64,
+    /// From the first byte of a request to the last of its answer; in tcp, of the stream.
+    pub endings: Endings,
+    /// In the order of the file.
+    pub routes: Vec<FlowStatus>,
     /// In the order of the file; none unless TLS ends here.
     pub certificates: Vec<CertificateStatus>,
     /// TLS handshakes under way.
@@ -313,6 +350,8 @@ pub struct EngineStatus {
     pub rates: Vec<RateStatus>,
     pub vips: Vec<VipStatus>,
     pub workers: usize,
+    /// Processor time each worker has used.
+    pub worker_cpu: Vec<Duration>,
     /// Client connections held now, over all listeners.
     pub connections: u32,
     /// Times a worker stopped accepting because file descriptors ran out.
@@ -325,12 +364,6 @@ pub struct EngineStatus {
     /// Copies of requests that were not made because too many were under way.
     pub copies_dropped_total: u64,
     pub draining: bool,
-}
-
-impl EngineStatus {
-    /// Upper bounds of the duration buckets, in seconds.
-    pub const DURATION_BOUNDS: [f64; 12] =
-        [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 }
 
 /// Something an operator wants to know of, in order of occurrence.

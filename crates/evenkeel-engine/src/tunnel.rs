@@ -122,6 +122,8 @@ pub(crate) async fn relay(
         HashOn::Sni => name_key,
         HashOn::Uri | HashOn::Header(_) | HashOn::Cookie(_) => None,
     };
+    let flow = Rc::clone(&pool.flow);
+    flow.requests.add(1);
     let admitted = pool.live.admit(trying);
     let introduction = pool.live.config.proxy_protocol.map(|version| {
         introduction::write(version, seat, &client, first.as_ref().map_or(&[], Buffer::unread))
@@ -136,6 +138,7 @@ pub(crate) async fn relay(
         began,
         trying,
         connected: None,
+        pool: Some(&*flow),
         server: None,
         tries: tried.len(),
         from_client: 0,

@@ -1,6 +1,8 @@
 //! An engine thread: its view of the plan, its listeners, its connections.
 
-use std::cell::{Cell, Ref, RefCell};
+mod local;
+
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -8,32 +10,27 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use evenkeel_core::config::{Listener, PoolId, Route};
 use evenkeel_core::fault::{Blame, Fault};
 use evenkeel_core::moment::Moment;
-use evenkeel_core::pool::Roster;
-use evenkeel_core::route::{HttpRouter, TlsRouter};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tokio::task::{JoinSet, spawn_local};
 
+pub(crate) use self::local::{Local, LocalPool, Place};
 use crate::accept::{self, Acceptor};
 use crate::auth::Passwords;
 use crate::bound::OpenAddress;
 use crate::buffer::{Buffer, Stock};
 use crate::clock;
 use crate::compress::Encoders;
-use crate::connect::LocalServer;
 use crate::count::{Counter, Padded};
 use crate::exchange::Desk;
 use crate::files::Roots;
-use crate::fleet::{LivePool, Server};
-use crate::hedge::Hedged;
+use crate::fleet::Server;
 use crate::http2::Runner;
 use crate::log::LogLines;
-use crate::plan::{ListenerCounts, LiveListener, Plan};
+use crate::plan::{ListenerCounts, Plan};
 use crate::probe::{Report, Traffic};
-use crate::receive::Request;
 use crate::shed::Shedding;
 use crate::status::Event;
 use crate::timers::Timers;
@@ -90,6 +87,8 @@ pub(crate) struct Vitals {
     pub(crate) panics: AtomicU64,
     pub(crate) log_lines_dropped: Counter,
     pub(crate) copies_dropped: Counter,
+    /// Processor time used, in all lives of this worker.
+    pub(crate) cpu_micros: Counter,
 }
 
 /// What workers are told; each replaces the one before.
@@ -156,30 +155,6 @@ pub(crate) struct Worker {
     pub(crate) date: clock::Date,
 }
 
-/// A plan with a listener's place in it. Indices of pools and routes mean something only together
-/// with the plan they were found in.
-#[derive(Clone, Debug)]
-pub(crate) struct Place {
-    pub(crate) local: Rc<Local>,
-    pub(crate) index: usize,
-}
-
-/// A plan as one worker sees it.
-#[derive(Debug)]
-pub(crate) struct Local {
-    pub(crate) plan: Arc<Plan>,
-    pub(crate) pools: Vec<LocalPool>,
-    pub(crate) hedged: Vec<Hedged>,
-}
-
-/// A pool as one worker sees it.
-#[derive(Debug)]
-pub(crate) struct LocalPool {
-    pub(crate) live: Arc<LivePool>,
-    pub(crate) servers: Vec<Rc<LocalServer>>,
-    roster: RefCell<(u64, Arc<Roster>)>,
-}
-
 /// A listener over the reloads in which it keeps its name.
 #[derive(Debug)]
 pub(crate) struct Slot {
@@ -227,11 +202,10 @@ fn live(index: usize, shared: Arc<Shared>, orders: watch::Receiver<Order>) -> io
 
 impl Worker {
     fn new(index: usize, shared: Arc<Shared>) -> Self {
-        let plan = Arc::new(Plan::empty());
         Self {
             index,
             shared,
-            local: RefCell::new(Rc::new(Local { plan, pools: Vec::new(), hedged: Vec::new() })),
+            local: RefCell::new(Rc::new(Local::empty())),
             timers: Rc::default(),
             desks: Stock::new(SPARE_BUFFERS),
             buffers: Stock::new(SPARE_BUFFERS),
@@ -313,7 +287,9 @@ impl Worker {
         // failure.
         let is_usual = matches!(fault, Fault::ServerResetReused | Fault::NotProcessed);
         if fault.verdict().blame == Blame::Server && !is_usual {
-            server.tally(self.index).failures.add(1);
+            let tally = server.tally(self.index);
+            tally.failures.add(1);
+            tally.ends.fault(fault);
             server.failing.add(clock::now());
             server.latency.fail(Duration::ZERO, clock::now());
             self.report(server, Traffic::Failed(fault));
@@ -457,6 +433,8 @@ impl Worker {
                 shedding.look(&self.local().plan, &self.shared, now);
             }
             self.flush_log();
+            let used = evenkeel_sys::thread_cpu_time().as_micros();
+            self.vitals().cpu_micros.set(u64::try_from(used).unwrap_or(u64::MAX));
             scans = scans.wrapping_add(1);
             tokio::time::sleep(wait).await;
         }
@@ -484,60 +462,6 @@ impl Worker {
     }
 }
 
-impl Local {
-    fn new(plan: Arc<Plan>, before: &Self, worker: usize) -> Self {
-        let known = |live: &LivePool| before.pools.iter().find(|old| old.live.name == live.name);
-        let pools = plan
-            .pools
-            .iter()
-            .map(|live| LocalPool::new(Arc::clone(live), known(live), worker))
-            .collect();
-        let hedged = Hedged::all(plan.snapshot.config(), &before.hedged);
-        Self { plan, pools, hedged }
-    }
-
-    /// Closes the idle connections to servers that `after` no longer has.
-    fn prune(&self, after: &Self) {
-        for old in &self.pools {
-            let kept = after.pools.iter().find(|pool| pool.live.name == old.live.name);
-            for server in &old.servers {
-                if !kept.is_some_and(|kept| kept.servers.iter().any(|s| Rc::ptr_eq(s, server))) {
-                    server.close_idle();
-                }
-            }
-        }
-    }
-}
-
-impl Place {
-    pub(crate) fn listener(&self) -> &Listener {
-        &self.local.plan.snapshot.config().listeners[self.index]
-    }
-
-    pub(crate) fn live_listener(&self) -> &LiveListener {
-        &self.local.plan.listeners[self.index]
-    }
-
-    /// The route a request has taken; `None`: the listener's default.
-    pub(crate) fn route(&self, request: &Request) -> Option<&Route> {
-        let http = self.listener().protocol.http()?;
-        request.route.map(|route| &http.routes[route])
-    }
-
-    pub(crate) fn http_router(&self) -> &HttpRouter {
-        self.local.plan.snapshot.http_router(self.index)
-    }
-
-    pub(crate) fn tls_router(&self) -> &TlsRouter {
-        self.local.plan.snapshot.tls_router(self.index)
-    }
-
-    /// `id` is from this plan.
-    pub(crate) fn pool(&self, id: PoolId) -> &LocalPool {
-        &self.local.pools[usize::from(id.0)]
-    }
-}
-
 impl Slot {
     /// Where a connection of this listener stands at this moment.
     pub(crate) fn place(&self, worker: &Worker) -> Place {
@@ -549,40 +473,6 @@ impl Slot {
     /// No snapshot has it any more: what still runs on it ends with its exchange.
     pub(crate) fn is_removed(&self) -> bool {
         self.last.borrow().is_some()
-    }
-}
-
-impl LocalPool {
-    fn new(live: Arc<LivePool>, before: Option<&Self>, worker: usize) -> Self {
-        let known = |server: &Arc<Server>| {
-            let mut old = before.iter().flat_map(|before| &before.servers);
-            old.find(|old| Arc::ptr_eq(&old.server, server)).map(Rc::clone)
-        };
-        let config = &live.config;
-        let servers = live
-            .servers
-            .iter()
-            .map(|server| {
-                known(server).unwrap_or_else(|| LocalServer::new(Arc::clone(server), worker))
-            })
-            .collect::<Vec<Rc<LocalServer>>>();
-        // A connection that names its client is that client's alone.
-        let kept = if config.proxy_protocol.is_some() { 0 } else { config.idle_connections };
-        for (server, written) in servers.iter().zip(&config.servers) {
-            let tls = live.tls.as_ref().map(|tls| tls.towards(written));
-            server.configure(kept, config.timeouts.keep_alive, tls);
-        }
-        let roster = RefCell::new((live.edition(), live.roster()));
-        Self { live, servers, roster }
-    }
-
-    /// Who is in use at this moment.
-    pub(crate) fn roster(&self) -> Ref<'_, Roster> {
-        let edition = self.live.edition();
-        if self.roster.borrow().0 != edition {
-            self.roster.replace((edition, self.live.roster()));
-        }
-        Ref::map(self.roster.borrow(), |(_, roster)| &**roster)
     }
 }
 

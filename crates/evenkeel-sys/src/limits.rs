@@ -26,6 +26,11 @@ pub fn cpu_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default()
 }
 
+/// Processor time the calling thread has used.
+pub fn thread_cpu_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
+}
+
 /// Whether a call failed for want of file descriptors, memory or local ports: a want of this node,
 /// not a fault of the other side.
 pub fn is_exhausted(error: &io::Error) -> bool {

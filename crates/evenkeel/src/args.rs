@@ -1,6 +1,6 @@
 //! What can be written on the command line.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 
@@ -26,6 +26,7 @@ pub(crate) enum Verb {
     Check(Check),
     Status(Status),
     Top(Top),
+    Explain(Explain),
     Server(Server),
     Vip(Vip),
     Reload(Reload),
@@ -157,6 +158,32 @@ pub(crate) struct Status {
     /// Only this pool, or only this server
     #[arg(value_name = "POOL[/SERVER]")]
     pub(crate) which: Option<String>,
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Print the document of the API
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Say what a running node would do with a request, and why
+///
+/// Which listener, certificate, route, pool and server, and what speaks against the others. Nothing
+/// is sent, and the next request finds everything as it was.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: evenkeel explain GET https://shop.example/x -H 'Cookie: srv=a'")]
+pub(crate) struct Explain {
+    /// The method, unless it is GET, and the URL
+    #[arg(value_name = "[METHOD] URL", required = true, num_args = 1..=2)]
+    pub(crate) what: Vec<String>,
+    /// A header of the request; any number
+    #[arg(short = 'H', long, value_name = "NAME: VALUE")]
+    pub(crate) header: Vec<String>,
+    /// The client's address [default: 127.0.0.1]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) from: Option<IpAddr>,
+    /// The listener it comes to, where the URL does not say
+    #[arg(long, value_name = "NAME")]
+    pub(crate) listener: Option<String>,
     #[command(flatten)]
     pub(crate) target: Target,
     /// Print the document of the API

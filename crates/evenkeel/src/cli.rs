@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod document;
+pub(crate) mod explain;
 pub(crate) mod out;
 pub(crate) mod reload;
 pub(crate) mod server;

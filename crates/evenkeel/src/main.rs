@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         Verb::Check(args) => cli::check::check(&args),
         Verb::Status(args) => cli::status::status(&args),
         Verb::Top(args) => top::top(&args),
+        Verb::Explain(args) => cli::explain::explain(&args),
         Verb::Server(args) => cli::server::server(&args),
         Verb::Vip(args) => cli::vip::vip(&args),
         Verb::Reload(args) => cli::reload::reload(&args),

@@ -80,6 +80,7 @@ fn help_reads_well() {
         "check",
         "status",
         "top",
+        "explain",
         "server",
         "vip",
         "reload",

@@ -15,7 +15,7 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::node::Node;
 
 /// Below what proxies and firewalls take for a dead connection.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Events from now on. A reader that falls behind loses the oldest and is told so.
 pub(super) async fn events(

@@ -106,7 +106,7 @@ async fn every_operation_of_the_description_is_served() {
             evenkeel_api::Method::Post => Method::POST,
             evenkeel_api::Method::Delete => Method::DELETE,
         };
-        if path == "/api/v1/events" {
+        if ["/api/v1/events", "/api/v1/live"].contains(&path.as_str()) {
             continue;
         }
         let answer = bench.write(method, &path, "application/json", "").await;
@@ -312,7 +312,8 @@ async fn figures_are_there_for_every_server() {
         "evenkeel_listener_answers_total{listener=\"web\",code=\"2xx\"} 0",
         "evenkeel_listener_request_duration_seconds_bucket{listener=\"web\",le=\"+Inf\"} 0",
         "evenkeel_pool_mode{pool=\"app\",mode=\"normal\"} 1",
-        "evenkeel_process_open_fds ",
+        "process_open_fds ",
+        "evenkeel_server_response_duration_seconds_count{pool=\"app\",server=\"127.0.0.1:9\"} 0",
     ] {
         assert!(metrics.contains(line), "{line} is not in:\n{metrics}");
     }
@@ -323,6 +324,40 @@ async fn figures_are_there_for_every_server() {
     }
     let stub = bench.get("/stub_status").await.body;
     assert!(stub.starts_with("Active connections: 0 \nserver accepts handled requests\n 0 0 0 \n"));
+}
+
+#[tokio::test]
+async fn history_is_asked_for_by_name() {
+    let bench = Bench::local("history").await;
+    let empty = bench.get("/api/v1/history?of=pool/app&last=1m").await;
+    assert_eq!(empty.json()["series"], serde_json::json!([]));
+    assert_eq!(empty.json()["step_seconds"], 1);
+    let nothing = bench.get("/api/v1/history?of=shoes").await;
+    assert_eq!(nothing.status, StatusCode::BAD_REQUEST);
+    assert!(nothing.body.contains("`of` has `shoes`"), "{}", nothing.body);
+    let text = format!("[history]\nsize = \"0B\"\n{TEXT}");
+    let off = Bench::new("no-history", &text, "127.0.0.1:7070").await;
+    let refused = off.get("/api/v1/history?of=node").await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+}
+
+#[tokio::test]
+async fn those_who_watch_are_told_each_second_and_are_not_too_many() {
+    let bench = Bench::local("live").await;
+    let mut readers: Vec<_> = std::iter::from_fn(|| bench.node.live().read()).collect();
+    assert_eq!(readers.len(), 64);
+    let refused = bench.get("/api/v1/live").await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    let mut reader = readers.pop().unwrap();
+    drop(readers);
+    let tick = tokio::select! {
+        tick = reader.next() => tick.unwrap(),
+        () = crate::live::keep_figures(&bench.node) => unreachable!("it never returns"),
+    };
+    let tick: Value = serde_json::from_str(&tick).unwrap();
+    assert_eq!(tick["pools"]["app"]["rate"], 0.0);
+    assert_eq!(tick["servers"]["app/127.0.0.1:9"]["state"], "up");
+    assert_eq!(tick["listeners"]["web"]["connections"], 0);
 }
 
 const SERVERS: &str = "/api/v1/pools/app/servers";

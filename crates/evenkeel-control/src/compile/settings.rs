@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::table::{Reader, Wrong, wrong};
-use super::value::{duration, integer, text};
+use super::value::{duration, integer, size_within, text};
 use super::{Bench, Surroundings, word, zone};
 use crate::document::Value;
 use crate::finding::Place;
@@ -25,6 +25,15 @@ const DRAIN: Duration = Duration::from_secs(30);
 /// Time for tunnels and streams to end in a process that another one has replaced: as long as a tunnel
 /// may be silent.
 const DRAIN_AFTER_UPGRADE: Duration = Duration::from_hours(1);
+
+/// Hours of a few hundred servers, weeks of a few.
+const HISTORY_BYTES: u64 = 64 << 20;
+
+/// With less there is no room for a block of a large node in each segment.
+const LEAST_HISTORY_BYTES: u64 = 1 << 20;
+
+/// The whole of a segment is read at once, and there are at most some hundred.
+const MOST_HISTORY_BYTES: u64 = 4 << 30;
 
 /// A token that can be guessed is none.
 const SHORTEST_TOKEN: usize = 16;
@@ -47,6 +56,13 @@ pub struct NodeSettings {
     pub drain_after_upgrade: Duration,
     /// In which zone it is. Default: none, and zones of servers make no difference.
     pub zone: Option<Arc<str>>,
+}
+
+/// `[history]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HistorySettings {
+    /// Most bytes on disk; 0: none is kept.
+    pub size: u64,
 }
 
 /// `[admin]`
@@ -129,6 +145,21 @@ pub(super) fn node(
     settings.zone = node.read("zone", zone::zone);
     node.finish();
     (settings, place)
+}
+
+/// `[history]`
+pub(super) fn history(root: &mut Reader<'_>) -> HistorySettings {
+    let mut settings = HistorySettings { size: HISTORY_BYTES };
+    let Some(mut history) = root.table("history") else { return settings };
+    let size = |value: &Value| match super::value::size(value)? {
+        0 => Ok(0),
+        _ => size_within(LEAST_HISTORY_BYTES..=MOST_HISTORY_BYTES)(value),
+    };
+    if let Some(size) = history.read("size", size) {
+        settings.size = size;
+    }
+    history.finish();
+    settings
 }
 
 /// The settings and the place of the address, for those who would use the same one.

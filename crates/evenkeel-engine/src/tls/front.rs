@@ -183,6 +183,12 @@ impl Showing {
         name.is_some_and(|name| self.shelf.index.covers(name))
     }
 
+    /// The place of the certificate shown to a client that asks for `name` and understands every
+    /// signature; `None`: none is.
+    pub(crate) fn chosen(&self, name: Option<&str>) -> Option<usize> {
+        self.shelf.index.choose(name, |_| true).ok()
+    }
+
     /// Whether a connection made for `name` may carry a request for `host`; else the answer is 421.
     pub(crate) fn is_at_home(&self, name: Option<&str>, host: &str) -> bool {
         self.shelf.index.is_at_home(name, host)

@@ -1,0 +1,195 @@
+//! Series by their names, `rate pool/app`, and what a tick says of each.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use evenkeel_api as api;
+use evenkeel_core::history::{Figure, Row, SeriesId};
+
+/// Series there may be: of some 10,000 servers. What comes beyond is not kept.
+const MOST_SERIES: usize = 65_536;
+
+/// Every series that is or was.
+#[derive(Debug, Default)]
+pub(in crate::history) struct Catalogue {
+    series: Vec<(Figure, Arc<str>)>,
+    numbers: HashMap<Arc<str>, SeriesId>,
+    /// A name that is being looked up.
+    text: String,
+}
+
+/// What figures are of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::history) enum Thing {
+    Node,
+    Listener,
+    Route,
+    Pool,
+    Server,
+    Vip,
+}
+
+impl Thing {
+    pub(in crate::history) const ALL: [Self; 6] =
+        [Self::Node, Self::Listener, Self::Route, Self::Pool, Self::Server, Self::Vip];
+
+    pub(in crate::history) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Node => "node",
+            Self::Listener => "listener",
+            Self::Route => "route",
+            Self::Pool => "pool",
+            Self::Server => "server",
+            Self::Vip => "vip",
+        }
+    }
+
+    /// Parts of its name: `server/POOL/NAME` has two.
+    pub(in crate::history) const fn parts(self) -> usize {
+        match self {
+            Self::Node => 0,
+            Self::Listener | Self::Pool | Self::Vip => 1,
+            Self::Route | Self::Server => 2,
+        }
+    }
+}
+
+impl Catalogue {
+    /// The series with this name. A name with an unknown figure is one of a later version: it is kept
+    /// out of sight.
+    pub(super) fn number(&mut self, name: &str) -> SeriesId {
+        if let Some(number) = self.numbers.get(name) {
+            return *number;
+        }
+        let number = super::number(self.series.len());
+        let figure = name.split_once(' ').and_then(|(word, _)| Figure::parse(word));
+        self.series.push((figure.unwrap_or(Figure::Rate), name.into()));
+        self.numbers.insert(name.into(), number);
+        number
+    }
+
+    /// `rate pool/app`
+    pub(super) fn text(&self, series: SeriesId) -> &str {
+        &self.series[series as usize].1
+    }
+
+    pub(in crate::history) fn figure(&self, series: SeriesId) -> Figure {
+        self.series[series as usize].0
+    }
+
+    /// `pool/app`; `None` when the figure is unknown.
+    pub(in crate::history) fn of(&self, series: SeriesId) -> Option<&str> {
+        let (figure, name) = &self.series[series as usize];
+        name.strip_prefix(figure.as_str())?.strip_prefix(' ')
+    }
+
+    /// What a tick says of each series.
+    pub(super) fn row(&mut self, tick: &api::Tick) -> Row {
+        use Figure::{
+            BytesIn, BytesOut, Connections, Cpu, Descriptors, Errors, InFlight, MemoryBytes, Owner,
+            P50, P99, Queue, Rate, Retries, Up,
+        };
+        let at = i64::try_from(tick.at / 1_000).unwrap_or_default();
+        let mut sheet = Sheet { catalogue: self, row: Row { at, values: Vec::new() } };
+        let node = &tick.node;
+        sheet.enter(
+            Thing::Node,
+            "",
+            [
+                (Cpu, Some(node.cpu)),
+                (MemoryBytes, node.memory_bytes.map(as_f64)),
+                (Descriptors, node.descriptors.map(as_f64)),
+            ],
+        );
+        for (name, it) in &tick.listeners {
+            sheet.enter(
+                Thing::Listener,
+                name,
+                [
+                    (Rate, Some(it.rate)),
+                    (Errors, Some(it.errors)),
+                    (Connections, Some(it.connections.into())),
+                    (BytesIn, Some(it.bytes_in)),
+                    (BytesOut, Some(it.bytes_out)),
+                    (P50, it.p50),
+                    (P99, it.p99),
+                ],
+            );
+        }
+        for (name, it) in &tick.routes {
+            let rates = [(Rate, Some(it.rate)), (Errors, Some(it.errors))];
+            sheet.enter(Thing::Route, name, rates);
+            sheet.enter(Thing::Route, name, [(P50, it.p50), (P99, it.p99)]);
+        }
+        for (name, it) in &tick.pools {
+            sheet.enter(
+                Thing::Pool,
+                name,
+                [
+                    (Rate, Some(it.rate)),
+                    (Errors, Some(it.errors)),
+                    (P50, it.p50),
+                    (P99, it.p99),
+                    (InFlight, Some(it.in_flight.into())),
+                    (Queue, Some(it.queue.into())),
+                    (Retries, Some(it.retries)),
+                ],
+            );
+        }
+        for (name, it) in &tick.servers {
+            sheet.enter(
+                Thing::Server,
+                name,
+                [
+                    (Rate, Some(it.rate)),
+                    (Errors, Some(it.errors)),
+                    (P50, it.p50),
+                    (P99, it.p99),
+                    (InFlight, Some(it.in_flight.into())),
+                    (Up, Some(f64::from(u8::from(it.state == api::Health::Up)))),
+                ],
+            );
+        }
+        for (name, it) in &tick.vips {
+            let is_owner = it.state == api::VipState::Active;
+            sheet.enter(Thing::Vip, name, [(Owner, Some(f64::from(u8::from(is_owner))))]);
+        }
+        sheet.row
+    }
+}
+
+/// A row being filled in.
+struct Sheet<'a> {
+    catalogue: &'a mut Catalogue,
+    row: Row,
+}
+
+impl Sheet<'_> {
+    fn enter<const N: usize>(
+        &mut self,
+        thing: Thing,
+        name: &str,
+        figures: [(Figure, Option<f64>); N],
+    ) {
+        for (figure, value) in figures {
+            let Some(value) = value else { continue };
+            let mut text = std::mem::take(&mut self.catalogue.text);
+            text.clear();
+            let slash = if name.is_empty() { "" } else { "/" };
+            write!(text, "{} {}{slash}{name}", figure.as_str(), thing.as_str())
+                .expect("strings grow");
+            let is_known = self.catalogue.numbers.contains_key(&*text);
+            if is_known || self.catalogue.series.len() < MOST_SERIES {
+                let series = self.catalogue.number(&text);
+                self.row.values.push((series, figure.keep(), figure.whole(value)));
+            }
+            self.catalogue.text = text;
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "bytes and descriptors are far below 2^52")]
+fn as_f64(count: u64) -> f64 {
+    count as f64
+}

@@ -110,7 +110,6 @@ fn figures_of_a_second_are_live_and_kept() {
     let (name, address) = ("pool/app", bad.address());
     bad.kill();
     let load = Load::start(Plan::rush(listen, 2, 200));
-    // wait: until a second was told in which there were requests
     wait_until("a second with requests is kept", PATIENCE, || {
         let history = json(&lb.api("GET", "/api/v1/history?of=pool/app,server/*/*&last=1m", ""));
         let series = history["series"].as_array().expect("a list").iter();

@@ -10,8 +10,8 @@ use ureq::http::Response;
 use ureq::{Agent, Body};
 
 use crate::documents::{
-    Applied, Explanation, Pool, Problem, Server, ServerAddition, ServerChange, ServerRemoval,
-    Status, Upgraded, Vip, VipChange,
+    Applied, Explanation, Pool, Problem, Recorded, Server, ServerAddition, ServerChange,
+    ServerRemoval, Status, Upgraded, Vip, VipChange,
 };
 
 /// Where a node is unless somebody says otherwise.
@@ -46,6 +46,29 @@ pub struct Question<'a> {
     /// `None`: the one that the URL says.
     pub listener: Option<&'a str>,
 }
+
+/// Exchanges that a node is asked to remember; `None`: whichever.
+#[derive(Clone, Copy, Debug)]
+pub struct Remembered<'a> {
+    pub status: Option<u16>,
+    pub code: Option<&'a str>,
+    pub pool: Option<&'a str>,
+    /// Of `pool`.
+    pub server: Option<&'a str>,
+    pub slow: bool,
+    pub last_seconds: u64,
+}
+
+impl Remembered<'_> {
+    /// All of so many seconds.
+    pub fn of_last(seconds: u64) -> Self {
+        let (status, code, pool, server) = (None, None, None, None);
+        Self { status, code, pool, server, slow: false, last_seconds: seconds }
+    }
+}
+
+/// Exchanges asked for at once: all that are kept.
+const MOST_EXCHANGES: &str = "10000";
 
 /// Why a node did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -154,6 +177,23 @@ impl Client {
         parameters.extend(from.as_deref().map(|from| ("from", from)));
         parameters.extend(listener.map(|listener| ("listener", listener)));
         self.get(&format!("/api/v1/explain?{}", query(&parameters)))
+    }
+
+    /// Exchanges that failed or were slow.
+    pub fn exchanges(&self, wanted: &Remembered<'_>) -> Result<Recorded, ClientError> {
+        let Remembered { status, code, pool, server, slow, last_seconds } = wanted;
+        let status = status.map(|status| status.to_string());
+        let last = format!("{last_seconds}s");
+        let mut parameters = vec![("last", last.as_str()), ("limit", MOST_EXCHANGES)];
+        parameters.extend(status.as_deref().map(|status| ("status", status)));
+        parameters.extend(code.map(|code| ("code", code)));
+        let whole = pool.zip(*server).map(|(pool, server)| format!("{pool}/{server}"));
+        match &whole {
+            Some(whole) => parameters.push(("server", whole)),
+            None => parameters.extend(pool.map(|pool| ("pool", pool))),
+        }
+        parameters.extend(slow.then_some(("slow", "true")));
+        self.get(&format!("/api/v1/exchanges?{}", query(&parameters)))
     }
 
     /// Has the node read its file again.

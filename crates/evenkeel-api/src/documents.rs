@@ -2,6 +2,7 @@
 
 mod explanation;
 mod figures;
+mod recorded;
 mod vip;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ pub use self::figures::{
     History, ListenerFigures, NodeFigures, PoolFigures, RouteFigures, Series, ServerFigures, Tick,
     VipFigures,
 };
+pub use self::recorded::{Recorded, RecordedExchange};
 pub use self::vip::{Vip, VipChange, VipState};
 use crate::time::Timestamp;
 

@@ -12,8 +12,8 @@ use utoipa::openapi::{
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::documents::{
-    Applied, ConfigVersion, Event, Explanation, History, Pool, Problem, Server, ServerAddition,
-    ServerChange, ServerRemoval, Status, Tick, Upgraded, Vip, VipChange,
+    Applied, ConfigVersion, Event, Explanation, History, Pool, Problem, Recorded, Server,
+    ServerAddition, ServerChange, ServerRemoval, Status, Tick, Upgraded, Vip, VipChange,
 };
 
 /// How a resource is spoken to.
@@ -49,7 +49,7 @@ enum Body {
 }
 
 /// Everything that can be asked of a node.
-pub const OPERATIONS: [Operation; 23] = {
+pub const OPERATIONS: [Operation; 24] = {
     use Body::{Json, List, Nothing, Text};
     use Method::{Delete, Get, Patch, Post, Put};
     const SERVERS: &str = "/api/v1/pools/{pool}/servers";
@@ -87,6 +87,14 @@ pub const OPERATIONS: [Operation; 23] = {
              `from` and `to` (milliseconds since 1970), and `step` (seconds)",
             Nothing,
             Json("History"),
+        ),
+        operation(
+            Get,
+            "/api/v1/exchanges",
+            "Exchanges of the last hour that failed or were slow, and events: `status`, `code`, \
+             `listener`, `pool`, `server` (POOL/SERVER), `slow`, `last`, `limit`",
+            Nothing,
+            Json("Recorded"),
         ),
         operation(
             Get,
@@ -198,6 +206,7 @@ fn components() -> utoipa::openapi::Components {
     with_parts::<Tick>(&mut schemas);
     with_parts::<History>(&mut schemas);
     with_parts::<Explanation>(&mut schemas);
+    with_parts::<Recorded>(&mut schemas);
     with_parts::<Problem>(&mut schemas);
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     ComponentsBuilder::new().schemas_from_iter(schemas).security_scheme("token", bearer).build()

@@ -97,6 +97,7 @@ pub(crate) fn router(node: Arc<Node>) -> Router {
         .route("/api/v1/live", get(figures::live))
         .route("/api/v1/history", get(figures::history))
         .route("/api/v1/explain", get(explain::explain))
+        .route("/api/v1/exchanges", get(figures::exchanges))
         .route("/api/v1/config", get(config::read).put(config::write))
         .route("/api/v1/config/versions", get(config::versions))
         .route("/api/v1/reload", post(config::reload))

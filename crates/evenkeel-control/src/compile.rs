@@ -199,7 +199,8 @@ fn meaning(main: usize, tree: &Table, surroundings: &Surroundings, notes: &Notes
     let vips = vip::vips(&mut root, bench, &directory);
     root.later(&["cache"]);
     root.finish();
-    let config = Config { listeners, pools, rates: rates.limits, vips, access_log, shed };
+    let slow = Some(history.slow);
+    let config = Config { listeners, pools, rates: rates.limits, vips, access_log, shed, slow };
     let warnings = Findings::default();
     Compiled { config, members, resolver, acme, node, admin, history, warnings }
 }

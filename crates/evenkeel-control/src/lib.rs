@@ -22,6 +22,7 @@ pub mod origin;
 mod overlay;
 mod overrides;
 mod process;
+mod recorder;
 mod state_file;
 mod surroundings;
 mod targets;

@@ -17,6 +17,7 @@ use crate::node::certificates::keep_certificates;
 use crate::node::names::keep_names;
 use crate::node::upgrade::{Answer, no_answer};
 use crate::notify::{Notice, keep_watchdog, notify};
+use crate::recorder::keep_recording;
 
 /// The signals a node obeys, caught from the moment this exists.
 #[derive(Debug)]
@@ -98,6 +99,7 @@ pub async fn run(
             keep_orders(&node),
             keep_watchdog(&node),
             keep_figures(&node),
+            keep_recording(&node),
             await_vips(&node, heritage),
         );
     };

@@ -18,8 +18,10 @@ use std::time::{Duration, SystemTime};
 
 use evenkeel_api as api;
 use evenkeel_core::ticket_key::TicketKey;
-use evenkeel_engine::{Asked, Drained, Engine, EngineStatus, ExplainError, Explanation, Options};
-use tokio::sync::{Notify, broadcast};
+use evenkeel_engine::{
+    Asked, Drained, Engine, EngineStatus, ExplainError, Explanation, Mishap, Options,
+};
+use tokio::sync::{Notify, broadcast, mpsc};
 
 use self::acme::{Orders, Wanted};
 pub(crate) use self::layers::Membership;
@@ -34,6 +36,7 @@ use crate::handover::Estate;
 use crate::history::History;
 use crate::live::Live;
 use crate::origin::{Origin, UnreadableError};
+use crate::recorder::Recorder;
 
 /// Versions kept, so that one can be looked up or applied again.
 const MOST_VERSIONS: usize = 20;
@@ -144,6 +147,7 @@ pub struct Node {
     upgrades: Upgrades,
     live: Live,
     history: History,
+    recorder: Recorder,
 }
 
 /// Why a node did not start.
@@ -197,6 +201,7 @@ impl Node {
             upgrades: Upgrades::default(),
             live: Live::default(),
             history,
+            recorder: Recorder::default(),
         };
         if let Some(problem) = boot_problem {
             node.servers().problem(vips::BOOT_FILE, &problem);
@@ -329,6 +334,7 @@ impl Node {
 
     /// Gives an event to whoever listens, and to the log.
     pub(crate) fn publish(&self, event: api::Event) {
+        self.recorder.event(&event);
         let api::Event { at: _, kind, subject, message } = &event;
         match kind.as_str() {
             "acme-failed"
@@ -406,6 +412,15 @@ impl Node {
 
     pub(crate) fn live(&self) -> &Live {
         &self.live
+    }
+
+    pub(crate) fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    /// Exchanges that failed or were slow, for the one who keeps them.
+    pub(crate) fn mishaps(&self) -> Option<mpsc::Receiver<Mishap>> {
+        self.engine.mishaps()
     }
 
     pub(crate) fn history(&self) -> &History {

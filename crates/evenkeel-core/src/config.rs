@@ -17,6 +17,8 @@ mod log;
 mod pool;
 mod vip;
 
+use std::time::Duration;
+
 pub use auth::{Auth, BasicAuth, ForwardAuth, Users};
 pub use balance::{
     Balance, Hash, HashOn, HashTable, QueueLimits, SameSite, Sticky, ZoneId, Zoning,
@@ -60,6 +62,8 @@ pub struct Config {
     pub access_log: Option<AccessLog>,
     /// `None`: nothing is shed.
     pub shed: Option<Shed>,
+    /// An exchange whose answer takes longer to begin is slow. `None`: none is.
+    pub slow: Option<Duration>,
 }
 
 /// Index of a pool in [`Config::pools`].

@@ -19,6 +19,7 @@ use crate::auth::Passwords;
 use crate::bound::OpenAddress;
 use crate::count::{Padded, one_each};
 use crate::explain::{Asked, ExplainError, Explanation};
+use crate::mishap::{MOST_UNREAD, Mishap};
 use crate::plan::Plan;
 use crate::probe;
 use crate::status::{AdminChange, EngineStatus, Event};
@@ -98,6 +99,8 @@ pub struct Engine {
     /// One configuration at a time.
     applying: tokio::sync::Mutex<()>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Until somebody takes it.
+    mishaps: Mutex<Option<mpsc::Receiver<Mishap>>>,
 }
 
 impl Engine {
@@ -108,10 +111,12 @@ impl Engine {
             tracing::warn!(%error, "the limit of open files stays low");
         }
         let (reports, inbox) = mpsc::channel(MOST_REPORTS);
+        let (mishaps, unread) = mpsc::channel(MOST_UNREAD);
         let shared = Arc::new(Shared {
             workers,
             reports,
             events: broadcast::channel(MOST_EVENTS).0,
+            mishaps,
             vitals: one_each(workers),
             changed: Notify::new(),
             sockets: AtomicU32::new(0),
@@ -147,6 +152,7 @@ impl Engine {
             orders,
             applying,
             threads,
+            mishaps: Mutex::new(Some(unread)),
         })
     }
 
@@ -320,6 +326,11 @@ impl Engine {
     /// Events from now on; a reader that lags loses the oldest.
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.shared.events.subscribe()
+    }
+
+    /// Exchanges that failed or were slow, for one reader; `None`: there is one already.
+    pub fn mishaps(&self) -> Option<mpsc::Receiver<Mishap>> {
+        self.mishaps.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Returns once every worker's loop has turned; never, if one hangs.

@@ -26,6 +26,7 @@ mod http2;
 mod introduction;
 mod log;
 mod mirror;
+mod mishap;
 mod own;
 mod pace;
 mod pass_through;
@@ -50,6 +51,7 @@ pub use engine::{ApplyError, Drained, Engine, Options, StartError};
 pub use explain::{
     Asked, Choosing, ExplainError, Explanation, Outcome, ShownCertificate, Standing, Tries,
 };
+pub use mishap::Mishap;
 pub use status::{
     Admin, AdminChange, AdminState, AgentWord, BreakerStatus, CertificateStatus, CodeClass,
     Degraded, Endings, EngineStatus, Event, Evidence, FlowStatus, Health, LastCheck,

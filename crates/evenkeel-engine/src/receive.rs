@@ -277,9 +277,12 @@ fn understand(
     };
     let own_id = client.worker().request_id();
     let request_id = kept_request_id(head, from.trusted).unwrap_or_else(|| str_of(&own_id));
+    record.note(head, request_id);
+    if from.trusted {
+        record.comes_for(forward::client_address(head, peer, &http.trusted_proxies));
+    }
     if place.local.plan.log.is_some() {
-        let address = forward::client_address(head, peer, &http.trusted_proxies);
-        record.note(head, address, request_id);
+        record.note_fields(head);
     }
     // Whoever may come here, and whatever is routed: the authority is not to be held up.
     if let Some(token) = head.path.strip_prefix(acme::CHALLENGE_PATH)

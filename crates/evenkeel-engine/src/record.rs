@@ -2,10 +2,8 @@
 
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel_core::config::AccessLog;
 use evenkeel_core::fault::{Blame, Fault};
 use evenkeel_core::message::Version;
 use evenkeel_core::message::header::Name;
@@ -17,8 +15,8 @@ use crate::clock;
 use crate::connect::LocalServer;
 use crate::count::class;
 use crate::exchange::Client;
-use crate::flow::LocalFlow;
-use crate::log::{Line, LogFile, Said};
+use crate::flow::{LocalFlow, is_error};
+use crate::log::{Line, Said};
 use crate::receive::Request;
 use crate::worker::Worker;
 
@@ -64,14 +62,23 @@ impl Record {
         self.began
     }
 
-    /// What a log line will need of the client's own words.
-    pub(crate) fn note(&mut self, head: &RequestHead<'_, '_>, address: IpAddr, request_id: &str) {
-        self.address = Some(address);
+    /// What is told of it, should it fail, in the client's own words.
+    pub(crate) fn note(&mut self, head: &RequestHead<'_, '_>, request_id: &str) {
         let said = &mut self.said;
         said.set_method(head.method.as_bytes());
         said.set_host(head.authority.as_bytes());
         said.set_target(head.target.as_bytes());
         said.set_request_id(request_id.as_bytes());
+    }
+
+    /// The client's address, by the word of a proxy that is trusted.
+    pub(crate) fn comes_for(&mut self, address: IpAddr) {
+        self.address = Some(address);
+    }
+
+    /// What only a log line will need.
+    pub(crate) fn note_fields(&mut self, head: &RequestHead<'_, '_>) {
+        let said = &mut self.said;
         for (kind, name, value) in head.headers() {
             match kind {
                 Name::Referer => said.set_referer(value),
@@ -207,22 +214,29 @@ impl Record {
             client.seat.slot.counts.refuse(fault.label());
         }
         // The log of this moment: a long exchange must not hold on to one that was rotated.
-        if let Some(log) = &worker.local().plan.log {
-            self.log(client, log, (fault, active));
+        let plan = &worker.local().plan;
+        if let Some(log) = &plan.log {
+            worker.log.borrow_mut().write(log, &self.line(client, (fault, active)));
+        }
+        let begun = self.answered.unwrap_or(now).since(self.began);
+        let is_slow = plan.snapshot.config().slow.is_some_and(|slow| begun >= slow);
+        if is_slow || is_error(self.status, fault) {
+            let line = self.line(client, (fault, active));
+            let pool = self.pool.as_ref().map_or(line.pool, |pool| pool.name());
+            worker.mishaps.tell(worker, &line, (pool, fault, is_slow));
         }
         (self.server, self.route, self.pool) = (None, None, None);
         self.said.clear();
     }
 
-    fn log(
-        &self,
-        client: &Client,
-        log: &(AccessLog, Arc<LogFile>),
+    fn line<'a>(
+        &'a self,
+        client: &'a Client,
         (fault, active): (Option<Fault>, Duration),
-    ) {
+    ) -> Line<'a> {
         let since = |later: Option<Moment>, earlier: Option<Moment>| Some(later?.since(earlier?));
         let server = self.server.as_ref().map(|server| &server.server);
-        let line = Line {
+        Line {
             client: self.address.unwrap_or_else(|| client.seat.peer.ip().to_canonical()),
             client_port: client.seat.peer.port(),
             started: clock::wall().checked_sub(active).unwrap_or_else(clock::wall),
@@ -246,8 +260,7 @@ impl Record {
             active,
             code: fault.map_or("--", |fault| fault.verdict().code),
             retries: self.tries.saturating_sub(1),
-        };
-        client.worker().log.borrow_mut().write(log, &line);
+        }
     }
 }
 
@@ -307,7 +320,12 @@ impl StreamRecord<'_> {
             seat.slot.counts.refuse(fault.label());
         }
         let local = worker.local();
-        let Some(log) = &local.plan.log else { return };
+        let log = local.plan.log.as_ref();
+        let is_error = is_error(None, self.fault);
+        if log.is_none() && !is_error {
+            return;
+        }
+        let said = Said::default();
         let line = Line {
             client: seat.peer.ip().to_canonical(),
             client_port: seat.peer.port(),
@@ -316,7 +334,7 @@ impl StreamRecord<'_> {
             route: "",
             pool: self.server.map_or("", |local| &local.server.pool),
             server: self.server.map_or("", |local| &local.server.name),
-            said: &Said::default(),
+            said: &said,
             version: "",
             status: None,
             bytes: self.from_server,
@@ -328,6 +346,12 @@ impl StreamRecord<'_> {
             code: self.fault.map_or("--", |fault| fault.verdict().code),
             retries: u8::try_from(self.tries.saturating_sub(1)).unwrap_or(u8::MAX),
         };
-        worker.log.borrow_mut().write(log, &line);
+        if let Some(log) = log {
+            worker.log.borrow_mut().write(log, &line);
+        }
+        if is_error {
+            let pool = self.pool.map_or("", |pool| pool.name());
+            worker.mishaps.tell(worker, &line, (pool, self.fault, false));
+        }
     }
 }

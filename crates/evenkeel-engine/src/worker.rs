@@ -29,6 +29,7 @@ use crate::files::Roots;
 use crate::fleet::Server;
 use crate::http2::Runner;
 use crate::log::LogLines;
+use crate::mishap::{Mishap, Mishaps};
 use crate::plan::{ListenerCounts, Plan};
 use crate::probe::{Report, Traffic};
 use crate::shed::Shedding;
@@ -55,6 +56,7 @@ pub(crate) struct Shared {
     pub(crate) workers: usize,
     pub(crate) reports: mpsc::Sender<Report>,
     pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) mishaps: mpsc::Sender<Mishap>,
     pub(crate) vitals: Box<[Padded<Vitals>]>,
     /// A worker has applied an order or closed a connection while draining.
     pub(crate) changed: Notify,
@@ -135,6 +137,7 @@ pub(crate) struct Worker {
     pub(crate) pipes: Stock<Conduit>,
     pub(crate) runners: Stock<Rc<Runner>>,
     pub(crate) log: RefCell<LogLines>,
+    pub(crate) mishaps: Mishaps,
     phase: Cell<Phase>,
     /// When to look at slow starts again; worker 0 does it for all.
     slow_starts: Cell<Moment>,
@@ -212,6 +215,7 @@ impl Worker {
             pipes: Stock::new(SPARE_PIPES),
             runners: Stock::new(SPARE_RUNNERS),
             log: RefCell::default(),
+            mishaps: Mishaps::default(),
             phase: Cell::new(Phase::Serving),
             slow_starts: Cell::default(),
             evictions: Cell::new(0),

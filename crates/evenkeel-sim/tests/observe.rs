@@ -5,7 +5,8 @@ use serde_json::Value;
 
 #[track_caller]
 fn json(answer: &Answer) -> Value {
-    serde_json::from_str(&answer.text()).unwrap_or_else(|error| panic!("{error}: {}", answer.text()))
+    serde_json::from_str(&answer.text())
+        .unwrap_or_else(|error| panic!("{error}: {}", answer.text()))
 }
 
 /// What the node says of `GET /`, on the command line.
@@ -103,7 +104,7 @@ fn figures_of_a_second_are_live_and_kept() {
     let mut watching = client(lb.admin());
     watching.send(format!("GET /api/v1/live HTTP/1.1\r\nHost: {}\r\n\r\n", lb.admin()));
     let head = watching.try_head().expect("it begins at once");
-    assert_eq!(head.status, 200);
+    assert_eq!(head.first_line, "HTTP/1.1 200 OK");
     let first = watching.receive(64);
     let first = String::from_utf8_lossy(&first);
     assert!(first.contains("event: tick") && first.contains("data: {\"at\":"), "{first}");
@@ -114,7 +115,9 @@ fn figures_of_a_second_are_live_and_kept() {
         let history = json(&lb.api("GET", "/api/v1/history?of=pool/app,server/*/*&last=1m", ""));
         let series = history["series"].as_array().expect("a list").iter();
         let mut rates = series.filter(|it| it["of"] == name && it["figure"] == "rate");
-        rates.any(|it| it["values"].as_array().into_iter().flatten().any(|it| it.as_f64() > Some(0.0)))
+        rates.any(|it| {
+            it["values"].as_array().into_iter().flatten().any(|it| it.as_f64() > Some(0.0))
+        })
     });
     load.finish();
     let pool = "pool=\"app\"";
@@ -124,4 +127,33 @@ fn figures_of_a_second_are_live_and_kept() {
     lb.await_health("app", address, "down");
     let refused = "termination=\"SC\"";
     assert!(lb.metric("evenkeel_server_terminations_total", refused) >= 1.0);
+}
+
+#[test]
+fn why_says_what_failed_and_proves_it() {
+    let app = origin("app");
+    let listen = free_address();
+    let lb = balancer(&http(listen, &[&app]));
+    app.kill();
+    assert_eq!(get(listen, "/lost").status, 503);
+    lb.await_health("app", app.address(), "down");
+    assert_eq!(get(listen, "/lost-too").status, 503);
+    let why = |arguments: &[&str]| {
+        let output = lb.cli(&[&["why"], arguments].concat());
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    wait_until("both are remembered", PATIENCE, || why(&["503"]).starts_with("2 requests"));
+    let said = why(&["503", "--last", "5m"]);
+    let server = format!("app/{}", app.address());
+    for part in [
+        "2 requests were answered 503 in the last 5 minutes.".to_owned(),
+        format!("2 of them: server {server}: connection refused (SC)."),
+        format!("server-down {server}: "),
+        format!("GET {listen}/lost from 127.0.0.1: 503 SC by {}", app.address()),
+    ] {
+        assert!(said.contains(&part), "{part:?} is not in:\n{said}");
+    }
+    let said = why(&["server", &server]);
+    assert!(said.starts_with(&format!("{server} is down, for ")), "{said}");
+    assert!(why(&["slow"]).starts_with("No exchange was slow"), "{}", why(&["slow"]));
 }

@@ -27,6 +27,7 @@ pub(crate) enum Verb {
     Status(Status),
     Top(Top),
     Explain(Explain),
+    Why(AskWhy),
     Server(Server),
     Vip(Vip),
     Reload(Reload),
@@ -184,6 +185,31 @@ pub(crate) struct Explain {
     /// The listener it comes to, where the URL does not say
     #[arg(long, value_name = "NAME")]
     pub(crate) listener: Option<String>,
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Print the document of the API
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Say why requests failed, were slow, or a server is what it is
+///
+/// From what a running node remembers of the last hour: every state change, and every exchange that
+/// failed or was slow. The answer comes with the lines that prove it; times are in UTC.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples: evenkeel why 503 --last 5m\n          evenkeel why slow\n          evenkeel why server app/10.0.0.21:8000"
+)]
+pub(crate) struct AskWhy {
+    /// A status (503), a termination code (SC), `slow`, or `server`
+    #[arg(value_name = "WHAT")]
+    pub(crate) what: String,
+    /// Which server
+    #[arg(value_name = "POOL/SERVER")]
+    pub(crate) which: Option<String>,
+    /// How far to look back, at most 1h
+    #[arg(long, value_name = "DURATION", value_parser = seconds, default_value = "15m")]
+    pub(crate) last: u64,
     #[command(flatten)]
     pub(crate) target: Target,
     /// Print the document of the API

@@ -11,6 +11,7 @@ pub(crate) mod summary;
 pub(crate) mod table;
 pub(crate) mod upgrade;
 pub(crate) mod vip;
+pub(crate) mod why;
 
 use std::{env, fs};
 

@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         Verb::Status(args) => cli::status::status(&args),
         Verb::Top(args) => top::top(&args),
         Verb::Explain(args) => cli::explain::explain(&args),
+        Verb::Why(args) => cli::why::why(&args),
         Verb::Server(args) => cli::server::server(&args),
         Verb::Vip(args) => cli::vip::vip(&args),
         Verb::Reload(args) => cli::reload::reload(&args),

@@ -81,6 +81,7 @@ fn help_reads_well() {
         "status",
         "top",
         "explain",
+        "why",
         "server",
         "vip",
         "reload",

@@ -1,4 +1,4 @@
-//! `/api/v1/live` and `/api/v1/history`
+//! `/api/v1/live`, `/api/v1/history` and `/api/v1/exchanges`
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -19,9 +19,16 @@ use super::events::KEEP_ALIVE;
 use crate::clock;
 use crate::history::{Pattern, Query, QueryError};
 use crate::node::Node;
+use crate::recorder::Wanted;
 
 /// What is asked for when nobody says how long.
 const LAST: Duration = Duration::from_mins(15);
+
+/// What is remembered of exchanges.
+const HOUR: Duration = Duration::from_hours(1);
+
+/// Exchanges in an answer when nobody says how many: a page of them.
+const EXCHANGES: usize = 200;
 
 /// The newest tick, each second. A reader that falls behind misses those between.
 pub(super) async fn live(
@@ -66,6 +73,48 @@ pub(super) async fn history(
         Refusal::new(status, error.to_string())
     };
     node.history().ask(query).await.map(Json).map_err(refusal)
+}
+
+/// As written in the address.
+#[derive(Debug, Deserialize)]
+pub(super) struct AskedToRecall {
+    status: Option<u16>,
+    code: Option<String>,
+    listener: Option<String>,
+    pool: Option<String>,
+    server: Option<String>,
+    #[serde(default)]
+    slow: bool,
+    last: Option<String>,
+    limit: Option<usize>,
+}
+
+/// Exchanges that failed or were slow.
+pub(super) async fn exchanges(
+    State(node): State<Arc<Node>>,
+    Parameters(asked): Parameters<AskedToRecall>,
+) -> Result<Json<api::Recorded>, Refusal> {
+    let refused = |detail: String| Refusal::new(StatusCode::BAD_REQUEST, detail);
+    let last = asked.last.as_deref().map_or(Ok(HOUR), |last| {
+        duration(last)
+            .ok_or_else(|| refused(format!("`last` is `{last}`: write a duration such as 15m")))
+    });
+    let (pool, server) = match asked.server.as_deref().map(|server| server.split_once('/')) {
+        None => (asked.pool, None),
+        Some(Some((pool, server))) => (Some(pool.to_owned()), Some(server.to_owned())),
+        Some(None) => return Err(refused("`server` is written POOL/SERVER".to_owned())),
+    };
+    let wanted = Wanted {
+        status: asked.status,
+        code: asked.code,
+        listener: asked.listener,
+        pool,
+        server,
+        slow: asked.slow,
+        last: last?,
+        limit: asked.limit.unwrap_or(EXCHANGES).min(Wanted::MOST),
+    };
+    Ok(Json(node.recorder().recall(&wanted, clock::now())))
 }
 
 fn understand(asked: &Asked, now: SystemTime) -> Result<Query, String> {

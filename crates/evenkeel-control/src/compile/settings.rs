@@ -29,6 +29,9 @@ const DRAIN_AFTER_UPGRADE: Duration = Duration::from_hours(1);
 /// Hours of a few hundred servers, weeks of a few.
 const HISTORY_BYTES: u64 = 64 << 20;
 
+/// What people notice and complain of.
+const SLOW: Duration = Duration::from_secs(1);
+
 /// With less there is no room for a block of a large node in each segment.
 const LEAST_HISTORY_BYTES: u64 = 1 << 20;
 
@@ -63,6 +66,8 @@ pub struct NodeSettings {
 pub struct HistorySettings {
     /// Most bytes on disk; 0: none is kept.
     pub size: u64,
+    /// An exchange whose answer takes longer to begin is slow. Default 1 s.
+    pub slow: Duration,
 }
 
 /// `[admin]`
@@ -149,7 +154,7 @@ pub(super) fn node(
 
 /// `[history]`
 pub(super) fn history(root: &mut Reader<'_>) -> HistorySettings {
-    let mut settings = HistorySettings { size: HISTORY_BYTES };
+    let mut settings = HistorySettings { size: HISTORY_BYTES, slow: SLOW };
     let Some(mut history) = root.table("history") else { return settings };
     let size = |value: &Value| match super::value::size(value)? {
         0 => Ok(0),
@@ -157,6 +162,9 @@ pub(super) fn history(root: &mut Reader<'_>) -> HistorySettings {
     };
     if let Some(size) = history.read("size", size) {
         settings.size = size;
+    }
+    if let Some(slow) = history.read("slow", duration) {
+        settings.slow = slow;
     }
     history.finish();
     settings

@@ -102,7 +102,7 @@ fn the_smallest_file_gets_every_default() {
 #[test]
 fn an_empty_file_is_valid_and_warned_of() {
     let Compiled { config, warnings, .. } = good("");
-    assert_eq!(config, Config::default());
+    assert_eq!(config, Config { slow: Some(Duration::from_secs(1)), ..Config::default() });
     assert_eq!(warnings.warnings(), 1);
 }
 

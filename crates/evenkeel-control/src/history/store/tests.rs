@@ -1,7 +1,7 @@
 //! What is kept outlives what the process did not.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _, stdout};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -266,7 +266,7 @@ fn writes_until_it_is_killed() {
     // Ends by itself after a month of seconds, should nobody kill it.
     for second in 0..2_500_000 {
         bench.record(second..second + 1);
-        println!("recorded {second}.");
+        writeln!(stdout(), "recorded {second}.").unwrap();
     }
 }
 

@@ -217,7 +217,7 @@ fn metrics_can_be_read_and_count() {
     let text = lb.api("GET", "/metrics", "").text();
     for line in text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
         let (name, value) = line.rsplit_once(' ').expect("a sample has a value");
-        assert!(name.starts_with("evenkeel_"), "{line}");
+        assert!(name.starts_with("evenkeel_") || name.starts_with("process_"), "{line}");
         assert!(value.parse::<f64>().is_ok(), "{line}");
     }
     wait_until("the requests are counted", PATIENCE, || {

@@ -133,7 +133,8 @@ fn figures_of_a_second_are_live_and_kept() {
 fn why_says_what_failed_and_proves_it() {
     let app = origin("app");
     let listen = free_address();
-    let lb = balancer(&http(listen, &[&app]));
+    let slow = "[history]\nslow = \"1h\"\n";
+    let lb = balancer(&(http(listen, &[&app]) + slow));
     app.kill();
     assert_eq!(get(listen, "/lost").status, 503);
     lb.await_health("app", app.address(), "down");
@@ -149,7 +150,7 @@ fn why_says_what_failed_and_proves_it() {
         "2 requests were answered 503 in the last 5 minutes.".to_owned(),
         format!("2 of them: server {server}: connection refused (SC)."),
         format!("server-down {server}: "),
-        format!("GET {listen}/lost from 127.0.0.1: 503 SC by {}", app.address()),
+        format!("GET test.example/lost from 127.0.0.1: 503 SC by {}", app.address()),
     ] {
         assert!(said.contains(&part), "{part:?} is not in:\n{said}");
     }

@@ -13,6 +13,7 @@ pub fn config_text(bytes: &[u8]) {
         base: PathBuf::from("/"),
         overrides: Vec::new(),
         read: |_, _| Ok(b"0123456789abcdef".to_vec()),
+        read_secret: |_, _| Ok(b"0123456789abcdef".to_vec()),
         now: || std::time::SystemTime::UNIX_EPOCH,
         cores: 1,
         host_name: "fuzz".to_owned(),

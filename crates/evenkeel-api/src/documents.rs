@@ -2,6 +2,7 @@
 
 mod explanation;
 mod figures;
+mod pair;
 mod recorded;
 mod vip;
 
@@ -16,6 +17,7 @@ pub use self::figures::{
     History, ListenerFigures, NodeFigures, PoolFigures, RouteFigures, Series, ServerFigures, Tick,
     VipFigures,
 };
+pub use self::pair::Pair;
 pub use self::recorded::{Recorded, RecordedExchange};
 pub use self::vip::{Vip, VipChange, VipState};
 use crate::time::Timestamp;
@@ -45,6 +47,9 @@ pub struct Status {
     pub pools: Vec<Pool>,
     #[serde(default)]
     pub vips: Vec<Vip>,
+    /// Absent when this node is not one of a pair.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pair: Option<Pair>,
     /// What an operator should look after: state that cannot be kept, files that cannot be read.
     #[serde(default)]
     pub problems: Vec<String>,

@@ -11,12 +11,12 @@ pub use documents::{
     AddedServer, AdminState, AgentWord, Applied, BreakerLoad, Certificate, CheckOutcome, Component,
     ComponentStatus, ConfigStatus, ConfigVersion, Degraded, Event, Evidence, ExplainedCertificate,
     ExplainedOutcome, ExplainedPool, ExplainedRetry, ExplainedServer, Explanation, Found, Health,
-    History, LastCheck, Listener, ListenerFigures, NameState, NodeFigures, NodeState, PassedOver,
-    Pool, PoolFigures, PoolMode, Problem, Recorded, RecordedExchange, RemovedServer, RouteFigures,
-    Said, Series, Server, ServerAddition, ServerAdmin, ServerChange, ServerConfigured,
-    ServerFigures, ServerName, ServerOverride, ServerRemoval, ServerVerdict, Severity,
-    StateOverride, Status, Tick, TimeLineEntry, Upgraded, Vip, VipChange, VipFigures, VipState,
-    WeightOverride,
+    History, LastCheck, Listener, ListenerFigures, NameState, NodeFigures, NodeState, Pair,
+    PassedOver, Pool, PoolFigures, PoolMode, Problem, Recorded, RecordedExchange, RemovedServer,
+    RouteFigures, Said, Series, Server, ServerAddition, ServerAdmin, ServerChange,
+    ServerConfigured, ServerFigures, ServerName, ServerOverride, ServerRemoval, ServerVerdict,
+    Severity, StateOverride, Status, Tick, TimeLineEntry, Upgraded, Vip, VipChange, VipFigures,
+    VipState, WeightOverride,
 };
 pub use openapi::{Method, OPERATIONS, Operation, openapi};
 pub use time::Timestamp;

@@ -16,6 +16,7 @@ mod http;
 mod listener;
 mod log;
 mod outlier;
+mod pair;
 mod pool;
 mod retry;
 mod servers;
@@ -40,6 +41,7 @@ use evenkeel_core::config::Config;
 
 pub use self::acme::AcmeSettings;
 use self::guard::Rates;
+pub use self::pair::PairSettings;
 pub use self::settings::{
     AdminSettings, DEFAULT_ADMIN, HistorySettings, NodeSettings, ResolverSettings, Token,
 };
@@ -60,6 +62,8 @@ pub struct Surroundings {
     pub overrides: Vec<Override>,
     /// Reads at most this many bytes of a file the configuration names.
     pub read: fn(&Path, usize) -> io::Result<Vec<u8>>,
+    /// As `read`, but refuses a file that other users may read.
+    pub read_secret: fn(&Path, usize) -> io::Result<Vec<u8>>,
     /// Tells the time, by which certificates are valid or not.
     pub now: fn() -> SystemTime,
     /// Default of `node.workers`; at least 1.
@@ -115,6 +119,8 @@ pub struct Compiled {
     pub resolver: ResolverSettings,
     /// `None`: no certificate is ordered.
     pub acme: Option<AcmeSettings>,
+    /// `None`: this node has no other.
+    pub pair: Option<PairSettings>,
     pub node: NodeSettings,
     pub admin: AdminSettings,
     pub history: HistorySettings,
@@ -188,6 +194,7 @@ fn meaning(main: usize, tree: &Table, surroundings: &Surroundings, notes: &Notes
     let acme = acme::acme(&mut root, &node.state_dir, bench);
     let bench = Bench { acme: acme.as_ref().map(|acme| &*acme.folder), ..bench };
     let (admin, admin_place) = settings::admin(&mut root, bench);
+    let pair = pair::pair(&mut root, bench, admin.bind);
     let resolver = settings::resolver(&mut root);
     let history = settings::history(&mut root);
     let access_log = log::access_log(&mut root, surroundings);
@@ -202,7 +209,7 @@ fn meaning(main: usize, tree: &Table, surroundings: &Surroundings, notes: &Notes
     let slow = Some(history.slow);
     let config = Config { listeners, pools, rates: rates.limits, vips, access_log, shed, slow };
     let warnings = Findings::default();
-    Compiled { config, members, resolver, acme, node, admin, history, warnings }
+    Compiled { config, members, resolver, acme, pair, node, admin, history, warnings }
 }
 
 #[cfg(test)]

@@ -41,6 +41,7 @@ pub(crate) fn node(node: &Node) -> api::Status {
             .map(|it| pool(it, membership.remove(&it.name).unwrap_or_default()))
             .collect(),
         vips: vips.iter().map(vip).collect(),
+        pair: node.pair_status(),
         problems: node.problems(),
     }
 }

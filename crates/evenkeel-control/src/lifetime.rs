@@ -17,6 +17,7 @@ use crate::node::certificates::keep_certificates;
 use crate::node::names::keep_names;
 use crate::node::upgrade::{Answer, no_answer};
 use crate::notify::{Notice, keep_watchdog, notify};
+use crate::pair::keep_pair;
 use crate::recorder::keep_recording;
 
 /// The signals a node obeys, caught from the moment this exists.
@@ -97,6 +98,7 @@ pub async fn run(
             keep_names(&node),
             keep_certificates(&node),
             keep_orders(&node),
+            Box::pin(keep_pair(&node)),
             keep_watchdog(&node),
             keep_figures(&node),
             keep_recording(&node),

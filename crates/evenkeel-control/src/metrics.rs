@@ -1,6 +1,7 @@
 //! `/metrics`: what the node counts, in the text format of Prometheus (0.0.4).
 
 mod flows;
+mod pair;
 mod vips;
 
 use std::fmt::{Display, Write as _};
@@ -85,6 +86,7 @@ pub(crate) fn metrics(node: &Node) -> String {
     about_servers(&mut text, &status.pools);
     flows::about_flows(&mut text, &status);
     vips::about_vips(&mut text, &status.vips);
+    pair::about_pair(&mut text, node.link_figures());
     text.text
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod acme;
 pub(crate) mod certificates;
 mod layers;
 pub(crate) mod names;
+mod pair;
 mod said;
 mod servers;
 pub(crate) mod upgrade;
@@ -25,6 +26,8 @@ use tokio::sync::{Notify, broadcast, mpsc};
 
 use self::acme::{Orders, Wanted};
 pub(crate) use self::layers::Membership;
+use self::pair::Pair;
+pub(crate) use self::pair::{LinkFigures, Told};
 pub(crate) use self::servers::ServerError;
 use self::servers::Servers;
 use self::upgrade::Upgrades;
@@ -148,6 +151,7 @@ pub struct Node {
     live: Live,
     history: History,
     recorder: Recorder,
+    pair: Pair,
 }
 
 /// Why a node did not start.
@@ -182,6 +186,7 @@ impl Node {
             engine.await_vips();
         }
         let (events, _) = broadcast::channel(MOST_EVENTS);
+        let (pair, pair_problem) = Pair::restore(state_directory(&origin, &settings));
         let node = Self {
             servers: Mutex::new(Servers::restore(state_directory(&origin, &settings))),
             rebuild_wanted: Notify::new(),
@@ -202,7 +207,11 @@ impl Node {
             live: Live::default(),
             history,
             recorder: Recorder::default(),
+            pair,
         };
+        if let Some(problem) = pair_problem {
+            node.servers().problem(pair::WORDS_FILE, &problem);
+        }
         if let Some(problem) = boot_problem {
             node.servers().problem(vips::BOOT_FILE, &problem);
         }
@@ -257,7 +266,8 @@ impl Node {
     /// The one path by which a configuration takes effect.
     async fn put_in_force(&self, loaded: Loaded) -> Result<api::Applied, LoadError> {
         let Loaded { compiled, text, name: origin } = loaded;
-        let Compiled { config, members, resolver, acme, node, admin, history, warnings } = compiled;
+        let Compiled { config, members, resolver, acme, pair, node, admin, history, warnings } =
+            compiled;
         self.stand_in(&config).await?;
         let ordered = acme::wanted(acme, &config);
         let staged = self.stage(config, members, resolver).await;
@@ -284,21 +294,24 @@ impl Node {
             needs_restart: needs_restart.clone(),
             warnings: warnings.clone(),
         };
-        let mut current = self.current();
-        if current.versions.front().is_some_and(|front| front.id == version.id) {
-            current.versions.pop_front();
+        {
+            let mut current = self.current();
+            if current.versions.front().is_some_and(|front| front.id == version.id) {
+                current.versions.pop_front();
+            }
+            current.versions.push_front(version);
+            current.versions.truncate(MOST_VERSIONS);
+            current.needs_restart = needs_restart;
+            current.warnings = warnings;
+            current.token = admin.token;
+            current.drain = drain;
+            current.drain_after_upgrade = drain_after_upgrade;
+            current.acme = ordered;
+            self.acme_wanted.notify_one();
+            current.tally.applied_total += 1;
+            current.tally.last_refusal = None;
         }
-        current.versions.push_front(version);
-        current.versions.truncate(MOST_VERSIONS);
-        current.needs_restart = needs_restart;
-        current.warnings = warnings;
-        current.token = admin.token;
-        current.drain = drain;
-        current.drain_after_upgrade = drain_after_upgrade;
-        current.acme = ordered;
-        self.acme_wanted.notify_one();
-        current.tally.applied_total += 1;
-        current.tally.last_refusal = None;
+        self.follow_pair(pair).await;
         Ok(applied)
     }
 
@@ -357,6 +370,10 @@ impl Node {
             | "vip-trouble"
             | "vip-unmoved"
             | "vip-withheld"
+            | "pair-clock"
+            | "pair-down"
+            | "pair-fault"
+            | "pair-refused"
             | "config-refused"
             | "upgrade-failed" => {
                 tracing::warn!(kind, subject, "{message}");

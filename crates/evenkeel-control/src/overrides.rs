@@ -57,6 +57,18 @@ impl Overrides {
         true
     }
 
+    /// Whether anything was said to last until `now` or before.
+    pub(crate) fn have_ended(&self, now: SystemTime) -> bool {
+        let is_over = |said: &api::Said| said.expires.is_some_and(|expires| expires.0 <= now);
+        self.pools.values().flat_map(BTreeMap::values).any(|over| {
+            let api::ServerOverride { added, removed, weight, state } = over;
+            let added = added.as_ref().map(|it| &it.said);
+            let weight = weight.as_ref().map(|it| &it.said);
+            let state = state.as_ref().map(|it| &it.said);
+            added.into_iter().chain(removed).chain(weight).chain(state).any(is_over)
+        })
+    }
+
     /// Ends what was said to last until `now` or before.
     pub(crate) fn expire(&mut self, now: SystemTime) -> Vec<Dropped> {
         self.end(|_, _, what, _| {

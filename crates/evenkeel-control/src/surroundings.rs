@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::clock;
@@ -21,6 +22,7 @@ impl Surroundings {
             base,
             overrides,
             read,
+            read_secret,
             now: clock::now,
             cores: std::thread::available_parallelism().map_or(1, Into::into),
             host_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
@@ -39,5 +41,19 @@ fn read(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     let limit = u64::try_from(limit).unwrap_or(u64::MAX);
     File::open(path)?.take(limit).read_to_end(&mut content)?;
+    Ok(content)
+}
+
+fn read_secret(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+    /// Reading and writing, for the group and for all others.
+    const OTHERS: u32 = 0o066;
+    let file = File::open(path)?;
+    let mode = file.metadata()?.mode();
+    if mode & OTHERS != 0 {
+        let reason = "other users may read or write it, so it is no secret";
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, reason));
+    }
+    let mut content = Vec::new();
+    file.take(u64::try_from(limit).unwrap_or(u64::MAX)).read_to_end(&mut content)?;
     Ok(content)
 }

@@ -5,14 +5,15 @@ use std::path::Path;
 use evenkeel_core::ticket_key::TicketKey;
 use serde::{Deserialize, Serialize};
 
+use crate::hexadecimal;
 use crate::state_file::{self, StateError};
 
 /// Its name in `state_dir`.
 pub(crate) const TICKETS_FILE: &str = "tickets.json";
 
-/// A key as it is kept: its bytes in hexadecimal.
-#[derive(Serialize, Deserialize)]
-struct Kept {
+/// A key as it is kept, and as it goes to the other node of a pair: its bytes in hexadecimal.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KeptKey {
     name: String,
     secret: String,
     made: u64,
@@ -20,37 +21,26 @@ struct Kept {
 
 /// The keys at `path`; none when there is no file yet. Those that cannot be read are left out.
 pub(crate) fn load(path: &Path) -> Result<Vec<TicketKey>, StateError> {
-    let kept: Vec<Kept> = state_file::load(path)?.unwrap_or_default();
-    let key = |Kept { name, secret, made }: Kept| {
-        Some(TicketKey { name: bytes(&name)?, secret: bytes(&secret)?, made })
-    };
-    Ok(kept.into_iter().filter_map(key).collect())
+    let kept: Vec<KeptKey> = state_file::load(path)?.unwrap_or_default();
+    Ok(kept.iter().filter_map(KeptKey::key).collect())
 }
 
 /// Writes the keys, readable by nobody else.
 pub(crate) fn save(path: &Path, keys: &[TicketKey]) -> Result<(), StateError> {
-    let kept = |key: &TicketKey| Kept {
-        name: hexadecimal(&key.name),
-        secret: hexadecimal(&key.secret),
-        made: key.made,
-    };
-    state_file::save_secret(path, &keys.iter().map(kept).collect::<Vec<Kept>>())
+    state_file::save_secret(path, &keys.iter().map(KeptKey::new).collect::<Vec<KeptKey>>())
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
-    let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or_default();
-    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(digit).collect()
-}
+impl KeptKey {
+    pub(crate) fn new(key: &TicketKey) -> Self {
+        let (name, secret) = (hexadecimal::text(&key.name), hexadecimal::text(&key.secret));
+        Self { name, secret, made: key.made }
+    }
 
-fn bytes<const LENGTH: usize>(text: &str) -> Option<[u8; LENGTH]> {
-    let mut bytes = [0; LENGTH];
-    if text.len() != 2 * LENGTH {
-        return None;
+    /// The key; `None` if it was cut or changed.
+    pub(crate) fn key(&self) -> Option<TicketKey> {
+        let (name, secret) = (hexadecimal::bytes(&self.name)?, hexadecimal::bytes(&self.secret)?);
+        Some(TicketKey { name, secret, made: self.made })
     }
-    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

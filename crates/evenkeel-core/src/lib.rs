@@ -31,6 +31,7 @@ pub mod message;
 pub mod moment;
 pub mod neighbour;
 pub mod outlier;
+pub mod pair;
 pub mod path;
 pub mod pick;
 pub mod pool;

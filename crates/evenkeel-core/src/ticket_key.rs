@@ -42,7 +42,8 @@ impl fmt::Debug for TicketKey {
 pub fn kept(mut keys: Vec<TicketKey>, now: u64) -> Vec<TicketKey> {
     let life = u64::from(KEPT) * ROTATION.as_secs();
     keys.retain(|key| key.made <= now && now - key.made < life);
-    keys.sort_by_key(|key| std::cmp::Reverse(key.made));
+    // Of the same second by their names: two nodes with the same keys seal with the same one.
+    keys.sort_by_key(|key| (std::cmp::Reverse(key.made), key.name));
     keys.truncate(KEPT as usize);
     keys
 }

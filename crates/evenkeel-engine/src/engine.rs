@@ -11,7 +11,7 @@ use std::{env, io};
 
 use evenkeel_core::config::Config;
 use evenkeel_core::ticket_key::TicketKey;
-use evenkeel_core::vrrp::machine::State;
+use evenkeel_core::vrrp::machine::{Heartbeat, State};
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 
 use crate::accept;
@@ -291,6 +291,31 @@ impl Engine {
             // Who is not done by then is cut.
             let _ = tokio::time::timeout(most, self.until(|| self.connections() == 0)).await;
         }
+    }
+
+    /// What this node says of its virtual addresses, by name, to the other node of its pair.
+    pub fn vip_heartbeats(&self) -> Vec<(Arc<str>, Heartbeat)> {
+        self.vips.heartbeats()
+    }
+
+    /// Returns when one of them may have become another.
+    pub async fn vip_heartbeat_changed(&self) {
+        self.vips.heartbeat_changed().await;
+    }
+
+    /// How often they are to be said: the shortest interval of adverts. `None`: there are none.
+    pub fn vip_interval(&self) -> Option<Duration> {
+        self.vips.interval()
+    }
+
+    /// What the other node says of a virtual address, at this moment.
+    pub fn vip_peer_says(&self, name: &str, heartbeat: Heartbeat) {
+        self.vips.peer_says(name, heartbeat);
+    }
+
+    /// The link to the other node is down: what it said last no longer holds.
+    pub fn vip_peer_is_silent(&self) {
+        self.vips.peer_is_silent();
     }
 
     /// What an authority will look for that a certificate is ordered from, in place of all that it

@@ -58,6 +58,9 @@ pub use status::{
     ListenerStatus, PoolMode, PoolStatus, RateStatus, ServerStatus, TimeLineEntry, Verdict,
     VipStatus,
 };
-pub use tls::{PairError, Proof, examine, examine_roots, fresh_ticket_key};
+pub use tls::{
+    LINK_SECRET_BYTES, LinkStream, LinkTls, PairError, Proof, examine, examine_roots,
+    fresh_link_secret, fresh_ticket_key,
+};
 pub use vip::MoveError;
 pub use vip::guard::{GUARD_VERB, stand_guard};

@@ -4,6 +4,7 @@
 mod anybody;
 mod challenges;
 mod front;
+mod link;
 mod pair;
 mod secured;
 mod shelf;
@@ -22,6 +23,7 @@ pub(crate) use self::anybody::Anybody;
 pub(crate) use self::challenges::Challenges;
 pub use self::challenges::Proof;
 pub(crate) use self::front::{Front, farewell, label};
+pub use self::link::{LINK_SECRET_BYTES, LinkStream, LinkTls, fresh_link_secret};
 pub use self::pair::{PairError, examine};
 pub(crate) use self::secured::{Secured, accept};
 pub(crate) use self::tickets::TicketKeys;

@@ -22,11 +22,12 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use evenkeel_core::config::Vip;
-use evenkeel_core::vrrp::machine::State;
+use evenkeel_core::vrrp::machine::{Heartbeat, State};
 use evenkeel_sys::link::Bell;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use self::board::Board;
 use self::driver::Driver;
@@ -40,7 +41,17 @@ struct Wishes {
     vip: Option<(Arc<Vip>, Arc<[IpAddr]>)>,
     /// To another node; `false`: that is taken back.
     moves: Option<bool>,
+    /// What the other node of the pair says of itself.
+    peer: Option<PeerWord>,
     end: Option<End>,
+}
+
+/// What is heard over the link between the nodes of a pair.
+#[derive(Clone, Copy, Debug)]
+enum PeerWord {
+    Says(Heartbeat),
+    /// The link is down.
+    Silent,
 }
 
 /// How it ends.
@@ -121,6 +132,8 @@ pub(crate) struct Vips {
     /// Those that are no more, as long as they give their addresses away.
     leaving: Mutex<Vec<Live>>,
     heritage: Mutex<Heritage>,
+    /// What one of them says to the other node of the pair is something else.
+    said: Arc<Notify>,
 }
 
 /// What there is to wait for before anything begins, and with what it begins then.
@@ -136,7 +149,8 @@ impl Vips {
     /// `boot`: as in [`evenkeel_core::vrrp::machine::Heartbeat`].
     pub(crate) fn new(boot: u64, orders: watch::Receiver<Order>) -> Self {
         let heritage = Mutex::default();
-        Self { boot, orders, live: Mutex::default(), leaving: Mutex::default(), heritage }
+        let (live, leaving, said) = Default::default();
+        Self { boot, orders, live, leaving, heritage, said }
     }
 
     /// Nothing begins before [`Self::inherit`].
@@ -200,7 +214,8 @@ impl Vips {
                 return None;
             }
         };
-        let board = Mutex::new(Board::new(Arc::clone(shared), &vip));
+        let said = Arc::clone(&self.said);
+        let board = Mutex::new(Board::new(Arc::clone(shared), said, &vip));
         let post = Arc::new(Post {
             wishes: Mutex::default(),
             bell,
@@ -270,6 +285,42 @@ impl Vips {
         drop(board);
         live.post.wish(|wishes| wishes.moves = Some(is_moved));
         Ok(())
+    }
+
+    /// What this node says of each address to the other node of its pair. A thread that hangs
+    /// speaks for nothing: its address is left out.
+    pub(crate) fn heartbeats(&self) -> Vec<(Arc<str>, Heartbeat)> {
+        let live = self.live();
+        let said = live.iter().filter_map(|live| {
+            let heartbeat = live.post.board().heartbeat(&live.vip.policy)?;
+            Some((Arc::clone(&live.vip.name), heartbeat))
+        });
+        said.collect()
+    }
+
+    /// Returns when one of them may have become another.
+    pub(crate) async fn heartbeat_changed(&self) {
+        self.said.notified().await;
+    }
+
+    /// How often that is to be said; `None`: there is nothing to say.
+    pub(crate) fn interval(&self) -> Option<Duration> {
+        self.live().iter().map(|live| live.vip.policy.interval).min()
+    }
+
+    /// What the other node says of an address. Of one that is not here it is of no interest.
+    pub(crate) fn peer_says(&self, name: &str, heartbeat: Heartbeat) {
+        let live = self.live();
+        if let Some(live) = live.iter().find(|live| &*live.vip.name == name) {
+            live.post.wish(|wishes| wishes.peer = Some(PeerWord::Says(heartbeat)));
+        }
+    }
+
+    /// The other node is heard no more.
+    pub(crate) fn peer_is_silent(&self) {
+        for live in &*self.live() {
+            live.post.wish(|wishes| wishes.peer = Some(PeerWord::Silent));
+        }
     }
 
     /// All addresses are given away.

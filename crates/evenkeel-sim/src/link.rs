@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::fd::AsFd as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -159,7 +160,10 @@ impl Link {
     pub fn node_with(&self, machine: &str, vip: &str, files: &[(&str, &str)]) -> Node<'_> {
         let scratch = Scratch::new("vip");
         for (name, content) in files {
-            scratch.write(name, content);
+            let path = scratch.write(name, content);
+            // Some are secrets.
+            let mine = fs::Permissions::from_mode(0o600);
+            fs::set_permissions(path, mine).expect("it was just written");
         }
         let mut node = Node { link: self, machine: machine.to_owned(), scratch, process: None };
         node.start(vip);

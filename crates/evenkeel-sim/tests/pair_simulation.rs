@@ -29,6 +29,7 @@ fn one_owner_whenever_they_can_hear_each_other() {
         sum.slept += story.slept;
         sum.moves += story.moves;
         sum.longest_overlap = sum.longest_overlap.max(story.longest_overlap);
+        sum.longest_overlap_told = sum.longest_overlap_told.max(story.longest_overlap_told);
         sum.longest_gap = sum.longest_gap.max(story.longest_gap);
     }
     eprintln!("{} runs: {sum:?}", seeds.end - seeds.start);

@@ -30,6 +30,7 @@ pub(crate) enum Verb {
     Why(AskWhy),
     Server(Server),
     Vip(Vip),
+    Pair(Pair),
     Reload(Reload),
     Upgrade(Upgrade),
     Bench(Box<Bench>),
@@ -374,6 +375,28 @@ pub(crate) struct VipWhy {
     /// Print the document of the API
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Make two nodes a pair
+///
+/// The nodes of a pair know the same: what operators say on one holds on both. See docs/pair.md.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Pair {
+    #[command(subcommand)]
+    pub(crate) deed: PairDeed,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PairDeed {
+    /// Make the secret that both nodes share, to be copied to the other node
+    Init(InitPair),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct InitPair {
+    /// The file to write, readable by this user only; one that is there is left as it is
+    #[arg(long, value_name = "FILE", default_value = "pair.secret")]
+    pub(crate) out: PathBuf,
 }
 
 /// Have a node read its configuration file again

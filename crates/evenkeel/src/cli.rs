@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod document;
 pub(crate) mod explain;
 pub(crate) mod out;
+pub(crate) mod pair;
 pub(crate) mod reload;
 pub(crate) mod server;
 pub(crate) mod status;

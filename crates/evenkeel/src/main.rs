@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         Verb::Why(args) => cli::why::why(&args),
         Verb::Server(args) => cli::server::server(&args),
         Verb::Vip(args) => cli::vip::vip(&args),
+        Verb::Pair(args) => cli::pair::pair(&args),
         Verb::Reload(args) => cli::reload::reload(&args),
         Verb::Upgrade(args) => cli::upgrade::upgrade(&args),
         Verb::Bench(args) => bench::bench(&args),

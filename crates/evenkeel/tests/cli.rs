@@ -84,6 +84,7 @@ fn help_reads_well() {
         "why",
         "server",
         "vip",
+        "pair",
         "reload",
         "upgrade",
         "bench",

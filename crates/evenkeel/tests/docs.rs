@@ -1,12 +1,14 @@
 //! The documents say what is true of the program: every configuration in them is valid, everything
 //! they point to is there.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Files that configurations in the documents name.
-const NAMED_FILES: [(&str, &str); 8] = [
+const NAMED_FILES: [(&str, &str); 9] = [
+    ("pair.secret", include_str!("check/pair.secret")),
     ("vip.key", "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a"),
     ("admin.token", "a-token-of-more-than-sixteen-letters"),
     ("sorry.html", "<h1>Sorry</h1>"),
@@ -86,6 +88,8 @@ fn every_configuration_is_valid() {
     fs::create_dir_all(&folder).unwrap();
     for (name, content) in NAMED_FILES {
         fs::write(folder.join(name), content).unwrap();
+        // Some are secrets.
+        fs::set_permissions(folder.join(name), Permissions::from_mode(0o600)).unwrap();
     }
     let (mut checked, mut faults) = (0, Vec::new());
     for Document { path, text } in documents() {

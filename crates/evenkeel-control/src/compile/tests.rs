@@ -29,6 +29,7 @@ fn surroundings(overrides: &[Override]) -> Surroundings {
         overrides: overrides.to_vec(),
         now: crate::clock::now,
         read,
+        read_secret: read,
         cores: 2,
         host_name: "lb0".to_owned(),
         state_directory: None,

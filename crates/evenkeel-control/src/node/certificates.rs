@@ -9,10 +9,13 @@ use evenkeel_engine::fresh_ticket_key;
 
 use super::Node;
 use crate::clock;
-use crate::ticket_file::{self, TICKETS_FILE};
+use crate::ticket_file::{self, KeptKey, TICKETS_FILE};
 
 /// A changed file is read at the second look that finds it as it is: within a second.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// How much longer than the other node one waits for a new key that the other is to make.
+const OTHERS_TURN: Duration = Duration::from_mins(5);
 
 impl Node {
     /// Takes the keys that a run before kept, and makes the first one if there is none.
@@ -32,17 +35,36 @@ impl Node {
 
     /// Drops keys that are too old, makes one if one is due, and keeps what has changed.
     async fn renew_ticket_keys(&self, known: Vec<TicketKey>) {
-        let now = clock::now().duration_since(SystemTime::UNIX_EPOCH);
-        let now = now.unwrap_or_default().as_secs();
+        let now = epoch_seconds();
         let mut keys = ticket_key::kept(known, now);
         let is_due = ticket_key::is_due(&keys, now);
         if is_due && let Some(key) = fresh_ticket_key(now) {
             keys.insert(0, key);
             keys = ticket_key::kept(keys, now);
         }
+        self.use_ticket_keys(keys, is_due).await;
+    }
+
+    /// Keys of the other node: what one of them sealed both can open, and the newest seals.
+    pub(crate) async fn take_ticket_keys(&self, kept: &[KeptKey]) {
+        let before = self.current().ticket_keys.clone();
+        let others = kept.iter().filter_map(KeptKey::key);
+        let mut all = before.clone();
+        all.extend(others.filter(|key| before.iter().all(|known| known.name != key.name)));
+        let keys = ticket_key::kept(all, epoch_seconds());
+        if keys != before {
+            self.use_ticket_keys(keys, true).await;
+        }
+    }
+
+    async fn use_ticket_keys(&self, keys: Vec<TicketKey>, are_new: bool) {
         self.engine.set_ticket_keys(&keys);
         self.current().ticket_keys.clone_from(&keys);
-        let Some(path) = self.tickets_path().filter(|_| is_due) else { return };
+        if !are_new {
+            return;
+        }
+        self.pair.has_news();
+        let Some(path) = self.tickets_path() else { return };
         let saved = tokio::task::spawn_blocking(move || ticket_file::save(&path, &keys)).await;
         if let Ok(Err(error)) = saved {
             self.servers().problem(TICKETS_FILE, &error);
@@ -75,9 +97,14 @@ pub(crate) async fn keep_certificates(node: &Arc<Node>) {
         // the panic itself.
         let _ = tokio::task::spawn_blocking(move || looking.engine.look_at_certificates()).await;
         let keys = node.current().ticket_keys.clone();
-        let now = clock::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        if ticket_key::is_due(&keys, now.as_secs()) {
+        // Of two nodes one makes the key for both; should it hang, the other does in the end.
+        let patience = if node.pair.leads() { 0 } else { OTHERS_TURN.as_secs() };
+        if ticket_key::is_due(&keys, epoch_seconds().saturating_sub(patience)) {
             node.renew_ticket_keys(keys).await;
         }
     }
+}
+
+fn epoch_seconds() -> u64 {
+    clock::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }

@@ -31,7 +31,7 @@ impl Node {
         });
         let of_certificates = self.certificate_problems();
         let problems = servers.problems.values().cloned().chain(files).chain(of_certificates);
-        problems.chain(self.order_problems()).collect()
+        problems.chain(self.order_problems()).chain(self.link_problem()).collect()
     }
 
     /// What the API tells of each pool beyond what the engine knows, by the pool's name.

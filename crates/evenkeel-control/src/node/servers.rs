@@ -108,7 +108,7 @@ impl Servers {
         Layers { overrides, resolved: &self.resolved, files: &self.files }
     }
 
-    fn overlaid(&self, overrides: &Overrides) -> Config {
+    pub(super) fn overlaid(&self, overrides: &Overrides) -> Config {
         overlay(&self.config, &self.members, self.layers(overrides))
     }
 
@@ -156,8 +156,11 @@ impl Node {
         self.look_at_files(Servers::paths(&members)).await;
         let servers = self.servers();
         let mut overrides = servers.overrides.clone();
+        self.pair.put_unfit(&mut overrides);
         let pools = config.pools.iter().map(|pool| &*pool.name);
-        let dropped = overrides.reconcile(&pools.zip(members.iter().map(Vec::as_slice)).collect());
+        let mut dropped =
+            overrides.reconcile(&pools.zip(members.iter().map(Vec::as_slice)).collect());
+        self.pair.settle_unfit(&overrides, &mut dropped);
         let overlaid = overlay(&config, &members, servers.layers(&overrides));
         drop(servers);
         Staged { config, members, resolver, overrides, dropped, overlaid }
@@ -211,8 +214,8 @@ impl Node {
         let zone = zone.map_err(ServerError::Invalid)?;
         let said = said(author, reason, *expires_in_seconds)?;
         let (address, backup) = (address.clone(), *backup);
-        let added = api::AddedServer { address, weight, backup, zone, said };
-        self.edit(|overrides, servers| {
+        let added = api::AddedServer { address, weight, backup, zone, said: said.clone() };
+        self.edit(&said, |overrides, servers| {
             let in_file = servers.listed(pool)?.iter().any(|it| it.is_source_of(&name));
             let was_removed = overrides.of(pool, &name).is_some_and(|it| it.removed.is_some());
             if in_file && was_removed {
@@ -241,11 +244,11 @@ impl Node {
     ) -> Result<(), ServerError> {
         let api::ServerRemoval { author, reason, expires_in_seconds } = removal;
         let said = said(author, reason, *expires_in_seconds)?;
-        self.edit(|overrides, servers| {
+        self.edit(&said, |overrides, servers| {
             servers.find(pool, server)?;
             change(overrides, pool, server, |over| match over.added.take() {
                 Some(_) => *over = api::ServerOverride::default(),
-                None => over.removed = Some(said),
+                None => over.removed = Some(said.clone()),
             })
         })
         .await
@@ -265,7 +268,7 @@ impl Node {
         }
         let weight = weight.map(valid_weight).transpose()?;
         let said = said(author, reason, *expires_in_seconds)?;
-        self.edit(|overrides, servers| {
+        self.edit(&said, |overrides, servers| {
             let known = servers.find(pool, server)?;
             let entry = known.iter().find(|it| belongs(&it.server.name, server));
             let configured = entry.and_then(configured_weight);
@@ -299,9 +302,10 @@ impl Node {
         Ok(())
     }
 
-    /// Changes what operators said, with its effect.
+    /// Changes what operators said, with its effect; `by` says who does so.
     async fn edit(
         &self,
+        by: &api::Said,
         change: impl FnOnce(&mut Overrides, &Servers) -> Result<(), ServerError>,
     ) -> Result<(), ServerError> {
         let _one_at_a_time = self.changing.lock().await;
@@ -313,9 +317,10 @@ impl Node {
             (overrides, config)
         };
         self.apply_changed(config, &overrides).await?;
-        self.servers().overrides = overrides;
+        let before = std::mem::replace(&mut self.servers().overrides, overrides.clone());
         self.names_wanted.notify_one();
         self.keep_overrides().await;
+        self.say_to_peer(&before, &overrides, by).await;
         Ok(())
     }
 
@@ -336,7 +341,11 @@ impl Node {
     }
 
     /// Gives the engine other servers than it has, and tells of them.
-    async fn apply_changed(&self, config: Config, overrides: &Overrides) -> Result<(), ApplyError> {
+    pub(super) async fn apply_changed(
+        &self,
+        config: Config,
+        overrides: &Overrides,
+    ) -> Result<(), ApplyError> {
         let before = self.servers().applied.clone();
         if before == config {
             return Ok(());
@@ -414,15 +423,18 @@ impl Node {
 
     /// Ends what was said for a time that is over. Returns whether there was anything.
     async fn expire(&self) -> bool {
-        let dropped = {
+        let (dropped, before, after) = {
             let _one_at_a_time = self.changing.lock().await;
-            self.servers().overrides.expire(clock::now())
+            let overrides = &mut self.servers().overrides;
+            if !overrides.have_ended(clock::now()) {
+                return false;
+            }
+            let before = overrides.clone();
+            (overrides.expire(clock::now()), before, overrides.clone())
         };
-        if dropped.is_empty() {
-            return false;
-        }
         self.tell_of_dropped(&dropped);
         self.keep_overrides().await;
+        self.end_words(&before, &after).await;
         true
     }
 
@@ -507,7 +519,7 @@ impl Node {
         failures
     }
 
-    async fn keep_overrides(&self) {
+    pub(super) async fn keep_overrides(&self) {
         let overrides = self.servers().overrides.clone();
         self.keep(OVERRIDES_FILE, overrides).await;
     }
@@ -526,7 +538,7 @@ impl Node {
     }
 
     /// Writes a document of the state. A failure is told and changes nothing else.
-    async fn keep(&self, file: &'static str, document: impl Serialize + Send + 'static) {
+    pub(super) async fn keep(&self, file: &'static str, document: impl Serialize + Send + 'static) {
         let Some(path) = self.state_directory().map(|directory| directory.join(file)) else {
             return;
         };
@@ -574,7 +586,7 @@ fn valid_weight(weight: u16) -> Result<u16, ServerError> {
     Ok(weight)
 }
 
-fn engine_state(state: api::AdminState) -> AdminState {
+pub(super) fn engine_state(state: api::AdminState) -> AdminState {
     match state {
         api::AdminState::Ready => AdminState::Ready,
         api::AdminState::Drain => AdminState::Drain,

@@ -152,10 +152,12 @@ impl Machine {
     /// What this node says over the second path, with each [`Policy::interval`].
     pub fn heartbeat(&self) -> Heartbeat {
         let is_in = !matches!(self.phase, Phase::Initialize);
-        let may = is_in && self.is_witnessed();
+        let owns = self.state() == State::Active;
+        // An owner that has lost its witnesses goes on, with the priority of its adverts.
+        let may = is_in && (owns || self.is_witnessed());
         Heartbeat {
             node: self.own,
-            owns: self.state() == State::Active,
+            owns,
             claim: self.claim.filter(|_| may),
             boot: self.boot,
             claims: self.figures.claims,
@@ -529,6 +531,9 @@ impl Machine {
             self.peers.remove(0);
         }
         self.peers.push((heartbeat, now));
+        if !heartbeat.owns {
+            self.look_again(Obstacle::PeerOwns, now);
+        }
         // What was said before this node became owner may still be under way.
         let is_settled = now.since(self.since) >= self.policy.interval;
         if heartbeat.owns && self.state() == State::Active && is_settled {

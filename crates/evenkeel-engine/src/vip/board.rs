@@ -8,7 +8,9 @@ use std::time::Duration;
 use evenkeel_core::config::Vip;
 use evenkeel_core::moment::Moment;
 use evenkeel_core::vrrp::Reason;
-use evenkeel_core::vrrp::machine::{Event, Machine, State};
+use evenkeel_core::vrrp::machine::{Event, Heartbeat, Machine, State};
+use evenkeel_core::vrrp::policy::{DOWN_INTERVALS, Policy};
+use tokio::sync::Notify;
 
 use super::words;
 use crate::clock;
@@ -23,15 +25,19 @@ const BETWEEN_NEWS: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Board {
     shared: Arc<Shared>,
+    /// Told when the heartbeat is another one.
+    said: Arc<Notify>,
     status: VipStatus,
     /// When news of this kind was told last.
     told: Vec<(&'static str, Moment)>,
     is_mute: bool,
     handed_over: bool,
+    /// What the machine says of itself, and when it said so.
+    heartbeat: Option<(Heartbeat, Moment)>,
 }
 
 impl Board {
-    pub(super) fn new(shared: Arc<Shared>, vip: &Vip) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, said: Arc<Notify>, vip: &Vip) -> Self {
         let status = VipStatus {
             name: Arc::clone(&vip.name),
             interface: Arc::clone(&vip.interface),
@@ -55,8 +61,15 @@ impl Board {
             refusals_total: [0; Reason::ALL.len()],
             gap: None,
         };
-        let mut board =
-            Self { shared, status, told: Vec::new(), is_mute: false, handed_over: false };
+        let mut board = Self {
+            shared,
+            said,
+            status,
+            told: Vec::new(),
+            is_mute: false,
+            handed_over: false,
+            heartbeat: None,
+        };
         board.follow(vip);
         board
     }
@@ -81,6 +94,7 @@ impl Board {
         let is_news = self.status.state != State::Fault || *self.status.reason != *reason;
         self.become_state(State::Fault, reason.into());
         (self.status.owner, self.status.claim) = (None, None);
+        self.say(None);
         if is_news {
             self.tell("vip-fault", format!("takes no part: {reason}"));
         }
@@ -98,6 +112,7 @@ impl Board {
     /// It has ended.
     pub(super) fn stopped(&mut self) {
         self.become_state(State::Initialize, "stopped".into());
+        self.say(None);
     }
 
     /// What does not come with an event.
@@ -120,6 +135,25 @@ impl Board {
         (status.source, status.claim) = (Some(source), claim);
         status.owner = if status.state.owns() { Some(source) } else { machine.owner() };
         status.obstacle = machine.obstacle().map(words::obstacle);
+        self.say(Some(machine.heartbeat()));
+    }
+
+    /// What the other node of the pair is to hear; news at once.
+    fn say(&mut self, heartbeat: Option<Heartbeat>) {
+        let before = self.heartbeat.map(|(heartbeat, _)| heartbeat);
+        self.heartbeat = heartbeat.map(|it| (it, clock::since_boot()));
+        if before != heartbeat {
+            self.said.notify_one();
+        }
+    }
+
+    /// What the machine last said of itself. An owner has a turn with each advert: one that has
+    /// had none for as long as it may be silent is not there to speak for.
+    pub(super) fn heartbeat(&self, policy: &Policy) -> Option<Heartbeat> {
+        let (heartbeat, said) = self.heartbeat?;
+        let silent = clock::since_boot().since(said);
+        let is_alive = !heartbeat.owns || silent < policy.interval * DOWN_INTERVALS;
+        is_alive.then_some(heartbeat)
     }
 
     pub(super) fn set_moved(&mut self, is_moved: bool) {

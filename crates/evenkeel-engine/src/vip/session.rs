@@ -1,6 +1,7 @@
 //! One open place and the machine that decides what is done there.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use evenkeel_core::config::Vip;
@@ -10,7 +11,7 @@ use evenkeel_sys::link::Alarm;
 
 use super::seal::Seal;
 use super::station::{Said, Station};
-use super::{End, Post};
+use super::{End, PeerWord, Post};
 use crate::clock;
 
 /// What a refusal of the kernel leads to may be refused again, by other sockets than before.
@@ -38,6 +39,8 @@ pub(super) struct Session<'d> {
     /// What has failed of what the claim depends on.
     failed: Vec<(Arc<str>, Weight)>,
     is_witnessed: bool,
+    /// The other node of the pair, while it is heard over their link.
+    peer: Option<IpAddr>,
     stops: bool,
     hands_over: bool,
 }
@@ -61,6 +64,7 @@ impl<'d> Session<'d> {
             claim,
             failed: Vec::new(),
             is_witnessed: false,
+            peer: None,
             stops: false,
             hands_over: false,
         }
@@ -137,6 +141,18 @@ impl<'d> Session<'d> {
         }
         if let Some(is_moved) = wishes.moves {
             self.feed(if is_moved { Input::Move } else { Input::Resume });
+        }
+        match wishes.peer {
+            None => {}
+            Some(PeerWord::Says(heartbeat)) => {
+                self.peer = Some(heartbeat.node);
+                self.feed(Input::Heartbeat(heartbeat));
+            }
+            Some(PeerWord::Silent) => {
+                if let Some(node) = self.peer.take() {
+                    self.feed(Input::Silence(node));
+                }
+            }
         }
         match wishes.end {
             None => {}

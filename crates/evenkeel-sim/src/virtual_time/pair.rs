@@ -7,7 +7,8 @@
 //!
 //! What must hold, in each moment ([`Bounds`] has the numbers):
 //! 1. Two nodes that hear each other own the address together for an interval at most, and the time
-//!    a packet takes.
+//!    a packet takes. Two whose adverts are filtered, one way or both, and whose heartbeats are not,
+//!    for two intervals: between them there is no third way of being cut off.
 //! 2. Once nothing has gone wrong for a while and a node may own the address, exactly one does, no
 //!    other answers for it, and of all that are there it was the last to announce itself. (That an
 //!    announcement is lost on its way to a client is made good by the next: after 5 s, then each
@@ -41,6 +42,8 @@ pub struct Story {
     pub moves: u64,
     /// The longest that two owned the address and heard each other, in thousandths of an interval.
     pub longest_overlap: u64,
+    /// The same of two that tell each other, over the second path.
+    pub longest_overlap_told: u64,
     /// The longest without an owner after one was killed in the calm, in the same.
     pub longest_gap: u64,
 }
@@ -50,6 +53,9 @@ pub struct Story {
 struct Bounds {
     /// Two owners that hear each other.
     overlap: Duration,
+    /// Two owners that only tell each other, over the second path: each listens to that once it has
+    /// been owner for an interval, and is told with the next heartbeat.
+    overlap_told: Duration,
     /// From the last trouble to one owner: a node that was frozen or started listens for four
     /// intervals at most, one that is answered by a dead node's kernel for one more, and whoever
     /// gives up in between costs another round.

@@ -1,6 +1,7 @@
 //! `evenkeel status`
 
 mod certificates;
+mod pair;
 mod server;
 mod vip;
 
@@ -62,7 +63,8 @@ fn find(client: &Client, name: &str) -> Result<Pool> {
 fn in_words(status: &Status, now: SystemTime, screen: Screen) -> String {
     let vips = vip::in_words(&status.vips, now, screen);
     let certificates = certificates::in_words(&status.listeners, now, screen);
-    let mut parts = vec![head(status, now), listeners(status, screen), certificates, vips];
+    let pair = pair::in_words(status.pair.as_ref(), now, screen);
+    let mut parts = vec![head(status, now), listeners(status, screen), certificates, vips, pair];
     parts.extend(status.pools.iter().map(|it| pool(it, now, screen)));
     parts.extend(notes(status));
     parts.retain(|part| !part.is_empty());

@@ -31,6 +31,7 @@ fn compiled(lines: &str, now: fn() -> SystemTime) -> (Config, String) {
         base: "/etc/evenkeel".into(),
         overrides: Vec::new(),
         read,
+        read_secret: read,
         now,
         cores: 1,
         host_name: "lb0".to_owned(),

@@ -233,6 +233,18 @@ fn nothing_is_claimed_while_a_peer_says_that_it_owns_it() {
 }
 
 #[test]
+fn an_owner_that_says_over_the_second_path_that_it_is_gone_is_not_waited_for() {
+    let mut case = Case::in_state(policy(), State::Backup);
+    for _ in 0..10 {
+        case.tell(beat(1, true, Some(150)));
+        case.pass(SECOND);
+    }
+    assert_eq!(case.machine.obstacle(), Some(Obstacle::PeerOwns));
+    case.tell(beat(1, false, None));
+    assert_eq!(case.wait_for(State::Active).0, Duration::from_millis(200));
+}
+
+#[test]
 fn a_node_without_its_witnesses_never_claims() {
     let preempt = Preempt::After(Duration::ZERO);
     let strict = Policy { has_witnesses: true, preempt, ..policy() };

@@ -12,9 +12,12 @@ use super::trouble::Trouble;
 pub(super) struct Rules {
     pub(super) bounds: Bounds,
     pub(super) longest_overlap: Duration,
+    pub(super) longest_overlap_told: Duration,
     pub(super) longest_gap: Duration,
-    /// For each two nodes: since when both own the address and hear each other.
+    /// For each two nodes: since when both own the address and hear each other's adverts.
     both: Vec<Option<Moment>>,
+    /// The same of heartbeats, whatever becomes of adverts.
+    both_told: Vec<Option<Moment>>,
     /// Since when nothing is wrong, and nobody has come, gone or changed its mind.
     calm_since: Moment,
     before: Vec<(bool, bool)>,
@@ -31,8 +34,10 @@ impl Rules {
         Self {
             bounds,
             longest_overlap: Duration::ZERO,
+            longest_overlap_told: Duration::ZERO,
             longest_gap: Duration::ZERO,
             both: vec![None; count * count],
+            both_told: vec![None; count * count],
             calm_since: now,
             before: Vec::new(),
             unserved_since: Some(now),
@@ -81,15 +86,19 @@ impl Rules {
         for one in 0..nodes.len() {
             for two in one + 1..nodes.len() {
                 let hear = trouble.is_heard(one, two) && trouble.is_heard(two, one);
-                let since = &mut self.both[one * nodes.len() + two];
-                if !(hear && nodes[one].owns() && nodes[two].owns()) {
-                    *since = None;
-                    continue;
-                }
-                let overlap = now.since(*since.get_or_insert(now));
+                let tell = trouble.is_told(one, two) && trouble.is_told(two, one);
+                let own = nodes[one].owns() && nodes[two].owns();
+                let at = one * nodes.len() + two;
+                let overlap = lasts(&mut self.both[at], hear && own, now);
                 self.longest_overlap = self.longest_overlap.max(overlap);
                 if overlap > self.bounds.overlap {
                     return Err(format!("{one} and {two} own it together for {overlap:?}"));
+                }
+                let overlap = lasts(&mut self.both_told[at], tell && own, now);
+                self.longest_overlap_told = self.longest_overlap_told.max(overlap);
+                if overlap > self.bounds.overlap_told {
+                    let word = "though they tell each other";
+                    return Err(format!("{one} and {two} own it together for {overlap:?}, {word}"));
                 }
             }
         }
@@ -114,6 +123,12 @@ impl Rules {
         }
         Ok(())
     }
+}
+
+/// For how long something has been so.
+fn lasts(since: &mut Option<Moment>, is_so: bool, now: Moment) -> Duration {
+    *since = is_so.then(|| since.unwrap_or(now));
+    since.map_or(Duration::ZERO, |since| now.since(since))
 }
 
 fn settled(nodes: &[Node], last_word: Option<usize>) -> Result<(), String> {

@@ -48,6 +48,11 @@ impl Trouble {
         is_open && self.loss == 0 && self.delay.is_zero()
     }
 
+    /// Whether heartbeats get there for certain and soon.
+    pub(super) fn is_told(&self, from: usize, to: usize) -> bool {
+        !self.silent.contains(&(from, to)) && self.delay.is_zero()
+    }
+
     pub(super) fn lets_through(&self, from: usize, to: usize, packet: Packet) -> bool {
         let way = (from, to);
         match packet {

@@ -115,6 +115,7 @@ impl World {
         let weakest = nodes[0].policy.down(1, interval);
         let bounds = Bounds {
             overlap: interval + CALM_DELAY * 2,
+            overlap_told: interval * 2 + CALM_DELAY * 2,
             settle: weakest * 3 + interval * 4,
             gap: weakest + CALM_DELAY * 4,
         };
@@ -177,6 +178,8 @@ impl World {
             u64::try_from(time.as_micros() * 1_000 / self.interval.as_micros()).unwrap_or(u64::MAX)
         };
         story.longest_overlap = story.longest_overlap.max(part(self.rules.longest_overlap));
+        let told = part(self.rules.longest_overlap_told);
+        story.longest_overlap_told = story.longest_overlap_told.max(told);
         story.longest_gap = story.longest_gap.max(part(self.rules.longest_gap));
         found.map_err(|rule| {
             let states: Vec<_> = self

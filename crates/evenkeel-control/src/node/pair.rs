@@ -1,0 +1,477 @@
+//! What this node has in common with the other one of its pair.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher as _, RandomState};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, SystemTime};
+
+use evenkeel_api as api;
+use evenkeel_core::pair::clock::MOST_AHEAD;
+use evenkeel_core::pair::{NodeId, leads};
+use evenkeel_engine::{AdminChange, AdminState, ApplyError};
+use tokio::sync::watch;
+
+use super::Node;
+use super::servers::{Servers, engine_state};
+use crate::clock;
+use crate::compile::PairSettings;
+use crate::overrides::{Dropped, Overrides};
+use crate::pair::Refusal;
+use crate::pair::message::{self, Beat, Hello, MOST_VIPS, MOST_WORDS, Message, VipBeat};
+use crate::pair::words::{Facet, Key, TakenIn, Word, Words, millis};
+use crate::state_file;
+use crate::ticket_file::KeptKey;
+
+/// What both nodes said of servers, in `state_dir`.
+pub(super) const WORDS_FILE: &str = "pair.json";
+
+/// Refusals are counted each, and told once in this time: who knocks must not fill the log.
+const BETWEEN_NEWS: Duration = Duration::from_secs(10);
+
+/// This node's part of a pair.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    run: NodeId,
+    settings: watch::Sender<Option<Arc<PairSettings>>>,
+    /// Grows when there is something to tell.
+    news: watch::Sender<u64>,
+    is_up: watch::Sender<bool>,
+    link: Mutex<Link>,
+    words: Mutex<Words>,
+    /// Words that concern no server here; the next configuration may have it.
+    unfit: Mutex<BTreeSet<Key>>,
+}
+
+/// How the link stands.
+#[derive(Debug)]
+struct Link {
+    /// The other node, while the link is up.
+    other: Option<Other>,
+    /// Since when it is up or down.
+    since: SystemTime,
+    /// Why it is down.
+    reason: String,
+    /// That it is down was told.
+    is_told: bool,
+    ups_total: u64,
+    refusals_total: [u64; Refusal::ALL.len()],
+    refusal_told: Option<SystemTime>,
+    /// How far the other's time of day is off, when that is too far.
+    apart: Option<Duration>,
+}
+
+#[derive(Clone, Debug)]
+struct Other {
+    run: NodeId,
+    name: String,
+    program: String,
+}
+
+/// What the other node was told over one connection.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    /// The number of the last word.
+    words: u64,
+    /// Names of the keys of session tickets.
+    tickets: Vec<[u8; 16]>,
+}
+
+/// For `/metrics`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LinkFigures {
+    pub(crate) is_up: bool,
+    pub(crate) since: SystemTime,
+    pub(crate) ups_total: u64,
+    pub(crate) refusals_total: [u64; Refusal::ALL.len()],
+    pub(crate) words: usize,
+}
+
+impl Pair {
+    /// With what a run before kept in `directory`; and what is wrong with that.
+    pub(super) fn restore(directory: Option<&Path>) -> (Self, Option<state_file::StateError>) {
+        let run = NodeId(RandomState::new().hash_one(0_u8));
+        let kept = directory.map(|directory| state_file::load(&directory.join(WORDS_FILE)));
+        let (kept, problem) = match kept.unwrap_or(Ok(None)) {
+            Ok(kept) => (kept.unwrap_or_default(), None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        let link = Link {
+            other: None,
+            since: clock::now(),
+            reason: "not dialed yet".to_owned(),
+            is_told: false,
+            ups_total: 0,
+            refusals_total: [0; Refusal::ALL.len()],
+            refusal_told: None,
+            apart: None,
+        };
+        let pair = Self {
+            run,
+            settings: watch::Sender::new(None),
+            news: watch::Sender::new(0),
+            is_up: watch::Sender::new(false),
+            link: Mutex::new(link),
+            words: Mutex::new(Words::new(run, kept)),
+            unfit: Mutex::default(),
+        };
+        (pair, problem)
+    }
+
+    /// Which run of the node this is.
+    pub(crate) fn run(&self) -> NodeId {
+        self.run
+    }
+
+    /// `None`: there is no other node.
+    pub(crate) fn settings(&self) -> watch::Receiver<Option<Arc<PairSettings>>> {
+        self.settings.subscribe()
+    }
+
+    /// Changes when there is something to tell.
+    pub(crate) fn news(&self) -> watch::Receiver<u64> {
+        self.news.subscribe()
+    }
+
+    pub(crate) fn is_up(&self) -> watch::Receiver<bool> {
+        self.is_up.subscribe()
+    }
+
+    fn is_configured(&self) -> bool {
+        self.settings.borrow().is_some()
+    }
+
+    /// There is something to tell the other node.
+    pub(super) fn has_news(&self) {
+        self.news.send_modify(|number| *number += 1);
+    }
+
+    /// Whether this node does what only one of two should do. Alone it does everything.
+    pub(super) fn leads(&self) -> bool {
+        self.link().other.as_ref().is_none_or(|other| leads(self.run, other.run))
+    }
+
+    fn link(&self) -> MutexGuard<'_, Link> {
+        self.link.lock().expect("nothing panics while it holds this")
+    }
+
+    fn words(&self) -> MutexGuard<'_, Words> {
+        self.words.lock().expect("nothing panics while it holds this")
+    }
+
+    fn unfit(&self) -> MutexGuard<'_, BTreeSet<Key>> {
+        self.unfit.lock().expect("nothing panics while it holds this")
+    }
+
+    /// Before a configuration takes effect: what fitted none before may fit this one.
+    pub(super) fn put_unfit(&self, overrides: &mut Overrides) {
+        let unfit = self.unfit();
+        if unfit.is_empty() {
+            return;
+        }
+        let (words, _) = self.words().since(0);
+        for word in words.iter().filter(|word| unfit.contains(&word.key)) {
+            word.put(overrides, clock::now());
+        }
+    }
+
+    /// Afterwards: what does not fit this one either is nothing to be told of again.
+    pub(super) fn settle_unfit(&self, overrides: &Overrides, dropped: &mut Vec<Dropped>) {
+        let mut unfit = self.unfit();
+        dropped.retain(|it| {
+            !unfit.iter().any(|key| (&key.pool, &key.server) == (&it.pool, &it.server))
+        });
+        unfit.retain(|key| !is_said(overrides, key));
+    }
+}
+
+/// Whether a word has its place.
+fn is_said(overrides: &Overrides, key: &Key) -> bool {
+    let over = overrides.of(&key.pool, &key.server);
+    over.is_some_and(|over| match key.facet {
+        Facet::Added => over.added.is_some(),
+        Facet::Removed => over.removed.is_some(),
+        Facet::Weight => over.weight.is_some(),
+        Facet::State => over.state.is_some(),
+    })
+}
+
+impl Node {
+    pub(crate) fn pair(&self) -> &Pair {
+        &self.pair
+    }
+
+    /// From now on the other node is this one, or there is none.
+    pub(super) async fn follow_pair(&self, settings: Option<PairSettings>) {
+        let settings = settings.map(Arc::new);
+        if settings.is_some() {
+            let overrides = self.servers().overrides.clone();
+            let is_new = self.pair.words().make_up(&overrides, self.pair.run);
+            if is_new {
+                self.keep_words().await;
+            }
+        }
+        self.pair.settings.send_if_modified(|now| {
+            let is_new = *now != settings;
+            *now = settings;
+            is_new
+        });
+    }
+
+    pub(crate) fn hello(&self) -> Hello {
+        Hello {
+            speaks: message::VERSION,
+            node: self.settings().name.clone(),
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            run: self.pair.run.0,
+        }
+    }
+
+    /// The other node is there.
+    pub(crate) fn link_is_up(&self, hello: &Hello, is_dialed: bool) {
+        let Hello { node: name, program, run, .. } = hello;
+        let mut link = self.pair.link();
+        let other = Other { run: NodeId(*run), name: name.clone(), program: program.clone() };
+        let is_news = link.other.replace(other).is_none_or(|before| before.run.0 != *run);
+        link.since = if is_news { clock::now() } else { link.since };
+        link.ups_total += u64::from(is_news);
+        link.is_told = false;
+        drop(link);
+        if is_news {
+            let how = if is_dialed { "dialed here" } else { "dialed there" };
+            self.announce("pair-up", format!("{name} is there (evenkeel {program}, {how})"));
+        }
+        self.pair.is_up.send_replace(true);
+    }
+
+    /// The other node is there no more.
+    pub(crate) fn link_is_down(&self, why: &str) {
+        let mut link = self.pair.link();
+        let Some(other) = link.other.take() else { return };
+        (link.since, link.reason, link.apart) = (clock::now(), why.to_owned(), None);
+        link.is_told = true;
+        drop(link);
+        self.engine.vip_peer_is_silent();
+        self.pair.is_up.send_replace(false);
+        let name = other.name;
+        let message = format!("{name} is not heard any more: {why}; both go on by themselves");
+        self.announce("pair-down", message);
+    }
+
+    /// The other node could not be reached.
+    pub(crate) fn link_is_missing(&self, why: &str) {
+        let mut link = self.pair.link();
+        if link.other.is_some() {
+            return;
+        }
+        why.clone_into(&mut link.reason);
+        if !std::mem::replace(&mut link.is_told, true) {
+            drop(link);
+            let message = format!("the other node is not there: {why}; tried again and again");
+            self.announce("pair-down", message);
+        }
+    }
+
+    /// Somebody was not taken for the other node.
+    pub(crate) fn refuses_peer(&self, who: SocketAddr, (refusal, why): (Refusal, String)) {
+        let now = clock::now();
+        let mut link = self.pair.link();
+        let at = Refusal::ALL.iter().position(|it| *it == refusal);
+        link.refusals_total[at.expect("all are in the list")] += 1;
+        let is_recent = link
+            .refusal_told
+            .is_some_and(|told| now.duration_since(told).is_ok_and(|since| since < BETWEEN_NEWS));
+        if !is_recent {
+            link.refusal_told = Some(now);
+            drop(link);
+            self.announce("pair-refused", format!("{who} {why}"));
+        }
+    }
+
+    /// What is said with each beat.
+    pub(crate) fn beat(&self) -> Beat {
+        let vips = self.engine.vip_heartbeats();
+        let vips = vips.iter().take(MOST_VIPS).map(|(vip, beat)| VipBeat::new(vip, *beat));
+        Beat { now: millis(clock::now()), vips: vips.collect() }
+    }
+
+    /// What the other node says with its own.
+    pub(crate) fn peer_beats(&self, beat: &Beat) {
+        for said in beat.vips.iter().take(MOST_VIPS) {
+            self.engine.vip_peer_says(&said.vip, said.heartbeat());
+        }
+        let apart = Duration::from_millis(beat.now.abs_diff(millis(clock::now())));
+        let apart = Some(apart).filter(|apart| *apart > MOST_AHEAD);
+        let mut link = self.pair.link();
+        let before = std::mem::replace(&mut link.apart, apart);
+        drop(link);
+        match (before, apart) {
+            (None, Some(apart)) => {
+                let (seconds, most) = (apart.as_secs(), MOST_AHEAD.as_secs());
+                let message = format!(
+                    "its time of day is {seconds} s off, {most} s are the limit: what is said on \
+                     the node that is ahead is not taken in on the other before its time; set \
+                     the clocks"
+                );
+                self.announce("pair-clock", message);
+            }
+            (Some(_), None) => {
+                self.announce("pair-clock", "the time of day is the same again".to_owned());
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn vip_interval(&self) -> Option<Duration> {
+        self.engine.vip_interval()
+    }
+
+    pub(crate) async fn vip_heartbeat_changed(&self) {
+        self.engine.vip_heartbeat_changed().await;
+    }
+
+    /// What the other node has not been told over this connection.
+    pub(crate) fn news_for_peer(&self, told: &mut Told) -> Vec<Message> {
+        let (words, number) = self.pair.words().since(told.words);
+        told.words = number;
+        let parts = words.chunks(MOST_WORDS).map(|part| Message::Words(part.to_vec()));
+        let mut news: Vec<Message> = parts.collect();
+        let keys = self.current().ticket_keys.clone();
+        let names: Vec<_> = keys.iter().map(|key| key.name).collect();
+        if names != told.tickets {
+            told.tickets = names;
+            news.push(Message::Tickets(keys.iter().map(KeptKey::new).collect()));
+        }
+        news
+    }
+
+    /// What an operator said here is for the other node as well.
+    pub(super) async fn say_to_peer(&self, before: &Overrides, after: &Overrides, by: &api::Said) {
+        if !self.pair.is_configured() {
+            return;
+        }
+        if self.pair.words().say(before, after, by, clock::now()) {
+            self.keep_words().await;
+        }
+    }
+
+    /// What was to hold for a time that is over.
+    pub(super) async fn end_words(&self, over: &Overrides, still: &Overrides) {
+        if self.pair.is_configured() {
+            self.pair.words().end(over, still);
+            self.keep_words().await;
+        }
+    }
+
+    /// What was said on the other node.
+    pub(crate) async fn take_words(&self, words: Vec<Word>) {
+        let now = clock::now();
+        let TakenIn { new, ahead: _, full } = self.pair.words().take_in(words, now);
+        if full {
+            tracing::warn!("pair: there is no room for more of what was said on the other node");
+        }
+        if new.is_empty() {
+            return;
+        }
+        match self.put_words(&new, now).await {
+            Ok(()) => {}
+            // A node that stops has no use for it.
+            Err(ApplyError::Draining) => return,
+            Err(error) => tracing::warn!("pair: what was said there has no effect here: {error}"),
+        }
+        self.keep_words().await;
+    }
+
+    async fn put_words(&self, words: &[Word], now: SystemTime) -> Result<(), ApplyError> {
+        let _one_at_a_time = self.changing.lock().await;
+        let (overrides, config) = {
+            let servers = self.servers();
+            let mut overrides = servers.overrides.clone();
+            for word in words {
+                // One that cannot be read is kept all the same: a newer program may have said it.
+                let _ = word.put(&mut overrides, now);
+            }
+            // What does not fit here is nothing that was dropped: the other node has it.
+            let _ = overrides.reconcile(&servers.pools());
+            let config = servers.overlaid(&overrides);
+            (overrides, config)
+        };
+        self.apply_changed(config, &overrides).await?;
+        for word in words {
+            if is_said(&overrides, &word.key) {
+                self.pair.unfit().remove(&word.key);
+            } else {
+                self.pair.unfit().insert(word.key.clone());
+            }
+        }
+        let mut wanted = BTreeMap::new();
+        for word in words.iter().filter(|word| word.key.facet == Facet::State) {
+            let Key { pool, server, .. } = &word.key;
+            let state = overrides.of(pool, server).and_then(|over| over.state.as_ref());
+            let state = state.map_or(AdminState::Ready, |over| engine_state(over.state));
+            wanted.insert((pool, server), (state, word.by()));
+        }
+        for ((pool, server), (state, (author, reason))) in wanted {
+            self.engine.set_admin_state(pool, server, AdminChange { state, author, reason });
+        }
+        self.servers().overrides = overrides;
+        self.names_wanted.notify_one();
+        self.keep_overrides().await;
+        Ok(())
+    }
+
+    async fn keep_words(&self) {
+        let words = self.pair.words().all(clock::now());
+        self.pair.has_news();
+        self.keep(WORDS_FILE, words).await;
+    }
+
+    /// How the link stands; `None`: there is no other node.
+    pub(crate) fn pair_status(&self) -> Option<api::Pair> {
+        let settings = self.pair.settings.borrow().clone()?;
+        let link = self.pair.link();
+        Some(api::Pair {
+            peer: settings.peer.to_string(),
+            up: link.other.is_some(),
+            since: api::Timestamp(link.since),
+            reason: link.other.is_none().then(|| link.reason.clone()),
+            node: link.other.as_ref().map(|other| other.name.clone()),
+            program: link.other.as_ref().map(|other| other.program.clone()),
+            words: self.pair.words().count(),
+            clock_apart_seconds: link.apart.map(|apart| apart.as_secs_f64()),
+        })
+    }
+
+    pub(crate) fn link_figures(&self) -> Option<LinkFigures> {
+        if !self.pair.is_configured() {
+            return None;
+        }
+        let link = self.pair.link();
+        Some(LinkFigures {
+            is_up: link.other.is_some(),
+            since: link.since,
+            ups_total: link.ups_total,
+            refusals_total: link.refusals_total,
+            words: self.pair.words().count(),
+        })
+    }
+
+    /// What an operator should look after.
+    pub(super) fn link_problem(&self) -> Option<String> {
+        let pair = self.pair_status()?;
+        if let Some(reason) = pair.reason {
+            return Some(format!("the other node of the pair is not heard: {reason}"));
+        }
+        let apart = pair.clock_apart_seconds?;
+        Some(format!("the time of day of the other node of the pair is {apart:.0} s off"))
+    }
+}
+
+impl Servers {
+    /// What each pool lists, by its name.
+    pub(super) fn pools(&self) -> BTreeMap<&str, &[crate::membership::Listed]> {
+        let names = self.config.pools.iter().map(|pool| &*pool.name);
+        names.zip(self.members.iter().map(Vec::as_slice)).collect()
+    }
+}

@@ -1,0 +1,197 @@
+//! What two nodes say to each other: JSON documents, each behind its length.
+
+use std::io;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use evenkeel_core::vrrp::machine::Heartbeat;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::timeout;
+
+use super::words::Word;
+use crate::ticket_file::KeptKey;
+
+/// What is spoken. Nodes that speak another version do not understand each other.
+pub(crate) const VERSION: u32 = 1;
+
+/// The largest message: a configuration of 1 MiB, each byte escaped at worst.
+pub(crate) const MOST_BYTES: usize = 8 << 20;
+/// Before it is known who speaks.
+const MOST_HELLO_BYTES: usize = 4096;
+
+/// Words in one message.
+pub(crate) const MOST_WORDS: usize = 256;
+/// Virtual addresses in one message; more are not listened to.
+pub(crate) const MOST_VIPS: usize = 1024;
+
+/// The first message each way.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Hello {
+    /// What it speaks: [`VERSION`]. Whatever else changes, this is read.
+    pub(crate) speaks: u32,
+    /// Name of the node.
+    #[serde(default)]
+    pub(crate) node: String,
+    /// Version of its program.
+    #[serde(default)]
+    pub(crate) program: String,
+    /// Which run of it.
+    #[serde(default)]
+    pub(crate) run: u64,
+}
+
+/// Every other message.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Message {
+    Beat(Beat),
+    /// What operators said of servers.
+    Words(Vec<Word>),
+    /// The keys of session tickets.
+    Tickets(Vec<KeptKey>),
+}
+
+/// That a node is there, and how its virtual addresses stand.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Beat {
+    /// Its time of day, in milliseconds since 1970.
+    pub(crate) now: u64,
+    pub(crate) vips: Vec<VipBeat>,
+}
+
+/// [`Heartbeat`] of one virtual address.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct VipBeat {
+    pub(crate) vip: String,
+    node: IpAddr,
+    owns: bool,
+    claim: Option<u8>,
+    boot: u64,
+    claims: u64,
+}
+
+impl VipBeat {
+    pub(crate) fn new(vip: &str, heartbeat: Heartbeat) -> Self {
+        let Heartbeat { node, owns, claim, boot, claims } = heartbeat;
+        Self { vip: vip.to_owned(), node, owns, claim, boot, claims }
+    }
+
+    pub(crate) fn heartbeat(&self) -> Heartbeat {
+        let Self { vip: _, node, owns, claim, boot, claims } = *self;
+        Heartbeat { node, owns, claim, boot, claims }
+    }
+}
+
+/// Writes one message; an error if it takes longer than `limit`.
+pub(crate) async fn write(
+    stream: &mut (impl AsyncWrite + Unpin),
+    message: &(impl Serialize + Sync),
+    limit: Duration,
+) -> io::Result<()> {
+    let body = serde_json::to_vec(message)?;
+    let length = u32::try_from(body.len()).ok().filter(|_| body.len() <= MOST_BYTES);
+    let length = length.ok_or_else(|| io::Error::other("a message is too long to be sent"))?;
+    let writing = async {
+        stream.write_u32(length).await?;
+        stream.write_all(&body).await?;
+        stream.flush().await
+    };
+    timeout(limit, writing).await.unwrap_or_else(|_late| Err(silent("takes nothing", limit)))
+}
+
+/// The next message; an error if there is none for `limit`.
+pub(crate) async fn read(
+    stream: &mut (impl AsyncRead + Unpin),
+    limit: Duration,
+) -> io::Result<Message> {
+    document(stream, MOST_BYTES, limit).await
+}
+
+/// The first message.
+pub(crate) async fn read_hello(
+    stream: &mut (impl AsyncRead + Unpin),
+    limit: Duration,
+) -> io::Result<Hello> {
+    document(stream, MOST_HELLO_BYTES, limit).await
+}
+
+async fn document<T: for<'de> Deserialize<'de>>(
+    stream: &mut (impl AsyncRead + Unpin),
+    most: usize,
+    limit: Duration,
+) -> io::Result<T> {
+    let reading = async {
+        let length = usize::try_from(stream.read_u32().await?).unwrap_or(usize::MAX);
+        if length > most {
+            let reason = format!("it sends a message of {length} bytes, {most} are the limit");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+        }
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).await?;
+        Ok(body)
+    };
+    let body =
+        timeout(limit, reading).await.unwrap_or_else(|_late| Err(silent("is silent", limit)));
+    serde_json::from_slice(&body?).map_err(|error| {
+        let reason = format!("it says something that is not understood: {error}");
+        io::Error::new(io::ErrorKind::InvalidData, reason)
+    })
+}
+
+fn silent(what: &str, limit: Duration) -> io::Error {
+    let reason = format!("it {what} for {:.1} s", limit.as_secs_f64());
+    io::Error::new(io::ErrorKind::TimedOut, reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(5);
+
+    #[tokio::test]
+    async fn messages_come_as_they_went() {
+        let (mut one, mut other) = tokio::io::duplex(1 << 16);
+        let heartbeat = Heartbeat {
+            node: [192, 0, 2, 1].into(),
+            owns: true,
+            claim: Some(150),
+            boot: u64::MAX,
+            claims: 3,
+        };
+        let beat = Beat { now: 7, vips: vec![VipBeat::new("main", heartbeat)] };
+        write(&mut one, &Message::Beat(beat), LIMIT).await.unwrap();
+        write(&mut one, &Message::Words(Vec::new()), LIMIT).await.unwrap();
+        let Message::Beat(Beat { now, vips }) = read(&mut other, LIMIT).await.unwrap() else {
+            panic!("it was a beat");
+        };
+        assert_eq!((now, vips[0].vip.as_str(), vips[0].heartbeat()), (7, "main", heartbeat));
+        assert!(matches!(read(&mut other, LIMIT).await.unwrap(), Message::Words(_)));
+        drop(one);
+        let ended = read(&mut other, LIMIT).await.err().expect("it has ended");
+        assert_eq!(ended.kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[tokio::test]
+    async fn what_is_too_long_or_makes_no_sense_is_refused() {
+        let hello = |bytes: Vec<u8>| async move { read_hello(&mut &bytes[..], LIMIT).await };
+        let long = hello(vec![0, 1, 0, 0]).await.unwrap_err().to_string();
+        assert_eq!(long, "it sends a message of 65536 bytes, 4096 are the limit");
+        let wrong = hello(b"\0\0\0\x02[]".to_vec()).await.unwrap_err();
+        assert_eq!(wrong.kind(), io::ErrorKind::InvalidData);
+        let cut = hello(b"\0\0\0\x09{}".to_vec()).await.unwrap_err();
+        assert_eq!(cut.kind(), io::ErrorKind::UnexpectedEof);
+        // One that knows more is understood in what matters.
+        let newer = br#"{"speaks": 9, "song": "la"}"#;
+        let newer = [&u32::try_from(newer.len()).unwrap().to_be_bytes()[..], newer].concat();
+        assert_eq!(hello(newer).await.unwrap().speaks, 9);
+    }
+
+    #[tokio::test]
+    async fn silence_has_an_end() {
+        let (mut one, _other) = tokio::io::duplex(64);
+        let silent = read(&mut one, Duration::from_millis(1)).await.err().expect("nobody speaks");
+        assert_eq!(silent.kind(), io::ErrorKind::TimedOut);
+    }
+}

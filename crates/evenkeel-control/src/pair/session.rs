@@ -1,0 +1,87 @@
+//! One connection to the other node, for as long as it lasts.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use evenkeel_engine::LinkStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+
+use super::message::{self, Message};
+use crate::node::{Node, Told};
+
+/// Messages that have come and not yet taken effect. More wait in the connection: a heartbeat
+/// behind them is late then, and the adverts alone count.
+const MOST_UNREAD: usize = 64;
+
+/// How often a node without virtual addresses says that it is there.
+const LONGEST_BEAT: Duration = Duration::from_secs(1);
+/// Of so many beats in the time a node may be silent, one may be late.
+const BEATS: u32 = 3;
+
+/// Lives until the connection ends; why it did.
+pub(super) async fn live(node: &Arc<Node>, stream: LinkStream, limit: Duration) -> String {
+    let (mut from, mut to) = tokio::io::split(stream);
+    let (inbox, unread) = mpsc::channel(MOST_UNREAD);
+    let ended = tokio::select! {
+        ended = listen(node, &mut from, &inbox, limit) => ended,
+        ended = speak(node, &mut to, limit) => ended,
+        ended = heed(node, unread) => ended,
+    };
+    let Err(error) = ended else { return String::new() };
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => "it has ended the connection".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// Never returns without an error.
+async fn listen(
+    node: &Node,
+    from: &mut (impl AsyncRead + Unpin),
+    inbox: &mpsc::Sender<Message>,
+    limit: Duration,
+) -> io::Result<()> {
+    loop {
+        match message::read(from, limit).await? {
+            // Not behind anything that takes its time.
+            Message::Beat(beat) => node.peer_beats(&beat),
+            other => inbox.send(other).await.map_err(io::Error::other)?,
+        }
+    }
+}
+
+/// Says what is new, and that this node is there.
+async fn speak(node: &Node, to: &mut (impl AsyncWrite + Unpin), limit: Duration) -> io::Result<()> {
+    let mut news = node.pair().news();
+    let mut told = Told::default();
+    loop {
+        news.borrow_and_update();
+        message::write(to, &Message::Beat(node.beat()), limit).await?;
+        for message in node.news_for_peer(&mut told) {
+            message::write(to, &message, limit).await?;
+        }
+        let often = node.vip_interval().unwrap_or(LONGEST_BEAT);
+        let pause = often.min(LONGEST_BEAT).min(limit / BEATS);
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = node.vip_heartbeat_changed() => {}
+            // The sender is the node's own.
+            _ = news.changed() => {}
+        }
+    }
+}
+
+/// What has come takes effect, in its order.
+async fn heed(node: &Arc<Node>, mut unread: mpsc::Receiver<Message>) -> io::Result<()> {
+    while let Some(message) = unread.recv().await {
+        match message {
+            Message::Beat(_) => {}
+            Message::Words(words) => node.take_words(words).await,
+            Message::Tickets(keys) => node.take_ticket_keys(&keys).await,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,227 @@
+//! Two nodes that know the same: what is said on one of them, when they hear each other and when
+//! they do not.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use evenkeel_sim::authority::{Authority, Secured};
+use evenkeel_sim::balancer::binary;
+use evenkeel_sim::link::{Link, NO_LINK, Node};
+use evenkeel_sim::prelude::*;
+use evenkeel_sim::process::{self, find};
+use evenkeel_sim::scratch::Scratch;
+use rustls::version::TLS13;
+use serde_json::Value;
+
+/// A secret as operators make it.
+fn secret(folder: &Scratch, name: &str) -> PathBuf {
+    let path = folder.file(name);
+    let made = process::run(Command::new(binary()).args(["pair", "init", "--out"]).arg(&path));
+    assert!(made.contains("[pair]"), "{made}");
+    assert_eq!(fs::metadata(&path).expect("just written").permissions().mode() & 0o777, 0o600);
+    path
+}
+
+fn pair(own: SocketAddr, other: SocketAddr, secret: &Path) -> String {
+    let secret = secret.display();
+    format!("[pair]\nbind = \"{own}\"\npeer = \"{other}\"\nsecret_file = \"{secret}\"\n")
+}
+
+fn is_up(node: &Balancer) -> bool {
+    node.status()["pair"]["up"] == true
+}
+
+/// Two configurations that differ in nothing but where the nodes are.
+fn two(origins: &[&Origin], secret: &Path) -> ([String; 2], [SocketAddr; 2]) {
+    let (links, listen) = ([free_address(), free_address()], [free_address(), free_address()]);
+    let config = |at: usize| {
+        let pair = pair(links[at], links[1 - at], secret);
+        format!("[node]\nname = \"{}\"\n{pair}{}", ["a", "b"][at], http(listen[at], origins))
+    };
+    ([config(0), config(1)], listen)
+}
+
+#[test]
+fn what_is_said_on_one_node_holds_on_both() {
+    let folder = Scratch::new("pair");
+    let [one, two, three] = origins();
+    let ([on_a, on_b], [_, at_b]) = self::two(&[&one, &two], &secret(&folder, "pair.secret"));
+    let a = balancer(&on_a);
+    let b = balancer(&on_b);
+    wait_until("they hear each other", PATIENCE, || is_up(&a) && is_up(&b));
+    assert_eq!(
+        (&a.status()["pair"]["node"], &b.status()["pair"]["node"]),
+        (&"b".into(), &"a".into())
+    );
+    let (drained, added) = (one.address().to_string(), three.address().to_string());
+    let which = format!("app/{drained}");
+    a.cli(&["server", "drain", &which, "--author", "ann", "--reason", "disk"]);
+    a.cli(&["server", "add", "app", &added]);
+    let admin = |node: &Balancer| node.server("app", &drained)["admin"].clone();
+    wait_until("b knows of the drain", PATIENCE, || admin(&b)["state"] == "drain");
+    assert_eq!((&admin(&b)["author"], &admin(&b)["reason"]), (&"ann".into(), &"disk".into()));
+    wait_until("b uses what was added on a", PATIENCE, || get(at_b, "/").server() == three.name());
+    // Whatever b had is lost: it gets all of it from a.
+    drop(b);
+    wait_until("a notices", PATIENCE, || !is_up(&a));
+    assert!(a.log().contains("pair-down"), "{}", a.log());
+    let b = balancer(&on_b);
+    wait_until("b knows it again", PATIENCE, || {
+        let all = b.status()["pools"][0]["servers"].clone();
+        let has = |server: &Value| server["override"]["added"].is_object();
+        admin(&b)["state"] == "drain" && all.as_array().is_some_and(|all| all.iter().any(has))
+    });
+    // And back: a takes as given what is taken back on b.
+    b.cli(&["server", "ready", &which]);
+    b.cli(&["server", "remove", &format!("app/{added}")]);
+    wait_until("a knows of both", PATIENCE, || {
+        admin(&a)["state"] == "ready"
+            && a.status()["pools"][0]["servers"].as_array().unwrap().len() == 2
+    });
+    assert!(
+        a.metric("evenkeel_pair_up", "") > 0.0 && a.metric("evenkeel_pair_links_total", "") > 1.0
+    );
+}
+
+#[test]
+fn who_has_another_secret_is_not_the_other_node() {
+    let folder = Scratch::new("pair");
+    let (right, wrong) = (secret(&folder, "pair.secret"), secret(&folder, "other.secret"));
+    let one = origin("0");
+    let ([on_a, on_b], _) = two(&[&one], &right);
+    let a = balancer(&on_a);
+    let wrong = wrong.to_str().expect("paths here are UTF-8");
+    let b = balancer(&on_b.replace(right.to_str().expect("so is this one"), wrong));
+    wait_until("both refuse", PATIENCE, || {
+        let refused = |node: &Balancer| node.metric("evenkeel_pair_refusals_total", "secret");
+        refused(&a) > 0.0 && refused(&b) > 0.0
+    });
+    assert!(!is_up(&a) && !is_up(&b));
+    assert!(a.log().contains("pair-refused") && b.log().contains("pair-refused"));
+    b.reload(&on_b);
+    wait_until("with the same one they meet", PATIENCE, || is_up(&a) && is_up(&b));
+}
+
+#[test]
+fn a_session_of_one_node_is_resumed_on_the_other() {
+    let folder = Scratch::new("pair");
+    let authority = Authority::new();
+    let certificate = authority.issue("site", &["site.example"]).toml();
+    let secret = secret(&folder, "pair.secret");
+    let (links, listen) = ([free_address(), free_address()], [free_address(), free_address()]);
+    let server = origin("0");
+    let [a, b] = [0, 1].map(|at: usize| {
+        let (pair, server) = (pair(links[at], links[1 - at], &secret), server.address());
+        balancer(&format!(
+            "{pair}[listener.front]\nbind = [\"{}\"]\nprotocol = \"https\"\npool = \"app\"\n\
+             certificates = [{certificate}]\n[pool.app]\nservers = [\"{server}\"]\n",
+            listen[at]
+        ))
+    });
+    wait_until("they hear each other", PATIENCE, || is_up(&a) && is_up(&b));
+    let clients = authority.clients(&[&TLS13], None);
+    let is_resumed = |at: usize| {
+        let secured = Secured::connect(listen[at], "site.example", &clients).expect("a handshake");
+        let is_resumed = secured.is_resumed();
+        secured.ask("site.example", "").expect("an answer");
+        is_resumed
+    };
+    // Which of both keys a seals with depends on whether it has heard of b's.
+    is_resumed(0);
+    wait_until("b opens what a has sealed", PATIENCE, || is_resumed(0) && is_resumed(1));
+    is_resumed(0);
+    drop(a);
+    assert!(is_resumed(1), "though a is gone");
+}
+
+/// The same two on a link of their own, which can be cut.
+fn on_link(number: u8) -> String {
+    let other = 3 - number;
+    format!(
+        "[pair]\nbind = \"192.0.2.{number}:7071\"\npeer = \"192.0.2.{other}:7071\"\n\
+         secret_file = \"pair.secret\"\ntimeout = \"1s\"\n\
+         [pool.app]\nservers = [\"127.0.0.1:1\", \"127.0.0.1:2\"]\n"
+    )
+}
+
+fn nodes<'l>(link: &'l Link, more: &dyn Fn(u8) -> String) -> (Node<'l>, Node<'l>) {
+    let folder = Scratch::new("pair");
+    let secret = fs::read_to_string(secret(&folder, "pair.secret")).expect("just written");
+    let files = [("pair.secret", secret.as_str())];
+    let a = link.node_with("a", &(on_link(1) + &more(1)), &files);
+    let b = link.node_with("b", &(on_link(2) + &more(2)), &files);
+    wait_until("they hear each other", PATIENCE, || hears(&a) && hears(&b));
+    (a, b)
+}
+
+fn status(node: &Node<'_>) -> Value {
+    serde_json::from_str(&node.api("GET", "/api/v1/status", "").unwrap_or_default())
+        .unwrap_or_default()
+}
+
+fn hears(node: &Node<'_>) -> bool {
+    status(node)["pair"]["up"] == true
+}
+
+#[test]
+fn a_link_that_was_cut_heals_and_the_last_word_holds() {
+    let link = skip_unless!(Link::with(&["a", "b"]), NO_LINK);
+    let (a, b) = nodes(&link, &|_| String::new());
+    let set = |node: &Node<'_>, server: u8, state: &str| {
+        let path = format!("/api/v1/pools/app/servers/127.0.0.1:{server}");
+        let body = format!("{{\"state\": \"{state}\", \"author\": \"ann\"}}");
+        let answer = node.api("PUT", &path, &body).expect("it runs");
+        assert!(answer.contains(state), "{answer}");
+    };
+    let state = |node: &Node<'_>, server: usize| {
+        status(node)["pools"][0]["servers"][server - 1]["admin"]["state"].clone()
+    };
+    link.plug("b", false);
+    wait_until("both say that it is cut", PATIENCE, || !hears(&a) && !hears(&b));
+    assert!(a.log().contains("pair-down") && b.log().contains("pair-down"));
+    // Both go on, and know better: of the first server b has the last word, of the other one a.
+    set(&a, 1, "drain");
+    set(&b, 1, "maint");
+    set(&b, 2, "maint");
+    set(&a, 2, "drain");
+    link.plug("b", true);
+    for node in [&a, &b] {
+        wait_until("the last word holds", PATIENCE, || {
+            (state(node, 1), state(node, 2)) == ("maint".into(), "drain".into())
+        });
+    }
+}
+
+#[test]
+fn adverts_that_are_filtered_one_way_do_not_make_two_owners() {
+    let link = skip_unless!(Link::with(&["a", "b"]), NO_LINK);
+    let nft = skip_unless!(find("nft"), "`nft` is not there");
+    let vip = |number: u8| {
+        let priority = [150, 100][usize::from(number - 1)];
+        format!(
+            "[vip.main]\naddress = \"192.0.2.10/24\"\ninterface = \"eth0\"\nrouter_id = 51\n\
+             priority = {priority}\nadvertise = \"fast\"\npreempt = true\n"
+        )
+    };
+    let (mut a, b) = nodes(&link, &vip);
+    a.await_state("main", "active");
+    b.await_state("main", "backup");
+    let rules = "table inet deaf {\nchain input {\ntype filter hook input priority 0;\n\
+                 ip protocol 112 drop\n}\n}\n";
+    let nft = nft.to_str().expect("paths here are UTF-8");
+    process::run(link.command("b", nft).arg(rules));
+    wait_until("b hears of the owner by the other path", PATIENCE, || {
+        b.vip("main")["obstacle"].as_str().is_some_and(|why| why.contains("a peer says"))
+    });
+    // For as many adverts as would have done.
+    let sent = || a.metric("evenkeel_vip_adverts_total", "way=\"sent\"");
+    let before = sent();
+    wait_until("a goes on", PATIENCE, || sent() > before + 20.0);
+    assert_eq!(b.vip("main")["claims_total"], 0);
+    assert!(link.has("a", "192.0.2.10") && !link.has("b", "192.0.2.10"));
+    a.kill();
+    b.await_state("main", "active");
+}

@@ -340,6 +340,25 @@ impl Balancer {
         command.output().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"))
     }
 
+    /// Ends it at once.
+    #[track_caller]
+    pub fn kill(&mut self) {
+        self.process.signal(Signal::KILL);
+        self.process.wait(PATIENCE);
+    }
+
+    /// Starts it again where it was, with what it left.
+    #[track_caller]
+    pub fn revive(&mut self) {
+        let mut command = process::bound(&self.scratch.file("evenkeel"));
+        command.args(["run", "-c", "evenkeel.toml"]).current_dir(self.scratch.path());
+        self.process = Process::start("evenkeel", command);
+        wait_until("evenkeel answers again", PATIENCE, || {
+            assert!(self.process.is_running(), "evenkeel has ended:\n{}", self.log());
+            self.try_api("GET", "/healthz", "").is_ok_and(|answer| answer.status == 200)
+        });
+    }
+
     /// SIGTERM.
     pub fn terminate(&mut self) {
         self.process.signal(Signal::TERM);

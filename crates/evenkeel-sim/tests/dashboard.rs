@@ -1,0 +1,95 @@
+//! The page in a browser, before a node that lives and dies.
+
+use std::path::Path;
+use std::time::Duration;
+
+use evenkeel_sim::prelude::*;
+use evenkeel_sim::process::{self, Process};
+
+/// A browser starts, and has a patience of its own for each step.
+const STEP: Duration = Duration::from_secs(40);
+
+const NO_BROWSER: &str = "node or chromium is not installed, or `npm ci` was not run in dashboard/";
+
+/// A browser that is told what to do.
+struct Browser {
+    process: Process,
+    steps: usize,
+}
+
+impl Browser {
+    /// `None` where there is none, or nothing to drive it with.
+    fn start() -> Option<Self> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dashboard");
+        let chromium = process::find("chromium")?;
+        if !folder.join("node_modules/playwright-core").is_dir() {
+            return None;
+        }
+        let mut command = process::bound(&process::find("node")?);
+        command.arg("test/browser.mjs").current_dir(folder).env("CHROMIUM", chromium);
+        Some(Self { process: Process::start("browser", command), steps: 0 })
+    }
+
+    /// One step of `dashboard/test/browser.mjs`.
+    #[track_caller]
+    fn does(&mut self, step: &str) {
+        self.process.tell(step);
+        let done = self.steps;
+        wait_until(&format!("the browser has done `{step}`"), STEP, || {
+            assert!(self.process.is_running(), "{step}: {}", self.process.stderr.text());
+            self.process.stdout.lines().len() > done
+        });
+        self.steps += 1;
+        assert_eq!(self.process.stdout.lines()[done], "ok");
+    }
+}
+
+#[test]
+fn the_page_shows_what_is_and_does_what_is_asked() {
+    let mut browser = skip_unless!(Browser::start(), NO_BROWSER);
+    let [a, b] = origins();
+    let mut lb = balancer(&http(free_address(), &[&a, &b]));
+    let (one, other) = (format!("app/{}", a.address()), format!("app/{}", b.address()));
+
+    browser.does(&format!("open http://{}/", lb.admin()));
+    browser.does("link live");
+    browser.does(&format!("server {one} up"));
+
+    browser.does(&format!("set {one} drain ann"));
+    browser.does(&format!("server {one} drain a test (ann)"));
+    let admin = &lb.server("app", &a.address().to_string())["admin"];
+    assert_eq!((&admin["state"], &admin["author"]), (&"drain".into(), &"ann".into()));
+    browser.does(&format!("set {one} ready ann"));
+    browser.does(&format!("server {one} up"));
+
+    b.kill();
+    browser.does(&format!("server {other} down refused"));
+
+    lb.kill();
+    browser.does("link reconnecting");
+    lb.revive();
+    browser.does("link live");
+    browser.does(&format!("server {other} down"));
+
+    for view in ["servers", "pool/app", "listener/front", "events", "explain", "config"] {
+        browser.does(&format!("view {view}"));
+    }
+    browser.does("clean");
+}
+
+#[test]
+fn the_page_asks_for_the_token_and_sends_it() {
+    let mut browser = skip_unless!(Browser::start(), NO_BROWSER);
+    let [a] = origins();
+    let lb = Start::with(&http(free_address(), &[&a]))
+        .file("token", "0123456789abcdef")
+        .variable("EVENKEEL__ADMIN__TOKEN_FILE", "token")
+        .start();
+    browser.does(&format!("open http://{}/", lb.admin()));
+    browser.does("token 0123456789abcdeX");
+    browser.does("says That is not the token of this node.");
+    browser.does("token 0123456789abcdef");
+    browser.does("link live");
+    browser.does(&format!("server app/{} up", a.address()));
+    browser.does("clean");
+}

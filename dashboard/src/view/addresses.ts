@@ -40,7 +40,7 @@ export class Addresses implements View {
     const where = isHere ? "this node" : (vip.owner ?? "nobody that is known");
     return h("section", { class: "block card" },
       h("h2", {}, h("span", { class: "mono" }, vip.name), toned(toneOf(vip), vip.state)),
-      h("p", { class: "card-lead" }, `Owned by ${where} for ${span(now - Date.parse(vip.since))}. ${vip.reason}`),
+      h("p", { class: "card-lead" }, `Owned by ${where} for ${span(now - Date.parse(vip.since))}: ${vip.reason}.`),
       facts([
         ["addresses", vip.addresses.join(", ")],
         ["interface", `${vip.interface}, router ${vip.router_id}`],

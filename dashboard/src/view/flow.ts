@@ -2,7 +2,7 @@
 
 import type { Figures, Status } from "../api/documents.ts";
 import { picture, shape, thickness, type Box, type Picture, type Spot } from "../model/flow.ts";
-import { amount, counted, shortened, UNKNOWN } from "../model/format.ts";
+import { amount, bytes, counted, shortened, UNKNOWN } from "../model/format.ts";
 import { hashOf, type Place } from "../model/place.ts";
 import { modeInWords, toneOfPool, type Seen, type Tone } from "../model/state.ts";
 import { h, mark, s, tell } from "./dom.ts";
@@ -153,7 +153,8 @@ export class Flow implements View {
       mark(path, "stroke-width", thickness(rate).toFixed(1));
       mark(path, "data-flows", rate !== null && rate !== undefined && rate > 0 ? "" : undefined);
       const isShort = from === "clients" && to.startsWith("vip/");
-      tell(label, !isTold || isIdle || isShort || rate === null || rate === undefined ? "" : `${amount(rate)}/s`);
+      const text = rate === null || rate === undefined ? "" : `${amount(rate)}/s`;
+      tell(label, !isTold || isIdle || isShort ? "" : (streamed(status, to, tick?.listeners) ?? text));
     }
   }
 
@@ -170,6 +171,15 @@ export class Flow implements View {
       if (rate !== undefined) tell(rate, it.state === "up" || (it.figures?.rate ?? 0) > 0 ? figure(it.figures?.rate) : it.state);
     }
   }
+}
+
+/** On long connections what passes says more than how many begin. */
+function streamed(status: Status, to: string, figures: Record<string, Figures> | undefined): string | undefined {
+  const listener = status.listeners.find((it) => `listener/${it.name}` === to);
+  if (listener === undefined || listener.protocol.startsWith("http")) return undefined;
+  const { rate, bytes_in, bytes_out } = figures?.[listener.name] ?? {};
+  const passed = (bytes_in ?? 0) + (bytes_out ?? 0);
+  return (rate ?? 0) < 0.5 && passed > 0 ? `${bytes(passed)}/s` : undefined;
 }
 
 function figure(rate: number | null | undefined): string {

@@ -115,6 +115,15 @@ pub(crate) enum LogFormat {
 pub(crate) struct Demo {
     #[command(subcommand)]
     pub(crate) order: Option<DemoOrder>,
+    /// Break and mend everybody in turn, count what came of it, and end; 0 when nothing was lost
+    #[arg(long)]
+    pub(crate) drill: bool,
+    /// Write the report of the drill here, as JSON
+    #[arg(long, value_name = "FILE", requires = "drill")]
+    pub(crate) json: Option<PathBuf>,
+    /// Write the report of the drill here, as a page
+    #[arg(long, value_name = "FILE", requires = "drill")]
+    pub(crate) html: Option<PathBuf>,
     /// Without networks of its own: loopback addresses, and no virtual address
     #[arg(long)]
     pub(crate) loopback: bool,

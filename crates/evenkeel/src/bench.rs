@@ -8,7 +8,7 @@ pub(crate) mod args;
 mod compare;
 mod connection;
 mod lane;
-mod page;
+pub(crate) mod page;
 mod progress;
 mod report;
 mod schedule;

@@ -5,6 +5,7 @@
 
 mod board;
 mod cast;
+mod drill;
 mod home;
 mod load;
 mod orders;
@@ -16,6 +17,7 @@ mod show;
 mod stage;
 mod terminal;
 mod view;
+mod visitor;
 mod wire;
 
 use std::io;
@@ -53,6 +55,7 @@ pub(crate) fn demo(args: &args::Demo) -> Result<ExitCode> {
 }
 
 fn perform(args: &args::Demo) -> Result<ExitCode> {
+    let files = drill::Files { json: args.json.as_deref(), html: args.html.as_deref() };
     let home = Home::make()?;
     let program = program::monitor()?;
     let doors = Doors::open()?;
@@ -62,13 +65,20 @@ fn perform(args: &args::Demo) -> Result<ExitCode> {
     let done = LocalSet::new().block_on(&runtime, async {
         let mut end = End::catch().context("cannot catch signals")?;
         out::complain("starting two balancers, four servers, three shards and 60 devices");
+        let say_each = if args.drill { drill::SAY_EACH } else { DRAW_EVERY };
         let began = clock::instant();
         let show = tokio::select! {
-            show = Show::start(home, program, stage, doors, DRAW_EVERY) => show?,
+            show = Show::start(home, program, stage, doors, say_each) => show?,
             () = end.asked() => return Ok(ExitCode::SUCCESS),
         };
         let took = began.elapsed();
-        play(show, &mut end, took).await
+        if !args.drill {
+            return play(show, &mut end, took).await;
+        }
+        for line in intro(&show.access, show.stage.ground) {
+            out::complain(&line);
+        }
+        drill::run(show, &mut end, files).await
     });
     runtime.shutdown_background();
     done

@@ -6,6 +6,7 @@ mod style;
 use std::fmt::Write as _;
 
 use self::chart::{Chart, Line, Scale};
+pub(crate) use self::style::SHEET;
 use super::report::{Latency, Point, Report};
 use super::text::{self, count, time};
 
@@ -53,7 +54,7 @@ pub(super) fn remarks(report: &Report) -> String {
     elements("p class=remark", "p", &remarks) + "\n"
 }
 
-pub(super) fn figures_of(figures: &[(&str, String)]) -> String {
+pub(crate) fn figures_of(figures: &[(&str, String)]) -> String {
     let one = |(name, value): &(&str, String)| {
         format!("<div><dt>{}</dt><dd>{}</dd></div>", escaped(name), escaped(value))
     };
@@ -189,7 +190,7 @@ pub(super) fn document(title: &str, subtitle: &str, body: &str) -> String {
          <footer><p>A latency counts from when its request was due, not from when it could be sent. \
          Requests without an answer in time are in it with the time they were given.</p>\
          <p>evenkeel {}</p></footer></main></body></html>\n",
-        style::SHEET,
+        SHEET,
         env!("CARGO_PKG_VERSION")
     )
 }
@@ -199,7 +200,7 @@ fn whole(number: u32) -> String {
 }
 
 /// Each text in an element of its own.
-pub(super) fn elements(open: &str, close: &str, texts: &[String]) -> String {
+pub(crate) fn elements(open: &str, close: &str, texts: &[String]) -> String {
     let mut elements = String::new();
     for text in texts {
         write!(elements, "<{open}>{}</{close}>", escaped(text)).expect("strings grow");
@@ -208,7 +209,7 @@ pub(super) fn elements(open: &str, close: &str, texts: &[String]) -> String {
 }
 
 /// Text as HTML shows it and nothing else.
-pub(super) fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -69,7 +69,7 @@ async fn serve(stream: UnixStream, orders: &mpsc::Sender<Order>) -> Result<()> {
 pub(super) fn give(word: Word, name: &str) -> Result<ExitCode> {
     let path = home::orders();
     let Ok(mut stream) = Blocking::connect(&path) else {
-        bail!("no demo of yours runs on this machine: start one with `evenkeel demo`");
+        bail!("no demo of yours takes orders on this machine: start one with `evenkeel demo`");
     };
     stream.set_read_timeout(Some(WORK))?;
     let failed = "the demo has ended meanwhile";

@@ -29,6 +29,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 const USER: &str = "demo";
 /// The file with names and keys of the devices.
 const DEVICES_FILE: &str = "devices.txt";
+/// What they have done, once they have ended.
+pub(super) const DEVICES_REPORT: &str = "devices.json";
 
 /// Where the machine's browsers find things: listening before the stage is entered.
 #[derive(Debug)]
@@ -204,6 +206,12 @@ impl Show {
         Ok(())
     }
 
+    /// Asks the devices to end when all they have is acknowledged, and waits until they have.
+    pub(super) async fn end_devices(&mut self) -> Result<()> {
+        super::cast::tell(&self.devices, rustix::process::Signal::INT);
+        self.devices.wait().await.map(drop).context("cannot wait for the devices")
+    }
+
     /// Ends everybody.
     pub(super) async fn end(mut self) {
         self.tasks.abort_all();
@@ -279,7 +287,7 @@ fn devices(
     let (to, each) = (ground.comm().to_string(), format!("{}ms", say_each.as_millis()));
     let arguments = ["device", "--to", &to, "--devices", DEVICES_FILE, "--progress", &each];
     let mut command = service.command("devices", &arguments)?;
-    command.args(["--report", "devices.json"]).stdout(Stdio::piped());
+    command.args(["--report", DEVICES_REPORT]).stdout(Stdio::piped());
     let mut command = tokio::process::Command::from(command);
     let mut child = command.kill_on_drop(true).spawn().context("cannot start the devices")?;
     let words = child.stdout.take().context("the devices have no stdout")?;

@@ -61,6 +61,14 @@ fn size() -> Option<Size> {
     (rows > 1 && columns > 0).then_some(Size { rows: rows - 1, columns })
 }
 
+/// Shows what is under way, until the next line is written over it. Nothing where stdout is no
+/// terminal.
+pub(super) fn passing(text: &str) {
+    if size().is_some() {
+        write(&format!("{CLEAR_LINE}{text}\r"));
+    }
+}
+
 fn write(text: &str) {
     let mut stdout = std::io::stdout().lock();
     // A terminal that has gone away has nobody left to see it.

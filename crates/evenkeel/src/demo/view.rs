@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
-use evenkeel_api::{Client, ClientError, Health, Status, VipState};
+use evenkeel_api::{Client, ClientError, Health, Server, Status, VipState};
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::ChildStdout;
@@ -94,12 +94,22 @@ impl View {
         answering().find(|(_, status)| owns(status))
     }
 
+    /// A server, by the word of the owner.
+    fn server(&self, actor: Actor) -> Option<&Server> {
+        let name = actor.to_string();
+        let (_, status) = self.owner()?;
+        let mut servers = status.pools.iter().flat_map(|pool| &pool.servers);
+        servers.find(|it| it.name == name)
+    }
+
     /// Whether the owner has found this server well, and uses it.
     pub(super) fn uses(&self, actor: Actor) -> bool {
-        let name = actor.to_string();
-        let Some((_, status)) = self.owner() else { return false };
-        let mut servers = status.pools.iter().flat_map(|pool| &pool.servers);
-        servers.any(|it| it.name == name && it.in_use && it.verdict.health == Health::Up)
+        self.server(actor).is_some_and(|it| it.in_use && it.verdict.health == Health::Up)
+    }
+
+    /// Connections this server has had.
+    pub(super) fn connections(&self, actor: Actor) -> u64 {
+        self.server(actor).map_or(0, |it| it.connections_total)
     }
 }
 

@@ -6,6 +6,7 @@ mod events;
 mod explain;
 mod figures;
 mod guard;
+mod metrics;
 mod page;
 mod servers;
 mod vips;
@@ -27,9 +28,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use self::answer::{Json, Refusal};
+use crate::describe;
 use crate::handover::UpgradeError;
 use crate::node::Node;
-use crate::{describe, metrics};
 
 /// People, probes and scrapers; more wait in the kernel's queue.
 const MOST_CONNECTIONS: usize = 256;
@@ -103,8 +104,8 @@ pub(crate) fn router(node: Arc<Node>) -> Router {
         .route("/api/v1/reload", post(config::reload))
         .route("/api/v1/upgrade", post(upgrade))
         .route("/api/v1/openapi.json", get(openapi))
-        .route("/metrics", get(metrics_text))
-        .route("/stub_status", get(stub_status))
+        .route("/metrics", get(metrics::metrics_text))
+        .route("/stub_status", get(metrics::stub_status))
         .layer(middleware::from_fn_with_state(Arc::clone(&node), guard::token));
     Router::new()
         .route("/healthz", get(|| async { "alive\n" }))
@@ -141,15 +142,6 @@ async fn upgrade(State(node): State<Arc<Node>>) -> Result<Json<api::Upgraded>, R
 
 async fn openapi() -> Response {
     ([(header::CONTENT_TYPE, "application/json")], api::openapi()).into_response()
-}
-
-async fn metrics_text(State(node): State<Arc<Node>>) -> Response {
-    let kind = "text/plain; version=0.0.4; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], metrics::metrics(&node)).into_response()
-}
-
-async fn stub_status(State(node): State<Arc<Node>>) -> String {
-    metrics::stub_status(&node.engine_status())
 }
 
 async fn readyz(State(node): State<Arc<Node>>) -> (StatusCode, String) {

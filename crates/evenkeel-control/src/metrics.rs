@@ -1,6 +1,9 @@
-//! `/metrics`: what the node counts, in the text format of Prometheus (0.0.4).
+//! `/metrics`: what the node counts, as text for Prometheus.
 
 mod flows;
+mod form;
+mod haproxy;
+mod nginx;
 mod pair;
 mod vips;
 
@@ -8,13 +11,24 @@ use std::fmt::{Display, Write as _};
 use std::time::SystemTime;
 
 use evenkeel_engine::{
-    BreakerStatus, CertificateStatus, EngineStatus, Health, ListenerStatus, PoolMode, PoolStatus,
-    RateStatus, ServerStatus,
+    AdminState, BreakerStatus, CertificateStatus, EngineStatus, Health, ListenerStatus, PoolMode,
+    PoolStatus, RateStatus, ServerStatus,
 };
 
+pub(crate) use self::form::Form;
+pub(crate) use self::nginx::stub_status;
+use crate::clock;
 use crate::history::Standing;
 use crate::node::{Node, Tally};
 use crate::process::Figures;
+
+/// By whose names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Own,
+    Nginx,
+    Haproxy,
+}
 
 /// Labels of [`ListenerStatus::answers_total`] and [`ServerStatus::answers_total`].
 const CODES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"];
@@ -31,16 +45,35 @@ enum Kind {
 #[derive(Debug, Default)]
 struct Exposition {
     text: String,
+    form: Form,
+    /// Names of the gauges so far.
+    gauges: Vec<String>,
 }
 
 impl Exposition {
     fn family(&mut self, name: &str, kind: Kind, help: &str) {
-        let kind = match kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram => "histogram",
+        let (name, kind) = match kind {
+            Kind::Counter => self.counter(name),
+            Kind::Gauge => (name, "gauge"),
+            Kind::Histogram => (name, "histogram"),
         };
+        if self.form == Form::OpenMetrics && kind == "gauge" {
+            self.gauges.push(name.to_owned());
+        }
         writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}").expect("strings grow");
+    }
+
+    /// In `OpenMetrics` `_total` belongs to a counter's samples, not to its name. Where a gauge has the
+    /// name without it, or there is no `_total`, there can be no counter: what kind it is, is then
+    /// not said.
+    fn counter<'a>(&self, name: &'a str) -> (&'a str, &'static str) {
+        if self.form == Form::Prometheus {
+            return (name, "counter");
+        }
+        match name.strip_suffix("_total") {
+            Some(family) if !self.gauges.iter().any(|gauge| gauge == family) => (family, "counter"),
+            _ => (name, "unknown"),
+        }
     }
 
     fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
@@ -70,24 +103,37 @@ impl Exposition {
 }
 
 /// Everything, as it is now.
-pub(crate) fn metrics(node: &Node) -> String {
-    let mut text = Exposition::default();
+pub(crate) fn metrics(node: &Node, dialect: Dialect, form: Form) -> String {
+    let mut text = Exposition { form, ..Exposition::default() };
     let status = node.engine_status();
-    about_node(&mut text, node, &status);
-    about_config(&mut text, &node.tally(), node.version().applied);
-    about_process(&mut text, &Figures::now(), node.started());
-    about_listeners(&mut text, &status.listeners);
-    about_certificates(&mut text, &status.listeners);
-    about_history(&mut text, node.history().standing());
-    about_orders(&mut text, node.order_counts());
-    about_rates(&mut text, &status.rates);
-    about_pools(&mut text, &status.pools);
-    about_limits(&mut text, &status.pools);
-    about_servers(&mut text, &status.pools);
-    flows::about_flows(&mut text, &status);
-    vips::about_vips(&mut text, &status.vips);
-    pair::about_pair(&mut text, node.link_figures());
+    match dialect {
+        Dialect::Own => own(&mut text, node, &status),
+        Dialect::Nginx => nginx::metrics(&mut text, &status),
+        Dialect::Haproxy => {
+            haproxy::metrics(&mut text, &status, Figures::now().max_fds, clock::now());
+        }
+    }
+    if form == Form::OpenMetrics {
+        text.text.push_str("# EOF\n");
+    }
     text.text
+}
+
+fn own(text: &mut Exposition, node: &Node, status: &EngineStatus) {
+    about_node(text, node, status);
+    about_config(text, &node.tally(), node.version().applied);
+    about_process(text, &Figures::now(), node.started());
+    about_listeners(text, &status.listeners);
+    about_certificates(text, &status.listeners);
+    about_history(text, node.history().standing());
+    about_orders(text, node.order_counts());
+    about_rates(text, &status.rates);
+    about_pools(text, &status.pools);
+    about_limits(text, &status.pools);
+    about_servers(text, &status.pools);
+    flows::about_flows(text, status);
+    vips::about_vips(text, &status.vips);
+    pair::about_pair(text, node.link_figures());
 }
 
 fn about_node(text: &mut Exposition, node: &Node, status: &EngineStatus) {
@@ -481,6 +527,15 @@ fn about_servers(text: &mut Exposition, pools: &[PoolStatus]) {
             text.sample(name, &[("pool", &pool.name), ("server", &server.name)], value(server));
         }
     }
+    let name = "evenkeel_server_admin_state";
+    text.family(name, Kind::Gauge, "1 for what an operator wants of it.");
+    for (pool, server) in servers(pools) {
+        for state in [AdminState::Ready, AdminState::Drain, AdminState::Maint] {
+            let labels =
+                [("pool", &*pool.name), ("server", &server.name), ("state", state.as_str())];
+            text.sample(name, &labels, u8::from(server.admin.state == state));
+        }
+    }
     let name = "evenkeel_server_answers_total";
     text.family(name, counter, "Answers from servers by class of status.");
     for (pool, server) in servers(pools) {
@@ -501,21 +556,4 @@ fn epoch_seconds(time: SystemTime) -> u64 {
 
 fn as_u64(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
-}
-
-/// `/stub_status`: the nine figures existing exporters read, trailing spaces and all.
-pub(crate) fn stub_status(status: &EngineStatus) -> String {
-    let sum = |of: fn(&ListenerStatus) -> u64| status.listeners.iter().map(of).sum::<u64>();
-    let accepted = sum(|listener| listener.connections_total);
-    let requests = sum(|listener| listener.requests_total);
-    let active = u64::from(status.connections);
-    let servers = status.pools.iter().flat_map(|pool| &pool.servers);
-    let writing: u64 = servers.map(|server| u64::from(server.in_flight)).sum();
-    let waiting = active.saturating_sub(writing);
-    format!(
-        "Active connections: {active} \n\
-         server accepts handled requests\n \
-         {accepted} {accepted} {requests} \n\
-         Reading: 0 Writing: {writing} Waiting: {waiting} \n"
-    )
 }

@@ -27,6 +27,11 @@ pub fn nginx_origin(name: &str) -> Option<NginxOrigin> {
     nginx(name, &answering(name), None)
 }
 
+/// An nginx that shows its `stub_status`; `None` where it is not installed.
+pub fn nginx_stub_status() -> Option<NginxOrigin> {
+    nginx("stub_status", "stub_status;", None)
+}
+
 /// An nginx that serves the files below `root`; `None` where it is not installed.
 pub fn nginx_files(root: &Path) -> Option<NginxOrigin> {
     let root = root.display();

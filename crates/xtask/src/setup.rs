@@ -47,6 +47,8 @@ const NEEDS: &[Need] = &[
     Need { package: "nodejs", sign: Sign::Program("node"), reason: "the page: its tests, and whether it is the one its sources build" },
     Need { package: "npm", sign: Sign::Program("npm"), reason: "what the page is built with" },
     Need { package: "chromium", sign: Sign::Program("chromium"), reason: "the page in a browser" },
+    Need { package: "prometheus-node-exporter", sign: Sign::Program("prometheus-node-exporter"), reason: "dashboards of hosts" },
+    Need { package: "python3-prometheus-client", sign: Sign::File("/usr/lib/python3/dist-packages/prometheus_client/__init__.py"), reason: "reads OpenMetrics" },
     Need { package: "mariadb-server", sign: Sign::Program("mariadbd"), reason: "monitor: shards with replicas" },
     Need { package: "redis-server", sign: Sign::Program("redis-server"), reason: "monitor: shared sessions" },
     Need { package: "util-linux", sign: Sign::Program("taskset"), reason: "pinning in the benchmark; unshare" },

@@ -49,6 +49,7 @@ fn step(name: &str, perform: impl FnOnce() -> Result<Tally>) -> Tally {
 fn build(root: &Path) -> Result<PathBuf> {
     let mut cargo = command::cargo(root);
     cargo.args(["build", "--quiet", "--profile", "fast", "--package", "evenkeel"]);
+    cargo.args(["--package", "monitor"]);
     if !command::succeeds(&mut cargo)? {
         bail!("evenkeel does not build in the `fast` profile; the compiler's words are above");
     }

@@ -360,6 +360,21 @@ async fn those_who_watch_are_told_each_second_and_are_not_too_many() {
     assert_eq!(tick["listeners"]["web"]["connections"], 0);
 }
 
+#[tokio::test]
+async fn metrics_speak_the_names_that_are_asked_for() {
+    let bench = Bench::local("compat").await;
+    for (compat, line) in [
+        ("nginx", "nginx_up 1\n"),
+        ("haproxy", "haproxy_server_status{proxy=\"app\",server=\"127.0.0.1:9\",state=\"UP\"} "),
+    ] {
+        let metrics = bench.get(&format!("/metrics?compat={compat}")).await.body;
+        assert!(metrics.contains(line) && !metrics.contains("evenkeel_"), "{metrics}");
+    }
+    let unknown = bench.get("/metrics?compat=envoy").await;
+    assert_eq!(unknown.status, StatusCode::BAD_REQUEST);
+    assert!(unknown.body.contains("there are: nginx, haproxy"), "{}", unknown.body);
+}
+
 const SERVERS: &str = "/api/v1/pools/app/servers";
 const JSON: &str = "application/json";
 

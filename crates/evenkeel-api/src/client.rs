@@ -196,9 +196,26 @@ impl Client {
         self.get(&format!("/api/v1/exchanges?{}", query(&parameters)))
     }
 
-    /// Has the node read its file again.
-    pub fn reload(&self) -> Result<Applied, ClientError> {
-        self.tell("/api/v1/reload")
+    /// Has the node read its file again; `both`: on both nodes of its pair or on neither.
+    pub fn reload(&self, both: bool) -> Result<Applied, ClientError> {
+        self.tell(if both { "/api/v1/reload?both=true" } else { "/api/v1/reload" })
+    }
+
+    /// Applies a configuration, in place of the version `replaces` if one is named; `both` as in
+    /// [`Self::reload`].
+    pub fn apply(
+        &self,
+        text: &str,
+        replaces: Option<&str>,
+        both: bool,
+    ) -> Result<Applied, ClientError> {
+        let path = if both { "/api/v1/config?both=true" } else { "/api/v1/config" };
+        let request = self.agent.put(self.at(path)).header("content-type", "application/toml");
+        let request = match replaces {
+            Some(version) => request.header("if-match", format!("\"{version}\"")),
+            None => request,
+        };
+        self.read(self.authorised(request).send(text))
     }
 
     /// Has the program started anew; returns once the new process serves.

@@ -17,7 +17,7 @@ pub use self::figures::{
     History, ListenerFigures, NodeFigures, PoolFigures, RouteFigures, Series, ServerFigures, Tick,
     VipFigures,
 };
-pub use self::pair::Pair;
+pub use self::pair::{Pair, PeerApplied};
 pub use self::recorded::{Recorded, RecordedExchange};
 pub use self::vip::{Vip, VipChange, VipState};
 use crate::time::Timestamp;
@@ -97,6 +97,9 @@ pub struct Applied {
     pub version: String,
     pub needs_restart: Vec<String>,
     pub warnings: Vec<Found>,
+    /// What became of it on the other node of the pair; absent when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<PeerApplied>,
 }
 
 /// Another process serves.

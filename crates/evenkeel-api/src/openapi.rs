@@ -114,7 +114,7 @@ pub const OPERATIONS: [Operation; 24] = {
         operation(
             Put,
             "/api/v1/config",
-            "Apply another configuration; `If-Match` says which one it replaces",
+            "Apply another configuration; `If-Match` says which one it replaces; with `both` on both nodes of the pair or on neither",
             Text("application/toml"),
             Json("Applied"),
         ),
@@ -125,7 +125,13 @@ pub const OPERATIONS: [Operation; 24] = {
             Nothing,
             List("ConfigVersion"),
         ),
-        operation(Post, "/api/v1/reload", "Read the file again", Nothing, Json("Applied")),
+        operation(
+            Post,
+            "/api/v1/reload",
+            "Read the file again; with `both` on both nodes of the pair or on neither",
+            Nothing,
+            Json("Applied"),
+        ),
         operation(
             Post,
             "/api/v1/upgrade",

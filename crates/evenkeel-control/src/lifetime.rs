@@ -19,6 +19,7 @@ use crate::node::upgrade::{Answer, no_answer};
 use crate::notify::{Notice, keep_watchdog, notify};
 use crate::pair::keep_pair;
 use crate::recorder::keep_recording;
+use crate::pair::message::OfferWish;
 
 /// The signals a node obeys, caught from the moment this exists.
 #[derive(Debug)]
@@ -127,7 +128,7 @@ async fn await_vips(node: &Node, heritage: Heritage) {
 }
 
 /// Returns at the end of everything, or with `true` once another process serves.
-async fn live(node: &Node, admin: &net::TcpListener, signals: &mut Signals) -> bool {
+async fn live(node: &Arc<Node>, admin: &net::TcpListener, signals: &mut Signals) -> bool {
     let mut upgrades = node.upgrades_wanted();
     loop {
         let wish = tokio::select! {
@@ -138,8 +139,12 @@ async fn live(node: &Node, admin: &net::TcpListener, signals: &mut Signals) -> b
             Wish::Reload => {
                 notify(Notice::Reloading);
                 // What came of it was announced; a bad file leaves everything as it was.
-                let _ = node.reload().await;
+                let reloaded = node.reload().await;
                 notify(Notice::Ready);
+                if reloaded.is_ok() {
+                    let node = Arc::clone(node);
+                    tokio::spawn(async move { node.offer_in_force(OfferWish::Write).await });
+                }
                 After::Serve
             }
             Wish::Upgrade(answer) => upgrade(node, admin, signals, answer).await,

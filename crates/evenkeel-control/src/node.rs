@@ -4,6 +4,7 @@ pub(crate) mod acme;
 pub(crate) mod certificates;
 mod layers;
 pub(crate) mod names;
+mod offer;
 mod pair;
 mod said;
 mod servers;
@@ -236,6 +237,13 @@ impl Node {
         self.told(result)
     }
 
+    /// What a reload would read.
+    pub(crate) async fn file_text(&self) -> Result<String, LoadError> {
+        let origin = self.origin.clone();
+        let reading = tokio::task::spawn_blocking(move || origin.read());
+        Ok(reading.await.map_err(LoadError::Defect)??)
+    }
+
     /// Applies `text` in place of the version `expected`, if one is named. The file stays as it is.
     pub(crate) async fn replace(
         &self,
@@ -287,12 +295,14 @@ impl Node {
         if admin.bind != self.admin_bind {
             needs_restart.push("admin.bind".to_owned());
         }
-        let version = Version { id: version_of(&text), text, origin, applied: clock::now() };
+        let id = version_of(&text);
+        let version = Version { id, text: text.clone(), origin, applied: clock::now() };
         let warnings = describe::findings(&warnings);
         let applied = api::Applied {
             version: version.id.clone(),
             needs_restart: needs_restart.clone(),
             warnings: warnings.clone(),
+            peer: None,
         };
         {
             let mut current = self.current();
@@ -311,7 +321,7 @@ impl Node {
             current.tally.applied_total += 1;
             current.tally.last_refusal = None;
         }
-        self.follow_pair(pair).await;
+        self.follow_pair(pair, &text).await;
         Ok(applied)
     }
 
@@ -373,6 +383,8 @@ impl Node {
             | "pair-clock"
             | "pair-down"
             | "pair-fault"
+            | "pair-offer-refused"
+            | "pair-offer-unwritten"
             | "pair-refused"
             | "config-refused"
             | "upgrade-failed" => {

@@ -6,6 +6,7 @@
 pub(crate) mod message;
 mod secret;
 mod session;
+pub(crate) mod shared_text;
 pub(crate) mod words;
 
 use std::hash::{BuildHasher as _, RandomState};

@@ -51,7 +51,12 @@ pub(crate) fn save_secret(path: &Path, document: &impl Serialize) -> Result<(), 
 
 /// As [`save_secret`], for what is no document.
 pub(crate) fn save_secret_bytes(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
-    write_bytes(path, || Ok(bytes.to_vec()), 0o600)
+    save_bytes(path, bytes, 0o600)
+}
+
+/// The same with this mode.
+pub(crate) fn save_bytes(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StateError> {
+    write_bytes(path, || Ok(bytes.to_vec()), mode)
 }
 
 fn write(path: &Path, document: &impl Serialize, mode: u32) -> Result<(), StateError> {

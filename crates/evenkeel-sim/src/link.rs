@@ -236,7 +236,8 @@ impl Node<'_> {
         });
     }
 
-    fn write(&self, vip: &str) {
+    /// Writes its configuration, which it does not read by itself.
+    pub fn write(&self, vip: &str) {
         let name = &self.machine;
         let config = format!(
             "[node]\nname = \"{name}\"\nworkers = 1\n[listener.front]\n\
@@ -250,6 +251,11 @@ impl Node<'_> {
     /// Puts a file beside its configuration.
     pub fn file(&self, name: &str, content: &str) {
         self.scratch.write(name, content);
+    }
+
+    /// What is in a file beside its configuration.
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.scratch.file(name)).expect("it is there")
     }
 
     /// Removes such a file.

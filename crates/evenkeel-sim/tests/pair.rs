@@ -196,6 +196,44 @@ fn a_link_that_was_cut_heals_and_the_last_word_holds() {
 }
 
 #[test]
+fn a_file_that_is_reloaded_on_one_node_is_in_force_on_both() {
+    let link = skip_unless!(Link::with(&["a", "b"]), NO_LINK);
+    let (a, b) = nodes(&link, &|_| String::new());
+    let reload = |more: &str, way: &str| -> Value {
+        a.write(&(on_link(1) + more));
+        let answer = a.api("POST", &format!("/api/v1/reload{way}"), "{}").expect("it runs");
+        serde_json::from_str(&answer).expect("it speaks JSON")
+    };
+    let in_force = |node: &Node<'_>| node.api("GET", "/api/v1/config", "").expect("it runs");
+    wait_until("both have the same", PATIENCE, || status(&a)["pair"]["same_configuration"] == true);
+    let applied = reload("[pool.more]\nservers = [\"127.0.0.1:3\"]\n", "");
+    assert_eq!(
+        (&applied["peer"]["node"], &applied["peer"]["applied"]),
+        (&"b".into(), &true.into())
+    );
+    let text = in_force(&b);
+    for part in ["[pool.more]", "name = \"b\"", "peer = \"192.0.2.1:7071\""] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+    assert_eq!(b.read("evenkeel.toml"), text, "a restart would find it");
+    assert_eq!(status(&b)["pools"].as_array().map(Vec::len), Some(2));
+    // What does not fit there is in force here, and both results are told.
+    let vip = "[vip.far]\naddress = \"192.0.2.99/24\"\ninterface = \"eth7\"\nrouter_id = 9\n";
+    let applied = reload(vip, "");
+    let reason = applied["peer"]["reason"].as_str().expect("it says why");
+    assert!(applied["peer"]["applied"] == false && reason.contains("eth7"), "{applied}");
+    assert!(in_force(&a).contains("[vip.far]") && in_force(&b) == text);
+    wait_until("both say that they differ", PATIENCE, || {
+        [&a, &b].iter().all(|node| status(node)["pair"]["same_configuration"] == false)
+    });
+    // Unless it is to be on both or on neither.
+    let before = in_force(&a);
+    let refused = reload(&vip.replace("far", "farther"), "?both=true");
+    assert_eq!(refused["status"], 409, "{refused}");
+    assert_eq!(in_force(&a), before);
+}
+
+#[test]
 fn adverts_that_are_filtered_one_way_do_not_make_two_owners() {
     let link = skip_unless!(Link::with(&["a", "b"]), NO_LINK);
     let nft = skip_unless!(find("nft"), "`nft` is not there");

@@ -32,6 +32,7 @@ pub(crate) enum Verb {
     Vip(Vip),
     Pair(Pair),
     Reload(Reload),
+    Apply(Apply),
     Upgrade(Upgrade),
     Bench(Box<Bench>),
     Completions(Completions),
@@ -413,6 +414,32 @@ pub(crate) struct InitPair {
 /// On a fault everything stays as it was, and the fault is printed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Reload {
+    /// On both nodes of the pair or on neither
+    #[arg(long)]
+    pub(crate) both: bool,
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Print the document of the API
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Give a node another configuration, without its file
+///
+/// It lasts until the next reload, which goes back to the file. Relative paths in it start where the
+/// node's own file is. On a fault everything stays as it was, and the fault is printed. The other node
+/// of a pair gets it as well, with what is its own left as it is there.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Apply {
+    /// The configuration file
+    #[arg(short, long, value_name = "FILE", default_value = "evenkeel.toml")]
+    pub(crate) config: PathBuf,
+    /// Only if this version is in force, as `evenkeel status` shows it
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) replaces: Option<String>,
+    /// On both nodes of the pair or on neither
+    #[arg(long)]
+    pub(crate) both: bool,
     #[command(flatten)]
     pub(crate) target: Target,
     /// Print the document of the API

@@ -1,5 +1,6 @@
 //! The verbs that end at once, one file each, and what they say.
 
+pub(crate) mod apply;
 pub(crate) mod check;
 pub(crate) mod document;
 pub(crate) mod explain;

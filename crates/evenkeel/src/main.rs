@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         Verb::Vip(args) => cli::vip::vip(&args),
         Verb::Pair(args) => cli::pair::pair(&args),
         Verb::Reload(args) => cli::reload::reload(&args),
+        Verb::Apply(args) => cli::apply::apply(&args),
         Verb::Upgrade(args) => cli::upgrade::upgrade(&args),
         Verb::Bench(args) => bench::bench(&args),
         Verb::Completions(args) => Ok(cli::document::completions(&args)),

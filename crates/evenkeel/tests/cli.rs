@@ -86,6 +86,7 @@ fn help_reads_well() {
         "vip",
         "pair",
         "reload",
+        "apply",
         "upgrade",
         "bench",
         "bench compare",

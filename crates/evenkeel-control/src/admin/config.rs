@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::answer::{Json, Refusal};
 use crate::describe;
 use crate::node::{LoadError, Node, Version};
+use crate::pair::message::OfferWish;
 
 /// Which version is asked for.
 #[derive(Debug, Deserialize)]
@@ -44,26 +45,66 @@ pub(super) async fn versions(State(node): State<Arc<Node>>) -> Json<Vec<api::Con
     Json(node.versions().into_iter().map(describe).collect())
 }
 
+/// Where it is to take effect.
+#[derive(Debug, Deserialize)]
+pub(super) struct Where {
+    /// On both nodes of the pair or on neither.
+    #[serde(default)]
+    both: bool,
+}
+
 pub(super) async fn write(
     State(node): State<Arc<Node>>,
+    Query(place): Query<Where>,
     headers: HeaderMap,
     text: String,
 ) -> Result<Response, Refusal> {
     let expected = headers.get(header::IF_MATCH).map(|value| value.to_str().unwrap_or_default());
     // `*` is any version (RFC 9110 §13.1.1), and there is always one.
     let expected = expected.map(|tag| tag.trim_matches('"')).filter(|tag| *tag != "*");
-    answer(node.replace(text, expected).await)
-}
-
-pub(super) async fn reload(State(node): State<Arc<Node>>) -> Result<Response, Refusal> {
-    answer(node.reload().await)
-}
-
-fn answer(result: Result<api::Applied, LoadError>) -> Result<Response, Refusal> {
-    match result {
-        Ok(applied) => Ok(([etag(&applied.version)], Json(applied)).into_response()),
-        Err(error) => Err(refusal(&error)),
+    if place.both {
+        fits_peer(&node, text.clone()).await?;
     }
+    let applied = node.replace(text, expected).await;
+    answer(&node, applied, OfferWish::Apply).await
+}
+
+pub(super) async fn reload(
+    State(node): State<Arc<Node>>,
+    Query(place): Query<Where>,
+) -> Result<Response, Refusal> {
+    if place.both {
+        let text = node.file_text().await.map_err(|error| refusal(&error))?;
+        fits_peer(&node, text).await?;
+    }
+    let applied = node.reload().await;
+    answer(&node, applied, OfferWish::Write).await
+}
+
+/// Refuses what the other node would refuse.
+async fn fits_peer(node: &Node, text: String) -> Result<(), Refusal> {
+    let Some(said) = node.offer(text, OfferWish::Check).await else {
+        let detail = "this node is not one of a pair: there is no other node";
+        return Err(Refusal::new(StatusCode::CONFLICT, detail));
+    };
+    let api::PeerApplied { node, reason, faults, version, .. } = said;
+    if version.is_some() {
+        return Ok(());
+    }
+    let reason = reason.unwrap_or_default();
+    let detail = format!("{node} would not take it, so nothing was changed: {reason}");
+    Err(Refusal::new(StatusCode::CONFLICT, detail).with_faults(faults))
+}
+
+/// With what the other node says of it.
+async fn answer(
+    node: &Node,
+    result: Result<api::Applied, LoadError>,
+    wish: OfferWish,
+) -> Result<Response, Refusal> {
+    let mut applied = result.map_err(|error| refusal(&error))?;
+    applied.peer = node.offer_in_force(wish).await;
+    Ok(([etag(&applied.version)], Json(applied)).into_response())
 }
 
 fn etag(version: &str) -> (HeaderName, String) {

@@ -5,9 +5,10 @@ use crate::node::LinkFigures;
 use crate::pair::Refusal;
 
 pub(super) fn about_pair(text: &mut Exposition, figures: Option<LinkFigures>) {
-    let Some(LinkFigures { is_up, since, ups_total, refusals_total, words }) = figures else {
+    let Some(figures) = figures else {
         return;
     };
+    let LinkFigures { is_up, since, ups_total, refusals_total, words, is_different } = figures;
     for (name, kind, help, value) in [
         (
             "evenkeel_pair_up",
@@ -20,6 +21,12 @@ pub(super) fn about_pair(text: &mut Exposition, figures: Option<LinkFigures>) {
             Kind::Gauge,
             "Since when that is so, in seconds of the Unix epoch.",
             epoch_seconds(since),
+        ),
+        (
+            "evenkeel_pair_configurations_differ",
+            Kind::Gauge,
+            "1 while the configurations differ in more than what is each node's own.",
+            u64::from(is_different),
         ),
         ("evenkeel_pair_links_total", Kind::Counter, "Times the link has come up.", ups_total),
         (

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
@@ -14,12 +15,14 @@ use evenkeel_engine::{AdminChange, AdminState, ApplyError};
 use tokio::sync::watch;
 
 use super::Node;
+use super::offer::Pending;
 use super::servers::{Servers, engine_state};
 use crate::clock;
 use crate::compile::PairSettings;
 use crate::overrides::{Dropped, Overrides};
 use crate::pair::Refusal;
 use crate::pair::message::{self, Beat, Hello, MOST_VIPS, MOST_WORDS, Message, VipBeat};
+use crate::pair::shared_text;
 use crate::pair::words::{Facet, Key, TakenIn, Word, Words, millis};
 use crate::state_file;
 use crate::ticket_file::KeptKey;
@@ -42,6 +45,11 @@ pub(crate) struct Pair {
     words: Mutex<Words>,
     /// Words that concern no server here; the next configuration may have it.
     unfit: Mutex<BTreeSet<Key>>,
+    /// Held while an offer is under way: one at a time.
+    pub(super) offering: tokio::sync::Mutex<()>,
+    offered: Mutex<Option<Pending>>,
+    /// Of the configuration in force, see [`Beat::config`].
+    print: Mutex<Option<u64>>,
 }
 
 /// How the link stands.
@@ -60,6 +68,8 @@ struct Link {
     refusal_told: Option<SystemTime>,
     /// How far the other's time of day is off, when that is too far.
     apart: Option<Duration>,
+    /// Its configuration is the same; `None`: it has not said.
+    is_same: Option<bool>,
 }
 
 #[derive(Clone, Debug)]
@@ -76,6 +86,8 @@ pub(crate) struct Told {
     words: u64,
     /// Names of the keys of session tickets.
     tickets: Vec<[u8; 16]>,
+    /// The number of the last offer.
+    offer: u64,
 }
 
 /// For `/metrics`.
@@ -86,6 +98,7 @@ pub(crate) struct LinkFigures {
     pub(crate) ups_total: u64,
     pub(crate) refusals_total: [u64; Refusal::ALL.len()],
     pub(crate) words: usize,
+    pub(crate) is_different: bool,
 }
 
 impl Pair {
@@ -106,6 +119,7 @@ impl Pair {
             refusals_total: [0; Refusal::ALL.len()],
             refusal_told: None,
             apart: None,
+            is_same: None,
         };
         let pair = Self {
             run,
@@ -115,6 +129,9 @@ impl Pair {
             link: Mutex::new(link),
             words: Mutex::new(Words::new(run, kept)),
             unfit: Mutex::default(),
+            offering: tokio::sync::Mutex::default(),
+            offered: Mutex::default(),
+            print: Mutex::default(),
         };
         (pair, problem)
     }
@@ -160,6 +177,21 @@ impl Pair {
         self.words.lock().expect("nothing panics while it holds this")
     }
 
+    /// The offer that waits for its verdict.
+    pub(super) fn offered(&self) -> MutexGuard<'_, Option<Pending>> {
+        self.offered.lock().expect("nothing panics while it holds this")
+    }
+
+    /// A number that no offer of this run has had.
+    pub(super) fn next_offer(&self) -> u64 {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        LAST.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    fn print(&self) -> MutexGuard<'_, Option<u64>> {
+        self.print.lock().expect("nothing panics while it holds this")
+    }
+
     fn unfit(&self) -> MutexGuard<'_, BTreeSet<Key>> {
         self.unfit.lock().expect("nothing panics while it holds this")
     }
@@ -203,9 +235,10 @@ impl Node {
     }
 
     /// From now on the other node is this one, or there is none.
-    pub(super) async fn follow_pair(&self, settings: Option<PairSettings>) {
+    pub(super) async fn follow_pair(&self, settings: Option<PairSettings>, text: &str) {
         let settings = settings.map(Arc::new);
         if settings.is_some() {
+            *self.pair.print() = shared_text::print(text);
             let overrides = self.servers().overrides.clone();
             let is_new = self.pair.words().make_up(&overrides, self.pair.run);
             if is_new {
@@ -250,8 +283,11 @@ impl Node {
         let mut link = self.pair.link();
         let Some(other) = link.other.take() else { return };
         (link.since, link.reason, link.apart) = (clock::now(), why.to_owned(), None);
+        link.is_same = None;
         link.is_told = true;
         drop(link);
+        // Whoever waits for what it says of an offer hears that it is gone.
+        drop(self.pair.offered().take());
         self.engine.vip_peer_is_silent();
         self.pair.is_up.send_replace(false);
         let name = other.name;
@@ -293,7 +329,8 @@ impl Node {
     pub(crate) fn beat(&self) -> Beat {
         let vips = self.engine.vip_heartbeats();
         let vips = vips.iter().take(MOST_VIPS).map(|(vip, beat)| VipBeat::new(vip, *beat));
-        Beat { now: millis(clock::now()), vips: vips.collect() }
+        let config = *self.pair.print();
+        Beat { now: millis(clock::now()), config, vips: vips.collect() }
     }
 
     /// What the other node says with its own.
@@ -305,7 +342,17 @@ impl Node {
         let apart = Some(apart).filter(|apart| *apart > MOST_AHEAD);
         let mut link = self.pair.link();
         let before = std::mem::replace(&mut link.apart, apart);
+        let own = *self.pair.print();
+        let is_same = own.zip(beat.config).map(|(own, other)| own == other);
+        let is_first = link.other.is_some() && link.is_same.is_none();
+        link.is_same = is_same;
         drop(link);
+        // While one of them takes what the other offers, they differ for a moment.
+        if is_first && is_same == Some(false) {
+            let message = "the configurations of the two nodes differ in more than what is each \
+                           one's own; `evenkeel reload` offers that of this node to the other";
+            self.announce("pair-differs", message.to_owned());
+        }
         match (before, apart) {
             (None, Some(apart)) => {
                 let (seconds, most) = (apart.as_secs(), MOST_AHEAD.as_secs());
@@ -342,6 +389,12 @@ impl Node {
         if names != told.tickets {
             told.tickets = names;
             news.push(Message::Tickets(keys.iter().map(KeptKey::new).collect()));
+        }
+        if let Some(Pending { offer, .. }) = &*self.pair.offered()
+            && offer.number != told.offer
+        {
+            told.offer = offer.number;
+            news.push(Message::Offer(offer.clone()));
         }
         news
     }
@@ -439,6 +492,7 @@ impl Node {
             node: link.other.as_ref().map(|other| other.name.clone()),
             program: link.other.as_ref().map(|other| other.program.clone()),
             words: self.pair.words().count(),
+            same_configuration: link.is_same,
             clock_apart_seconds: link.apart.map(|apart| apart.as_secs_f64()),
         })
     }
@@ -454,6 +508,7 @@ impl Node {
             ups_total: link.ups_total,
             refusals_total: link.refusals_total,
             words: self.pair.words().count(),
+            is_different: link.is_same == Some(false),
         })
     }
 
@@ -462,6 +517,12 @@ impl Node {
         let pair = self.pair_status()?;
         if let Some(reason) = pair.reason {
             return Some(format!("the other node of the pair is not heard: {reason}"));
+        }
+        if pair.same_configuration == Some(false) {
+            let which = "`evenkeel reload` offers the file of a node to the other";
+            return Some(format!(
+                "the configurations of the two nodes of the pair differ; {which}"
+            ));
         }
         let apart = pair.clock_apart_seconds?;
         Some(format!("the time of day of the other node of the pair is {apart:.0} s off"))

@@ -4,6 +4,7 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use evenkeel_api as api;
 use evenkeel_core::vrrp::machine::Heartbeat;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -50,6 +51,37 @@ pub(crate) enum Message {
     Words(Vec<Word>),
     /// The keys of session tickets.
     Tickets(Vec<KeptKey>),
+    /// A configuration for both nodes.
+    Offer(Offer),
+    Verdict(Verdict),
+}
+
+/// A configuration that is for both nodes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Offer {
+    /// By which its verdict is known.
+    pub(crate) number: u64,
+    pub(crate) text: String,
+    pub(crate) wish: OfferWish,
+}
+
+/// What is to be done with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum OfferWish {
+    /// Say whether it fits.
+    Check,
+    /// Have it take effect, as one that came by the API does.
+    Apply,
+    /// And write it into the file, as it is in the other node's.
+    Write,
+}
+
+/// What became of an offer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Verdict {
+    pub(crate) number: u64,
+    pub(crate) result: api::PeerApplied,
 }
 
 /// That a node is there, and how its virtual addresses stand.
@@ -57,6 +89,10 @@ pub(crate) enum Message {
 pub(crate) struct Beat {
     /// Its time of day, in milliseconds since 1970.
     pub(crate) now: u64,
+    /// The same number on both nodes when their configurations are the same, but for what is each
+    /// one's own.
+    #[serde(default)]
+    pub(crate) config: Option<u64>,
     pub(crate) vips: Vec<VipBeat>,
 }
 
@@ -160,10 +196,10 @@ mod tests {
             boot: u64::MAX,
             claims: 3,
         };
-        let beat = Beat { now: 7, vips: vec![VipBeat::new("main", heartbeat)] };
+        let beat = Beat { now: 7, config: None, vips: vec![VipBeat::new("main", heartbeat)] };
         write(&mut one, &Message::Beat(beat), LIMIT).await.unwrap();
         write(&mut one, &Message::Words(Vec::new()), LIMIT).await.unwrap();
-        let Message::Beat(Beat { now, vips }) = read(&mut other, LIMIT).await.unwrap() else {
+        let Message::Beat(Beat { now, vips, .. }) = read(&mut other, LIMIT).await.unwrap() else {
             panic!("it was a beat");
         };
         assert_eq!((now, vips[0].vip.as_str(), vips[0].heartbeat()), (7, "main", heartbeat));

@@ -25,10 +25,12 @@ const BEATS: u32 = 3;
 pub(super) async fn live(node: &Arc<Node>, stream: LinkStream, limit: Duration) -> String {
     let (mut from, mut to) = tokio::io::split(stream);
     let (inbox, unread) = mpsc::channel(MOST_UNREAD);
+    // One offer is answered before the next is read.
+    let (answers, answered) = mpsc::channel(1);
     let ended = tokio::select! {
         ended = listen(node, &mut from, &inbox, limit) => ended,
-        ended = speak(node, &mut to, limit) => ended,
-        ended = heed(node, unread) => ended,
+        ended = speak(node, &mut to, answered, limit) => ended,
+        ended = heed(node, unread, &answers) => ended,
     };
     let Err(error) = ended else { return String::new() };
     match error.kind() {
@@ -54,7 +56,12 @@ async fn listen(
 }
 
 /// Says what is new, and that this node is there.
-async fn speak(node: &Node, to: &mut (impl AsyncWrite + Unpin), limit: Duration) -> io::Result<()> {
+async fn speak(
+    node: &Node,
+    to: &mut (impl AsyncWrite + Unpin),
+    mut answers: mpsc::Receiver<Message>,
+    limit: Duration,
+) -> io::Result<()> {
     let mut news = node.pair().news();
     let mut told = Told::default();
     loop {
@@ -70,17 +77,27 @@ async fn speak(node: &Node, to: &mut (impl AsyncWrite + Unpin), limit: Duration)
             () = node.vip_heartbeat_changed() => {}
             // The sender is the node's own.
             _ = news.changed() => {}
+            Some(answer) = answers.recv() => message::write(to, &answer, limit).await?,
         }
     }
 }
 
 /// What has come takes effect, in its order.
-async fn heed(node: &Arc<Node>, mut unread: mpsc::Receiver<Message>) -> io::Result<()> {
+async fn heed(
+    node: &Node,
+    mut unread: mpsc::Receiver<Message>,
+    answers: &mpsc::Sender<Message>,
+) -> io::Result<()> {
     while let Some(message) = unread.recv().await {
         match message {
             Message::Beat(_) => {}
             Message::Words(words) => node.take_words(words).await,
             Message::Tickets(keys) => node.take_ticket_keys(&keys).await,
+            Message::Offer(offer) => {
+                let verdict = Message::Verdict(node.heed_offer(offer).await);
+                answers.send(verdict).await.map_err(io::Error::other)?;
+            }
+            Message::Verdict(verdict) => node.take_verdict(verdict),
         }
     }
     Ok(())

@@ -17,7 +17,7 @@ pub use self::figures::{
     History, ListenerFigures, NodeFigures, PoolFigures, RouteFigures, Series, ServerFigures, Tick,
     VipFigures,
 };
-pub use self::pair::{Pair, PeerApplied};
+pub use self::pair::{Pair, PeerApplied, PeerView};
 pub use self::recorded::{Recorded, RecordedExchange};
 pub use self::vip::{Vip, VipChange, VipState};
 use crate::time::Timestamp;
@@ -290,6 +290,10 @@ pub struct Server {
     pub zone: Option<String>,
     pub admin: ServerAdmin,
     pub verdict: ServerVerdict,
+    /// What the other node of the pair thinks of it; absent while that is not heard, or does not have
+    /// it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<PeerView>,
     /// Takes new requests at this moment.
     pub in_use: bool,
     /// Requests, or connections of tcp and tls, under way.

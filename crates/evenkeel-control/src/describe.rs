@@ -36,10 +36,9 @@ pub(crate) fn node(node: &Node) -> api::Status {
             .iter()
             .map(|it| listener(it, destinations.remove(&it.name).unwrap_or_default()))
             .collect(),
-        pools: pools
-            .iter()
-            .map(|it| pool(it, membership.remove(&it.name).unwrap_or_default()))
-            .collect(),
+        pools: node.with_views(
+            pools.iter().map(|it| pool(it, membership.remove(&it.name).unwrap_or_default())),
+        ),
         vips: vips.iter().map(vip).collect(),
         pair: node.pair_status(),
         problems: node.problems(),
@@ -176,6 +175,7 @@ fn server(server: &ServerStatus) -> api::Server {
             evidence: evidence(&server.evidence),
             time_line: time_line(&server.time_line),
         },
+        peer: None,
         in_use: server.in_use,
         in_flight: server.in_flight,
         breaker: server.breaker.iter().map(breaker).collect(),

@@ -64,6 +64,9 @@ fn what_is_said_on_one_node_holds_on_both() {
     wait_until("b knows of the drain", PATIENCE, || admin(&b)["state"] == "drain");
     assert_eq!((&admin(&b)["author"], &admin(&b)["reason"]), (&"ann".into(), &"disk".into()));
     wait_until("b uses what was added on a", PATIENCE, || get(at_b, "/").server() == three.name());
+    wait_until("a shows how b judges", PATIENCE, || {
+        a.server("app", &drained)["peer"]["health"] == "up"
+    });
     // Whatever b had is lost: it gets all of it from a.
     drop(b);
     wait_until("a notices", PATIENCE, || !is_up(&a));

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Found;
+use super::{Found, Health};
 use crate::time::Timestamp;
 
 /// The link to the other node of the pair.
@@ -34,6 +34,17 @@ pub struct Pair {
     /// How far the times of day of the two nodes are apart, when that is more than a minute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_apart_seconds: Option<f64>,
+}
+
+/// A server as the other node of the pair judges it. It is shown, and changes nothing here: each node
+/// has its own way to a server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PeerView {
+    pub health: Health,
+    /// One line.
+    pub reason: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
 }
 
 /// What became of a configuration on the other node of the pair.

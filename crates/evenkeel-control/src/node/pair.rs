@@ -1,6 +1,9 @@
 //! What this node has in common with the other one of its pair.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod views;
+mod words;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -11,19 +14,18 @@ use std::time::{Duration, SystemTime};
 use evenkeel_api as api;
 use evenkeel_core::pair::clock::MOST_AHEAD;
 use evenkeel_core::pair::{NodeId, leads};
-use evenkeel_engine::{AdminChange, AdminState, ApplyError};
 use tokio::sync::watch;
 
 use super::Node;
 use super::offer::Pending;
-use super::servers::{Servers, engine_state};
+use super::servers::Servers;
 use crate::clock;
 use crate::compile::PairSettings;
 use crate::overrides::{Dropped, Overrides};
 use crate::pair::Refusal;
 use crate::pair::message::{self, Beat, Hello, MOST_VIPS, MOST_WORDS, Message, VipBeat};
 use crate::pair::shared_text;
-use crate::pair::words::{Facet, Key, TakenIn, Word, Words, millis};
+use crate::pair::words::{Facet, Key, Words, millis};
 use crate::state_file;
 use crate::ticket_file::KeptKey;
 
@@ -32,6 +34,12 @@ pub(super) const WORDS_FILE: &str = "pair.json";
 
 /// Refusals are counted each, and told once in this time: who knocks must not fill the log.
 const BETWEEN_NEWS: Duration = Duration::from_secs(10);
+
+/// Views that are kept; beyond them all are told, and kept, anew.
+const MOST_VIEWS: usize = 8_192;
+
+/// By pool and server.
+type Views = HashMap<(String, String), api::PeerView>;
 
 /// This node's part of a pair.
 #[derive(Debug)]
@@ -48,6 +56,8 @@ pub(crate) struct Pair {
     /// Held while an offer is under way: one at a time.
     pub(super) offering: tokio::sync::Mutex<()>,
     offered: Mutex<Option<Pending>>,
+    /// How the other node judges servers.
+    views: Mutex<Views>,
     /// Of the configuration in force, see [`Beat::config`].
     print: Mutex<Option<u64>>,
 }
@@ -88,6 +98,7 @@ pub(crate) struct Told {
     tickets: Vec<[u8; 16]>,
     /// The number of the last offer.
     offer: u64,
+    views: Views,
 }
 
 /// For `/metrics`.
@@ -131,6 +142,7 @@ impl Pair {
             unfit: Mutex::default(),
             offering: tokio::sync::Mutex::default(),
             offered: Mutex::default(),
+            views: Mutex::default(),
             print: Mutex::default(),
         };
         (pair, problem)
@@ -186,6 +198,10 @@ impl Pair {
     pub(super) fn next_offer(&self) -> u64 {
         static LAST: AtomicU64 = AtomicU64::new(0);
         LAST.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    fn views(&self) -> MutexGuard<'_, Views> {
+        self.views.lock().expect("nothing panics while it holds this")
     }
 
     fn print(&self) -> MutexGuard<'_, Option<u64>> {
@@ -288,6 +304,7 @@ impl Node {
         drop(link);
         // Whoever waits for what it says of an offer hears that it is gone.
         drop(self.pair.offered().take());
+        self.pair.views().clear();
         self.engine.vip_peer_is_silent();
         self.pair.is_up.send_replace(false);
         let name = other.name;
@@ -397,87 +414,6 @@ impl Node {
             news.push(Message::Offer(offer.clone()));
         }
         news
-    }
-
-    /// What an operator said here is for the other node as well.
-    pub(super) async fn say_to_peer(&self, before: &Overrides, after: &Overrides, by: &api::Said) {
-        if !self.pair.is_configured() {
-            return;
-        }
-        if self.pair.words().say(before, after, by, clock::now()) {
-            self.keep_words().await;
-        }
-    }
-
-    /// What was to hold for a time that is over.
-    pub(super) async fn end_words(&self, over: &Overrides, still: &Overrides) {
-        if self.pair.is_configured() {
-            self.pair.words().end(over, still);
-            self.keep_words().await;
-        }
-    }
-
-    /// What was said on the other node.
-    pub(crate) async fn take_words(&self, words: Vec<Word>) {
-        let now = clock::now();
-        let TakenIn { new, ahead: _, full } = self.pair.words().take_in(words, now);
-        if full {
-            tracing::warn!("pair: there is no room for more of what was said on the other node");
-        }
-        if new.is_empty() {
-            return;
-        }
-        match self.put_words(&new, now).await {
-            Ok(()) => {}
-            // A node that stops has no use for it.
-            Err(ApplyError::Draining) => return,
-            Err(error) => tracing::warn!("pair: what was said there has no effect here: {error}"),
-        }
-        self.keep_words().await;
-    }
-
-    async fn put_words(&self, words: &[Word], now: SystemTime) -> Result<(), ApplyError> {
-        let _one_at_a_time = self.changing.lock().await;
-        let (overrides, config) = {
-            let servers = self.servers();
-            let mut overrides = servers.overrides.clone();
-            for word in words {
-                // One that cannot be read is kept all the same: a newer program may have said it.
-                let _ = word.put(&mut overrides, now);
-            }
-            // What does not fit here is nothing that was dropped: the other node has it.
-            let _ = overrides.reconcile(&servers.pools());
-            let config = servers.overlaid(&overrides);
-            (overrides, config)
-        };
-        self.apply_changed(config, &overrides).await?;
-        for word in words {
-            if is_said(&overrides, &word.key) {
-                self.pair.unfit().remove(&word.key);
-            } else {
-                self.pair.unfit().insert(word.key.clone());
-            }
-        }
-        let mut wanted = BTreeMap::new();
-        for word in words.iter().filter(|word| word.key.facet == Facet::State) {
-            let Key { pool, server, .. } = &word.key;
-            let state = overrides.of(pool, server).and_then(|over| over.state.as_ref());
-            let state = state.map_or(AdminState::Ready, |over| engine_state(over.state));
-            wanted.insert((pool, server), (state, word.by()));
-        }
-        for ((pool, server), (state, (author, reason))) in wanted {
-            self.engine.set_admin_state(pool, server, AdminChange { state, author, reason });
-        }
-        self.servers().overrides = overrides;
-        self.names_wanted.notify_one();
-        self.keep_overrides().await;
-        Ok(())
-    }
-
-    async fn keep_words(&self) {
-        let words = self.pair.words().all(clock::now());
-        self.pair.has_news();
-        self.keep(WORDS_FILE, words).await;
     }
 
     /// How the link stands; `None`: there is no other node.

@@ -21,7 +21,7 @@ pub(crate) const MOST_BYTES: usize = 8 << 20;
 /// Before it is known who speaks.
 const MOST_HELLO_BYTES: usize = 4096;
 
-/// Words in one message.
+/// Words, or views, in one message.
 pub(crate) const MOST_WORDS: usize = 256;
 /// Virtual addresses in one message; more are not listened to.
 pub(crate) const MOST_VIPS: usize = 1024;
@@ -51,9 +51,19 @@ pub(crate) enum Message {
     Words(Vec<Word>),
     /// The keys of session tickets.
     Tickets(Vec<KeptKey>),
+    /// How servers are judged.
+    Views(Vec<View>),
     /// A configuration for both nodes.
     Offer(Offer),
     Verdict(Verdict),
+}
+
+/// How a node judges a server.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct View {
+    pub(crate) pool: String,
+    pub(crate) server: String,
+    pub(crate) view: api::PeerView,
 }
 
 /// A configuration that is for both nodes.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use evenkeel_engine::LinkStream;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::message::{self, Message};
 use crate::node::{Node, Told};
@@ -15,6 +15,9 @@ use crate::node::{Node, Told};
 /// Messages that have come and not yet taken effect. More wait in the connection: a heartbeat
 /// behind them is late then, and the adverts alone count.
 const MOST_UNREAD: usize = 64;
+
+/// How late the other node may learn how a server is judged here.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How often a node without virtual addresses says that it is there.
 const LONGEST_BEAT: Duration = Duration::from_secs(1);
@@ -64,6 +67,8 @@ async fn speak(
 ) -> io::Result<()> {
     let mut news = node.pair().news();
     let mut told = Told::default();
+    let mut look = interval(LOOK_EVERY);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         news.borrow_and_update();
         message::write(to, &Message::Beat(node.beat()), limit).await?;
@@ -77,6 +82,11 @@ async fn speak(
             () = node.vip_heartbeat_changed() => {}
             // The sender is the node's own.
             _ = news.changed() => {}
+            _ = look.tick() => {
+                for message in node.views_for_peer(&mut told) {
+                    message::write(to, &message, limit).await?;
+                }
+            }
             Some(answer) = answers.recv() => message::write(to, &answer, limit).await?,
         }
     }
@@ -93,6 +103,7 @@ async fn heed(
             Message::Beat(_) => {}
             Message::Words(words) => node.take_words(words).await,
             Message::Tickets(keys) => node.take_ticket_keys(&keys).await,
+            Message::Views(views) => node.take_views(views),
             Message::Offer(offer) => {
                 let verdict = Message::Verdict(node.heed_offer(offer).await);
                 answers.send(verdict).await.map_err(io::Error::other)?;

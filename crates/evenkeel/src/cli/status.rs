@@ -129,8 +129,26 @@ fn row(server: &Server, now: SystemTime) -> [Cell; 5] {
         state,
         plain(ago(since.age(now))),
         plain(server.in_flight),
-        plain(format!("{why}{}", said(server)).trim_start_matches("; ")),
+        plain(format!("{why}{}{}", said(server), view(server)).trim_start_matches("; ")),
     ]
+}
+
+/// What the other node of the pair thinks of it, if that is another thing.
+fn view(server: &Server) -> String {
+    match &server.peer {
+        Some(view) if view.health != server.verdict.health => {
+            format!("; the other node: {}, {}", health(view.health).0, view.reason)
+        }
+        _ => String::new(),
+    }
+}
+
+fn health(health: Health) -> (&'static str, Colour) {
+    match health {
+        Health::Up => ("up", Colour::Green),
+        Health::Down => ("down", Colour::Red),
+        Health::Checking => ("checking", Colour::Yellow),
+    }
 }
 
 /// A name that gives no server, or may not give the right ones.
@@ -187,12 +205,8 @@ pub(crate) fn state(server: &Server) -> (Cell, evenkeel_api::Timestamp, String) 
     match (admin.state, verdict.health) {
         (AdminState::Maint, _) => (cell("maint", Colour::Yellow), admin.since, wanted()),
         (AdminState::Drain, _) => (cell("drain", Colour::Yellow), admin.since, wanted()),
-        (AdminState::Ready, health) => {
-            let (word, colour) = match health {
-                Health::Up => ("up", Colour::Green),
-                Health::Down => ("down", Colour::Red),
-                Health::Checking => ("checking", Colour::Yellow),
-            };
+        (AdminState::Ready, judged) => {
+            let (word, colour) = health(judged);
             (cell(format!("{word}{role}{place}"), colour), verdict.since, verdict.reason.clone())
         }
     }

@@ -35,6 +35,8 @@ const REDIAL: Duration = Duration::from_secs(1);
 
 /// Between two attempts to listen: the process before may still hold the address.
 const REBIND: Duration = Duration::from_millis(500);
+/// The attempt that is told when it fails, too: a process that hands over takes a moment.
+const WORTH_TELLING: u32 = 4;
 
 /// Why somebody is not taken for the other node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,12 +197,12 @@ impl Seeker {
     }
 
     async fn bind(&self) -> TcpListener {
-        let mut is_told = false;
+        let mut failures = 0_u32;
         loop {
+            failures = failures.saturating_add(1);
             match TcpListener::bind(self.settings.bind).await {
                 Ok(listener) => return listener,
-                Err(error) if !is_told => {
-                    is_told = true;
+                Err(error) if failures == WORTH_TELLING => {
                     let bind = self.settings.bind;
                     let message = format!(
                         "cannot wait for the other node on {bind}: {error}; tried again and again"

@@ -12,11 +12,11 @@ pub use documents::{
     ComponentStatus, ConfigStatus, ConfigVersion, Degraded, Event, Evidence, ExplainedCertificate,
     ExplainedOutcome, ExplainedPool, ExplainedRetry, ExplainedServer, Explanation, Found, Health,
     History, LastCheck, Listener, ListenerFigures, NameState, NodeFigures, NodeState, Pair,
-    PassedOver, PeerApplied, PeerView, Pool, PoolFigures, PoolMode, Problem, Recorded, RecordedExchange, RemovedServer,
-    RouteFigures, Said, Series, Server, ServerAddition, ServerAdmin, ServerChange,
-    ServerConfigured, ServerFigures, ServerName, ServerOverride, ServerRemoval, ServerVerdict,
-    Severity, StateOverride, Status, Tick, TimeLineEntry, Upgraded, Vip, VipChange, VipFigures,
-    VipState, WeightOverride,
+    PassedOver, PeerApplied, PeerView, Pool, PoolFigures, PoolMode, Problem, Recorded,
+    RecordedExchange, RemovedServer, RouteFigures, Said, Series, Server, ServerAddition,
+    ServerAdmin, ServerChange, ServerConfigured, ServerFigures, ServerName, ServerOverride,
+    ServerRemoval, ServerVerdict, Severity, StateOverride, Status, Tick, TimeLineEntry, Upgraded,
+    Vip, VipChange, VipFigures, VipState, WeightOverride,
 };
 pub use openapi::{Method, OPERATIONS, Operation, openapi};
 pub use time::Timestamp;

@@ -18,8 +18,8 @@ use crate::node::names::keep_names;
 use crate::node::upgrade::{Answer, no_answer};
 use crate::notify::{Notice, keep_watchdog, notify};
 use crate::pair::keep_pair;
-use crate::recorder::keep_recording;
 use crate::pair::message::OfferWish;
+use crate::recorder::keep_recording;
 
 /// The signals a node obeys, caught from the moment this exists.
 #[derive(Debug)]

@@ -18,7 +18,6 @@ use crate::node::names::keep_names;
 use crate::node::upgrade::{Answer, no_answer};
 use crate::notify::{Notice, keep_watchdog, notify};
 use crate::pair::keep_pair;
-use crate::pair::message::OfferWish;
 use crate::recorder::keep_recording;
 
 /// The signals a node obeys, caught from the moment this exists.
@@ -100,6 +99,7 @@ pub async fn run(
             keep_certificates(&node),
             keep_orders(&node),
             Box::pin(keep_pair(&node)),
+            Box::pin(node.keep_offering()),
             keep_watchdog(&node),
             keep_figures(&node),
             keep_recording(&node),
@@ -128,7 +128,7 @@ async fn await_vips(node: &Node, heritage: Heritage) {
 }
 
 /// Returns at the end of everything, or with `true` once another process serves.
-async fn live(node: &Arc<Node>, admin: &net::TcpListener, signals: &mut Signals) -> bool {
+async fn live(node: &Node, admin: &net::TcpListener, signals: &mut Signals) -> bool {
     let mut upgrades = node.upgrades_wanted();
     loop {
         let wish = tokio::select! {
@@ -142,8 +142,7 @@ async fn live(node: &Arc<Node>, admin: &net::TcpListener, signals: &mut Signals)
                 let reloaded = node.reload().await;
                 notify(Notice::Ready);
                 if reloaded.is_ok() {
-                    let node = Arc::clone(node);
-                    tokio::spawn(async move { node.offer_in_force(OfferWish::Write).await });
+                    node.offer_soon();
                 }
                 After::Serve
             }

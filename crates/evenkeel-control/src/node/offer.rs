@@ -34,7 +34,7 @@ pub(super) struct Pending {
 impl Node {
     /// Offers `text` to the other node and waits for what it says; `None`: there is no other node.
     pub(crate) async fn offer(&self, text: String, wish: OfferWish) -> Option<api::PeerApplied> {
-        let _one_at_a_time = self.pair.offering.lock().await;
+        let mut last_number = self.pair.offering.lock().await;
         let status = self.pair_status()?;
         let unheard = |reason: String| api::PeerApplied {
             node: status.node.clone().unwrap_or_else(|| status.peer.clone()),
@@ -47,7 +47,8 @@ impl Node {
             unheard(format!("it is not heard: {reason}"))
         } else {
             let (answer, answered) = oneshot::channel();
-            let number = self.pair.next_offer();
+            *last_number += 1;
+            let number = *last_number;
             *self.pair.offered() = Some(Pending { offer: Offer { number, text, wish }, answer });
             self.pair.has_news();
             let result = timeout(PATIENCE, answered).await;
@@ -70,6 +71,20 @@ impl Node {
     pub(crate) async fn offer_in_force(&self, wish: OfferWish) -> Option<api::PeerApplied> {
         let text = self.version().text;
         self.offer(text, wish).await
+    }
+
+    /// Has what is in force offered, with nobody waiting for it.
+    pub(crate) fn offer_soon(&self) {
+        self.pair.offer_wanted.notify_one();
+    }
+
+    /// Offers what was read when a signal came.
+    pub(crate) async fn keep_offering(&self) {
+        loop {
+            self.pair.offer_wanted.notified().await;
+            // What came of it was announced.
+            self.offer_in_force(OfferWish::Write).await;
+        }
     }
 
     fn tell_of_offer(&self, result: &api::PeerApplied) {

@@ -7,14 +7,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use evenkeel_api as api;
 use evenkeel_core::pair::clock::MOST_AHEAD;
 use evenkeel_core::pair::{NodeId, leads};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::Node;
 use super::offer::Pending;
@@ -53,8 +52,10 @@ pub(crate) struct Pair {
     words: Mutex<Words>,
     /// Words that concern no server here; the next configuration may have it.
     unfit: Mutex<BTreeSet<Key>>,
-    /// Held while an offer is under way: one at a time.
-    pub(super) offering: tokio::sync::Mutex<()>,
+    /// The number of the last offer, held while one is under way: one at a time.
+    pub(super) offering: tokio::sync::Mutex<u64>,
+    /// The file was read again, and nobody waits for what the other node says of it.
+    pub(super) offer_wanted: Notify,
     offered: Mutex<Option<Pending>>,
     /// How the other node judges servers.
     views: Mutex<Views>,
@@ -141,6 +142,7 @@ impl Pair {
             words: Mutex::new(Words::new(run, kept)),
             unfit: Mutex::default(),
             offering: tokio::sync::Mutex::default(),
+            offer_wanted: Notify::new(),
             offered: Mutex::default(),
             views: Mutex::default(),
             print: Mutex::default(),
@@ -192,12 +194,6 @@ impl Pair {
     /// The offer that waits for its verdict.
     pub(super) fn offered(&self) -> MutexGuard<'_, Option<Pending>> {
         self.offered.lock().expect("nothing panics while it holds this")
-    }
-
-    /// A number that no offer of this run has had.
-    pub(super) fn next_offer(&self) -> u64 {
-        static LAST: AtomicU64 = AtomicU64::new(0);
-        LAST.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     fn views(&self) -> MutexGuard<'_, Views> {

@@ -63,7 +63,7 @@ pub(crate) enum Message {
 pub(crate) struct View {
     pub(crate) pool: String,
     pub(crate) server: String,
-    pub(crate) view: api::PeerView,
+    pub(crate) judged: api::PeerView,
 }
 
 /// A configuration that is for both nodes.

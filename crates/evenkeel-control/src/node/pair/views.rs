@@ -16,16 +16,16 @@ impl Node {
         for pool in &self.engine.status().pools {
             for server in &pool.servers {
                 let verdict = &server.verdict;
-                let view = api::PeerView {
+                let judged = api::PeerView {
                     health: describe::health(verdict.health),
                     reason: verdict.reason.to_string(),
                     since: api::Timestamp(verdict.since),
                 };
                 let (pool, server) = (pool.name.to_string(), server.name.to_string());
                 let key = (pool.clone(), server.clone());
-                if told.views.get(&key) != Some(&view) {
-                    told.views.insert(key, view.clone());
-                    new.push(View { pool, server, view });
+                if told.views.get(&key) != Some(&judged) {
+                    told.views.insert(key, judged.clone());
+                    new.push(View { pool, server, judged });
                 }
             }
         }
@@ -35,11 +35,11 @@ impl Node {
     /// How the other node judges servers.
     pub(crate) fn take_views(&self, new: Vec<View>) {
         let mut views = self.pair.views();
-        for View { pool, server, view } in new {
+        for View { pool, server, judged } in new {
             if views.len() > MOST_VIEWS {
                 views.clear();
             }
-            views.insert((pool, server), view);
+            views.insert((pool, server), judged);
         }
     }
 

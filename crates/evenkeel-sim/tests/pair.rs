@@ -208,7 +208,10 @@ fn a_file_that_is_reloaded_on_one_node_is_in_force_on_both() {
         serde_json::from_str(&answer).expect("it speaks JSON")
     };
     let in_force = |node: &Node<'_>| node.api("GET", "/api/v1/config", "").expect("it runs");
-    wait_until("both have the same", PATIENCE, || status(&a)["pair"]["same_configuration"] == true);
+    let same = |wanted: bool| {
+        [&a, &b].iter().all(|node| status(node)["pair"]["same_configuration"] == wanted)
+    };
+    wait_until("both say that each redirects to another name", PATIENCE, || same(false));
     let applied = reload("[pool.more]\nservers = [\"127.0.0.1:3\"]\n", "");
     assert_eq!(
         (&applied["peer"]["node"], &applied["peer"]["applied"]),
@@ -219,6 +222,7 @@ fn a_file_that_is_reloaded_on_one_node_is_in_force_on_both() {
         assert!(text.contains(part), "{part} is not in {text}");
     }
     assert_eq!(b.read("evenkeel.toml"), text, "a restart would find it");
+    wait_until("both have the same", PATIENCE, || same(true));
     assert_eq!(status(&b)["pools"].as_array().map(Vec::len), Some(2));
     // What does not fit there is in force here, and both results are told.
     let vip = "[vip.far]\naddress = \"192.0.2.99/24\"\ninterface = \"eth7\"\nrouter_id = 9\n";
@@ -226,9 +230,7 @@ fn a_file_that_is_reloaded_on_one_node_is_in_force_on_both() {
     let reason = applied["peer"]["reason"].as_str().expect("it says why");
     assert!(applied["peer"]["applied"] == false && reason.contains("eth7"), "{applied}");
     assert!(in_force(&a).contains("[vip.far]") && in_force(&b) == text);
-    wait_until("both say that they differ", PATIENCE, || {
-        [&a, &b].iter().all(|node| status(node)["pair"]["same_configuration"] == false)
-    });
+    wait_until("both say that they differ", PATIENCE, || same(false));
     // Unless it is to be on both or on neither.
     let before = in_force(&a);
     let refused = reload(&vip.replace("far", "farther"), "?both=true");

@@ -23,7 +23,10 @@ const PROGRAM: &str = "/proc/self/exe";
 /// An owner that is silent for so many tenths of an interval does not own: the next one claims
 /// after 30, and asks first.
 const SILENT_TENTHS: u32 = 25;
-/// A guard ends as soon as nobody speaks to it; one that does not is ended.
+/// After a death, before the addresses go: the kernel says goodbye to the dead one's clients from
+/// them, without which they wait for answers that do not come. The next owner asks twice as late.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+/// A guard ends soon after nobody speaks to it any more; one that does not is ended.
 const PATIENCE: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(5);
 /// A line with as many addresses as an advert can have.
@@ -188,6 +191,9 @@ pub fn stand_guard() -> io::Result<()> {
                 Err(_) => break true,
             }
         };
+        if ended {
+            alarm.wait(Some(boot_time() + LAST_WORDS), &[])?;
+        }
         let now = if ended { Duration::MAX } else { boot_time() };
         if let Some(Held { index, addresses, .. }) = duty.due(now) {
             for &(address, prefix) in addresses {

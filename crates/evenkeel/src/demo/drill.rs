@@ -45,8 +45,8 @@ const PAGES: [&str; 3] = ["/", "/alarms", "/api/session"];
 pub(super) const SAY_EACH: Duration = Duration::from_millis(100);
 /// Before the first step, so that there is something to compare with.
 const BEFORE: Duration = Duration::from_secs(2);
-/// For a state to come.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// For a state to come: twice as long as a server that was ejected is held at first.
+const PATIENCE: Duration = Duration::from_mins(1);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// After a step nothing is pending for so long.
 const CALM: Duration = Duration::from_millis(600);

@@ -132,7 +132,7 @@ fn the_names_of_nginxs_exporter() {
     let [server] = &origins();
     let lb = node(server);
     let ours = families(&scraped(&lb, "/metrics?compat=nginx", "*/*").text());
-    // The metrics of stub_status in the README of nginx/nginx-prometheus-exporter 1.4.
+    // What nginx-prometheus-exporter makes of stub_status.
     let theirs = [
         ("nginx_connections_accepted", "counter"),
         ("nginx_connections_active", "gauge"),

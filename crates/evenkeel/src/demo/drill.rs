@@ -48,8 +48,9 @@ const BEFORE: Duration = Duration::from_secs(2);
 /// For a state to come: twice as long as a server that was ejected is held at first.
 const PATIENCE: Duration = Duration::from_mins(1);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// After a step nothing is pending for so long.
-const CALM: Duration = Duration::from_millis(600);
+/// After a step all is as it was for so long: a device that was told to wait has sent again, and
+/// its wait counts in the step that made it.
+const CALM: Duration = Duration::from_millis(3_500);
 /// Readings on their way at any moment: less than a second's.
 const FEW: u64 = 30;
 const GUESTS: usize = 6;

@@ -30,7 +30,7 @@ mod surroundings;
 mod targets;
 mod ticket_file;
 
-pub use evenkeel_engine::{GUARD_VERB, stand_guard};
+pub use evenkeel_engine::{Anybody, GUARD_VERB, stand_guard};
 pub use handover::{Estate, Heritage, HeritageError};
 pub use lifetime::{Signals, run};
 pub use membership::{Listed, Named};

@@ -59,7 +59,7 @@ pub use status::{
     VipStatus,
 };
 pub use tls::{
-    LINK_SECRET_BYTES, LinkStream, LinkTls, PairError, Proof, examine, examine_roots,
+    Anybody, LINK_SECRET_BYTES, LinkStream, LinkTls, PairError, Proof, examine, examine_roots,
     fresh_link_secret, fresh_ticket_key,
 };
 pub use vip::MoveError;

@@ -19,7 +19,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-pub(crate) use self::anybody::Anybody;
+pub use self::anybody::Anybody;
 pub(crate) use self::challenges::Challenges;
 pub use self::challenges::Proof;
 pub(crate) use self::front::{Front, farewell, label};

@@ -28,6 +28,7 @@ const SILENT_TENTHS: u32 = 25;
 const LAST_WORDS: Duration = Duration::from_millis(100);
 /// A guard ends soon after nobody speaks to it any more; one that does not is ended.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// Between two looks whether it has ended: the system cannot be asked to wait for a child for a while.
 const LOOK: Duration = Duration::from_millis(5);
 /// A line with as many addresses as an advert can have.
 const MOST_LINE: usize = 64 * 1024;
@@ -191,7 +192,7 @@ pub fn stand_guard() -> io::Result<()> {
                 Err(_) => break true,
             }
         };
-        if ended {
+        if ended && duty.held.is_some() {
             alarm.wait(Some(boot_time() + LAST_WORDS), &[])?;
         }
         let now = if ended { Duration::MAX } else { boot_time() };

@@ -87,21 +87,12 @@ impl Catalogue {
     /// What a tick says of each series.
     pub(super) fn row(&mut self, tick: &api::Tick) -> Row {
         use Figure::{
-            BytesIn, BytesOut, Connections, Cpu, Descriptors, Errors, InFlight, MemoryBytes, Owner,
-            P50, P99, Queue, Rate, Retries, Up,
+            BytesIn, BytesOut, Connections, Errors, InFlight, Owner, P50, P99, Queue, Rate,
+            Retries, Up,
         };
         let at = i64::try_from(tick.at / 1_000).unwrap_or_default();
         let mut sheet = Sheet { catalogue: self, row: Row { at, values: Vec::new() } };
-        let node = &tick.node;
-        sheet.enter(
-            Thing::Node,
-            "",
-            [
-                (Cpu, Some(node.cpu)),
-                (MemoryBytes, node.memory_bytes.map(as_f64)),
-                (Descriptors, node.descriptors.map(as_f64)),
-            ],
-        );
+        sheet.enter_node(&tick.node);
         for (name, it) in &tick.listeners {
             sheet.enter(
                 Thing::Listener,
@@ -118,9 +109,9 @@ impl Catalogue {
             );
         }
         for (name, it) in &tick.routes {
-            let rates = [(Rate, Some(it.rate)), (Errors, Some(it.errors))];
-            sheet.enter(Thing::Route, name, rates);
-            sheet.enter(Thing::Route, name, [(P50, it.p50), (P99, it.p99)]);
+            let figures =
+                [(Rate, Some(it.rate)), (Errors, Some(it.errors)), (P50, it.p50), (P99, it.p99)];
+            sheet.enter(Thing::Route, name, figures);
         }
         for (name, it) in &tick.pools {
             sheet.enter(
@@ -166,6 +157,15 @@ struct Sheet<'a> {
 }
 
 impl Sheet<'_> {
+    fn enter_node(&mut self, node: &api::NodeFigures) {
+        let figures = [
+            (Figure::Cpu, Some(node.cpu)),
+            (Figure::MemoryBytes, node.memory_bytes.map(as_f64)),
+            (Figure::Descriptors, node.descriptors.map(as_f64)),
+        ];
+        self.enter(Thing::Node, "", figures);
+    }
+
     fn enter<const N: usize>(
         &mut self,
         thing: Thing,

@@ -125,16 +125,33 @@ pub(crate) struct Demo {
     /// Write the report of the drill here, as a page
     #[arg(long, value_name = "FILE", requires = "drill")]
     pub(crate) html: Option<PathBuf>,
+    #[arg(
+        long,
+        value_name = "KIND",
+        default_value = "sqlite",
+        help = "Where shards are: in files, or in MariaDB servers of its own, each with a replica"
+    )]
+    pub(crate) db: DemoDb,
+    /// Keep sessions in nodes of Redis, each with a replica, in place of the shards
+    #[arg(long)]
+    pub(crate) redis: bool,
     /// Without networks of its own: loopback addresses, and no virtual address
     #[arg(long)]
     pub(crate) loopback: bool,
+}
+
+/// What the shards of a demo are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum DemoDb {
+    Sqlite,
+    Mariadb,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DemoOrder {
     /// End somebody without a warning
     Kill(Who),
-    /// End somebody in order; a shard is switched off
+    /// End somebody in order; a shard in a file is switched off
     Stop(Who),
     /// Start somebody again
     Start(Who),

@@ -5,16 +5,19 @@
 
 mod board;
 mod cast;
+mod databases;
 mod drill;
 mod home;
 mod load;
 mod orders;
 mod program;
+mod redis;
 mod relay;
 mod scene;
 mod service;
 mod show;
 mod stage;
+mod stores;
 mod terminal;
 mod view;
 mod visitor;
@@ -33,10 +36,11 @@ use tokio::time::interval;
 use self::home::Home;
 use self::orders::Order;
 use self::scene::{Ground, Word};
-use self::show::{Access, Doors, News, Show};
+use self::show::{Access, Doors, News, Programs, Show};
 use self::stage::Stage;
+use self::stores::Stores;
 use self::terminal::Terminal;
-use crate::args::{self, DemoOrder};
+use crate::args::{self, DemoDb, DemoOrder};
 use crate::cli::out;
 use crate::clock;
 
@@ -56,19 +60,21 @@ pub(crate) fn demo(args: &args::Demo) -> Result<ExitCode> {
 
 fn perform(args: &args::Demo) -> Result<ExitCode> {
     let files = drill::Files { json: args.json.as_deref(), html: args.html.as_deref() };
+    let stores = Stores { in_mariadb: args.db == DemoDb::Mariadb, in_redis: args.redis };
     let home = Home::make()?;
-    let program = program::monitor()?;
+    let programs = Programs::find(stores)?;
     let doors = Doors::open()?;
     let stage = stage(args)?;
     // After the stage: its threads are to be there too.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let done = LocalSet::new().block_on(&runtime, async {
         let mut end = End::catch().context("cannot catch signals")?;
-        out::complain("starting two balancers, four servers, three shards and 60 devices");
+        let words = stores.words();
+        out::complain(&format!("starting two balancers, four servers, 60 devices, {words}"));
         let say_each = if args.drill { drill::SAY_EACH } else { DRAW_EVERY };
         let began = clock::instant();
         let show = tokio::select! {
-            show = Show::start(home, program, stage, doors, say_each) => show?,
+            show = Show::start(home, programs, stage, doors, say_each) => show?,
             () = end.asked() => return Ok(ExitCode::SUCCESS),
         };
         let took = began.elapsed();
@@ -123,9 +129,10 @@ async fn play(mut show: Show, end: &mut End, took: Duration) -> Result<ExitCode>
             }
             failed = &mut post => return failed.context("cannot take orders")?.map(|()| ExitCode::FAILURE),
             _ = draw.tick() => {
-                for fallen in show.cast.fallen(&show.home) {
+                for fallen in show.fallen().await {
                     board.tell(began.elapsed(), &fallen);
                 }
+                show.note_keepers();
                 board.show(&show, began.elapsed());
             }
         }

@@ -206,3 +206,25 @@ fn what_is_killed_leaves_no_process_and_the_next_start_removes_the_rest() {
     again.signal(Signal::TERM);
     eventually("nothing is left", || !again.folder().exists());
 }
+
+#[test]
+fn a_node_of_redis_is_killed_and_comes_back() {
+    if !Path::new("/usr/bin/redis-server").is_file() {
+        skipped("Redis is not installed; `cargo xtask setup` installs it");
+        return;
+    }
+    let Some(mut demo) = Demo::start("redis", &["--redis"]) else { return };
+    let unknown = demo.order(&["stop", "rd3"]);
+    let names = "db0, db1, db2, rd0, rd1, rd2, rd0r, rd1r, rd2r\n";
+    assert!(text(&unknown.stderr).ends_with(names), "{}", text(&unknown.stderr));
+    let killed = demo.order(&["kill", "rd0"]);
+    assert_eq!(text(&killed.stdout), "rd0 is killed; `demo start rd0` brings it back\n");
+    demo.line_with("rd0: gone");
+    let started = demo.order(&["start", "rd0"]);
+    assert_eq!(text(&started.stdout), "rd0 is started\n", "{}", text(&started.stderr));
+    demo.line_with("rd0: up");
+    demo.signal(Signal::INT);
+    assert!(demo.child.wait().unwrap().success());
+    assert!(!demo.folder().exists());
+    assert_eq!(demo.processes(), Vec::<String>::new());
+}

@@ -21,7 +21,7 @@ use crate::rate::Rate;
 use crate::reading::TimeWindow;
 use crate::settings::{Comm, Settings};
 use crate::store::{Shard, Store, Submission};
-use crate::{clock, http, listen, tasks};
+use crate::{clock, descriptors, http, listen, tasks};
 
 /// What a failed accept waits: mostly it is files that others will give back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -52,6 +52,7 @@ pub(crate) async fn run(
     started: impl FnOnce(SocketAddr, SocketAddr),
 ) -> Result<()> {
     let Comm { bind, admin, connections, .. } = settings.comm;
+    let most = most(connections);
     let listener = listen::on(bind)?;
     let admin = listen::on(admin)?;
     let addresses = (listener.local_addr()?, admin.local_addr()?);
@@ -82,7 +83,7 @@ pub(crate) async fn run(
     ];
     started(addresses.0, addresses.1);
     tokio::select! {
-        () = accept(listener, &shared, connections) => {}
+        () = accept(listener, &shared, most) => {}
         () = stop => {}
     }
     // Nobody is left to hear that there is nobody to be told.
@@ -94,6 +95,18 @@ pub(crate) async fn run(
     }
     farewell(shared, threads).await;
     Ok(())
+}
+
+/// As many connections as are wanted, as far as there are files for them.
+fn most(wanted: usize) -> usize {
+    let allowed = descriptors::connections();
+    if allowed < wanted {
+        tracing::warn!(
+            "comm.connections is {wanted}, but this process has files for {allowed}: raise the \
+             hard limit of open files (LimitNOFILE of its unit, `ulimit -Hn`) or lower the setting"
+        );
+    }
+    wanted.min(allowed)
 }
 
 fn window(comm: &Comm) -> TimeWindow {

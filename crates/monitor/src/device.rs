@@ -17,10 +17,7 @@ use self::link::Device;
 use self::outbox::Counts;
 use self::progress::Progress;
 use crate::protocol::is_device_name;
-use crate::{clock, tasks};
-
-/// Devices of one process: each has a socket, and a process has some 20,000 files.
-const MOST_DEVICES: usize = 18_000;
+use crate::{clock, descriptors, tasks};
 
 /// Devices measure first within this time, spread as those are that know nothing of each other.
 const SPREAD: Duration = Duration::from_secs(1);
@@ -79,8 +76,15 @@ pub(crate) fn read_devices(file: &PathBuf) -> Result<Vec<(String, String)>> {
             _ => bail!("{}:{number}: expected a name, a space, a key", file.display()),
         }
     }
-    if !(1..=MOST_DEVICES).contains(&devices.len()) {
-        bail!("{} has {} devices; 1 to {MOST_DEVICES} can run", file.display(), devices.len());
+    // Each has a socket.
+    let most = descriptors::connections();
+    if !(1..=most).contains(&devices.len()) {
+        bail!(
+            "{} has {} devices, and this process has files for 1 to {most}: split them, or raise \
+             the hard limit of open files (`ulimit -Hn`)",
+            file.display(),
+            devices.len()
+        );
     }
     Ok(devices)
 }

@@ -14,6 +14,7 @@ pub mod cli;
 mod clock;
 mod comm;
 pub mod conversation;
+mod descriptors;
 mod device;
 mod health;
 mod http;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use evenkeel_api::{AdminState, Health, Server, Status, VipState};
 
 use super::scene::{Actor, BALANCERS, SHARDS};
-use super::view::View;
+use super::view::{CacheNode, View};
 use crate::cli::table::{Cell, Colour, Screen, cell, plain, table};
 
 /// Rows and columns of a terminal, without the row its cursor waits in.
@@ -75,11 +75,28 @@ fn servers(view: &View) -> impl Iterator<Item = &Server> {
     pools.flat_map(|pool| &pool.servers)
 }
 
-fn shard(fault: Option<&String>) -> State {
+/// A shard by what it answers; `words` say who is what in it.
+fn shard(fault: Option<&String>, words: &str) -> State {
     match fault {
-        None => State::new("up", Colour::Green, ""),
+        None => State::new("up", Colour::Green, words),
+        Some(_) if !words.is_empty() => State::new("down", Colour::Red, words),
         Some(fault) => State::new("down", Colour::Red, fault),
     }
+}
+
+fn shard_words(view: &View, number: u8) -> &str {
+    view.shard_words.get(usize::from(number)).map_or("", String::as_str)
+}
+
+fn cache(node: CacheNode) -> State {
+    let replica = node.replica;
+    let why = if node.replica_is_up {
+        format!("{replica} follows")
+    } else {
+        format!("{replica} is gone")
+    };
+    let (word, colour) = if node.is_up { ("up", Colour::Green) } else { ("gone", Colour::Red) };
+    State::new(word, colour, why)
 }
 
 /// The state of everybody, by name.
@@ -92,7 +109,11 @@ pub(super) fn states(view: &View) -> BTreeMap<String, State> {
         states.insert(known.name.clone(), server(known));
     }
     for (number, found) in (0..).zip(&view.shards) {
-        states.insert(Actor::Shard(number).to_string(), shard(found.fault.as_ref()));
+        let state = shard(found.fault.as_ref(), shard_words(view, number));
+        states.insert(Actor::Shard(number).to_string(), state);
+    }
+    for node in &view.caches {
+        states.insert(node.actor.to_string(), cache(*node));
     }
     states
 }
@@ -149,7 +170,9 @@ pub(super) fn board(
 ) -> Vec<String> {
     let screen = Screen { coloured, width: None };
     let mut parts: Vec<Vec<String>> = vec![intro.to_vec()];
-    for text in [balancers(view, screen), pools(view, screen), shards(view, screen)] {
+    let tables =
+        [balancers(view, screen), pools(view, screen), shards(view, screen), caches(view, screen)];
+    for text in tables.iter().filter(|text| !text.is_empty()) {
         parts.push(text.lines().map(str::to_owned).collect());
     }
     parts.push(vec![devices(view, running)]);
@@ -214,7 +237,7 @@ fn shards(view: &View, screen: Screen) -> String {
             let found = view.shards.get(usize::from(number));
             let state = found.map_or_else(
                 || State::new("starts", Colour::Yellow, ""),
-                |found| shard(found.fault.as_ref()),
+                |found| shard(found.fault.as_ref(), shard_words(view, number)),
             );
             let known = found.filter(|found| found.fault.is_none());
             let devices = known.map_or_else(String::new, |it| it.devices.len().to_string());
@@ -224,6 +247,18 @@ fn shards(view: &View, screen: Screen) -> String {
         })
         .collect();
     aligned(["SHARD", "STATE", "DEVICES", "RECORDS", "WHY"], &rows, screen)
+}
+
+fn caches(view: &View, screen: Screen) -> String {
+    if view.caches.is_empty() {
+        return String::new();
+    }
+    let rows = view.caches.iter().map(|node| {
+        let state = cache(*node);
+        [plain(node.actor), state.cell(), plain(""), plain(""), plain(&state.why)]
+    });
+    let rows: Vec<_> = rows.collect();
+    aligned(["CACHE", "STATE", "", "", "WHY"], &rows, screen)
 }
 
 /// One table below the other with the same columns.

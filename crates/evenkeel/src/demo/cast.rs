@@ -48,7 +48,7 @@ impl Cast {
                 command.args(["--name", &name]);
                 command
             }
-            Actor::Shard(_) | Actor::Replica(_) | Actor::Cache(_) => bail!("{name} is no server"),
+            _ => bail!("{name} is not started like a server"),
         };
         self.put(actor, command, stage)
     }
@@ -66,6 +66,11 @@ impl Cast {
 
     pub(super) fn runs(&self, actor: Actor) -> bool {
         self.running.contains_key(&actor)
+    }
+
+    /// Whether it has not ended by itself either; nobody is told of it by this.
+    pub(super) fn lives(&mut self, actor: Actor) -> bool {
+        self.running.get_mut(&actor).is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
     /// SIGKILL.
@@ -90,7 +95,7 @@ impl Cast {
     }
 
     /// Those who have ended by themselves since it was last asked, with what they said.
-    pub(super) fn fallen(&mut self, home: &Home) -> Vec<String> {
+    pub(super) fn fallen(&mut self, home: &Home) -> Vec<(Actor, String)> {
         let ended = self.running.iter_mut().filter_map(|(actor, child)| match child.try_wait() {
             Ok(None) => None,
             Ok(Some(status)) => Some((*actor, status.to_string())),
@@ -102,27 +107,29 @@ impl Cast {
             .map(|(actor, how)| {
                 self.running.remove(&actor);
                 let words = last_words(home.path(), &actor.to_string());
-                format!("{actor} has ended by itself ({how}): {words}")
+                (actor, format!("{actor} has ended by itself ({how}): {words}"))
             })
             .collect()
     }
 
-    /// Ends everybody: all are asked at once, and who is left after a while is killed.
+    /// Ends everybody: all are asked at once, and who is left after a while is killed. Stores are
+    /// killed once nobody needs them: what they keep goes with the demo.
     pub(super) async fn end(&mut self) {
-        for child in self.running.values() {
+        let asked = || |(actor, _): &(&Actor, &mut Child)| !actor.is_store();
+        for (_, child) in self.running.iter_mut().filter(asked()) {
             tell(child, Signal::TERM);
         }
         let all_end = async {
-            for child in self.running.values_mut() {
+            for (_, child) in self.running.iter_mut().filter(asked()) {
                 // An error means that it cannot be waited for: it has ended.
                 let _ = child.wait().await;
             }
         };
-        if timeout(FAREWELL, all_end).await.is_err() {
-            for child in self.running.values_mut() {
-                // As above.
-                let _ = child.kill().await;
-            }
+        // Who is late is killed below.
+        let _ = timeout(FAREWELL, all_end).await;
+        for child in self.running.values_mut() {
+            // As above.
+            let _ = child.kill().await;
         }
         self.running.clear();
     }

@@ -103,7 +103,7 @@ async fn drill(show: &mut Show) -> Result<Report> {
     out::say(&heading());
     let mut steps = Vec::new();
     let mut mark = mark(show).await?;
-    for step in plan(owner) {
+    for step in plan(owner, show.stores) {
         terminal::passing(&format!("{} …", step.name));
         let from_ms = milliseconds(began);
         let told = carry_out(show, &step).await.err().map(|error| format!("{error:#}"));

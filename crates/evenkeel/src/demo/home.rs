@@ -4,6 +4,8 @@ use std::fs::{self, DirBuilder, File};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use rustix::fs::{FlockOperation, flock};
@@ -11,6 +13,9 @@ use rustix::fs::{FlockOperation, flock};
 /// Names of what is in the folder.
 const LOCK: &str = "lock";
 const ORDERS: &str = "orders";
+/// How often the folder is removed in vain, and what is waited between two tries.
+const MOST_TRIES: usize = 20;
+const BREATH: Duration = Duration::from_millis(50);
 
 /// The folder, locked for as long as this value is; removed with it.
 #[derive(Debug)]
@@ -86,8 +91,14 @@ impl Home {
 
 impl Drop for Home {
     fn drop(&mut self) {
-        // What stays is cleared by the next demo.
-        let _ = fs::remove_dir_all(&self.folder);
+        for _ in 0..MOST_TRIES {
+            match fs::remove_dir_all(&self.folder) {
+                // Somebody who was just killed had a last file to write.
+                Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => thread::sleep(BREATH),
+                // What stays is cleared by the next demo.
+                _ => return,
+            }
+        }
     }
 }
 

@@ -20,8 +20,8 @@ use crate::cli::out;
 const LONGEST: u64 = 256;
 /// For who connects and does not say anything.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// For what an order takes, with an orderly end in it.
-const WORK: Duration = Duration::from_secs(30);
+/// For what an order takes: an orderly end, or a database that catches up with another.
+const WORK: Duration = Duration::from_mins(2);
 /// Orders that wait for the one before.
 pub(super) const MOST_WAITING: usize = 8;
 /// Until the next try when the system has no room for a connection.

@@ -1,4 +1,5 @@
-//! Where the program `monitor` is: beside this one, or to be built from the same sources.
+//! Where programs are: `monitor` beside this one, or to be built from the same sources; databases
+//! where the system has them.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,22 @@ pub(super) fn monitor() -> Result<PathBuf> {
     Ok(monitor)
 }
 
+/// Where daemons are, which the paths of ordinary users leave out.
+const DAEMONS: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
+
+/// Finds a program of the system. `option` wants it, `package` is what brings it on Debian.
+pub(super) fn of_system(name: &str, option: &str, package: &str) -> Result<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = env::split_paths(&path).chain(DAEMONS.map(PathBuf::from));
+    let found = folders.map(|folder| folder.join(name)).find(|file| file.is_file());
+    found.with_context(|| {
+        format!(
+            "`{option}` starts the program `{name}`, which is not on this machine: install it \
+             (apt-get install {package}), or leave out `{option}`"
+        )
+    })
+}
+
 fn build(cargo: &Path, manifest: &Path, profile: &str) -> Result<()> {
     let arguments = arguments(profile);
     out::complain(&format!("building the service to be balanced: cargo {}", arguments.join(" ")));
@@ -51,6 +68,14 @@ fn arguments(profile: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_missing_is_named_with_its_package() {
+        let error = of_system("no-such-program", "--redis", "redis-server").unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("`no-such-program`, which is not"), "{text}");
+        assert!(text.contains("apt-get install redis-server), or leave out `--redis`"), "{text}");
+    }
 
     #[test]
     fn it_is_built_like_this_program() {

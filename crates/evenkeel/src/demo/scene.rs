@@ -19,7 +19,7 @@ const WEB_PORT: u16 = 8443;
 const HEALTH_PORT: u16 = 8444;
 /// Where a balancer's API is.
 const ADMIN_PORT: u16 = 7070;
-/// What a number stands behind, of the shards' servers and of the nodes of the cache.
+/// Where the servers of shards listen, and where nodes of Redis do.
 const DATABASE_PORT: u16 = 3306;
 const CACHE_PORT: u16 = 6379;
 
@@ -31,9 +31,11 @@ pub(super) enum Actor {
     Web(u8),
     /// A shard; with `MariaDB` its primary.
     Shard(u8),
-    /// The replica of a shard.
+    /// The server that replicates it, at first.
     Replica(u8),
+    /// A node of Redis, and the one that replicates it.
     Cache(u8),
+    CacheReplica(u8),
 }
 
 impl Actor {
@@ -50,8 +52,17 @@ impl Actor {
         match self {
             Self::Comm(_) => Some("comm"),
             Self::Web(_) => Some("web"),
-            Self::Balancer(_) | Self::Shard(_) | Self::Replica(_) | Self::Cache(_) => None,
+            Self::Balancer(_)
+            | Self::Shard(_)
+            | Self::Replica(_)
+            | Self::Cache(_)
+            | Self::CacheReplica(_) => None,
         }
+    }
+
+    /// Whether it does nothing but keep something for the servers.
+    pub(super) const fn is_store(self) -> bool {
+        !matches!(self, Self::Balancer(_) | Self::Comm(_) | Self::Web(_))
     }
 }
 
@@ -64,6 +75,7 @@ impl fmt::Display for Actor {
             Self::Shard(number) => write!(f, "db{number}"),
             Self::Replica(number) => write!(f, "db{number}r"),
             Self::Cache(number) => write!(f, "rd{number}"),
+            Self::CacheReplica(number) => write!(f, "rd{number}r"),
         }
     }
 }
@@ -99,6 +111,7 @@ impl Ground {
             Actor::Shard(number) => 40 + number,
             Actor::Replica(number) => 50 + number,
             Actor::Cache(number) => 60 + number,
+            Actor::CacheReplica(number) => 70 + number,
         })
     }
 
@@ -141,7 +154,7 @@ impl Ground {
             Actor::Web(_) => WEB_PORT,
             Actor::Balancer(_) => ADMIN_PORT,
             Actor::Shard(_) | Actor::Replica(_) => DATABASE_PORT,
-            Actor::Cache(_) => CACHE_PORT,
+            Actor::Cache(_) | Actor::CacheReplica(_) => CACHE_PORT,
         };
         at(self.host(actor), port)
     }
@@ -242,13 +255,14 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::demo::stores::Stores;
 
     #[test]
     fn everybody_has_a_place_of_their_own() {
         for ground in [Ground::Link, Ground::Loopback] {
-            let actors = Actor::ensemble().chain((0..SHARDS).map(Actor::Replica));
-            let hosts = actors.chain((0..SHARDS).map(Actor::Cache)).chain([CLONE]);
-            let mut hosts: Vec<_> = hosts.map(|actor| ground.host(actor)).collect();
+            let stores = Stores { in_mariadb: true, in_redis: true };
+            let actors = stores.ensemble().chain([CLONE]);
+            let mut hosts: Vec<_> = actors.map(|actor| ground.host(actor)).collect();
             hosts.extend([ground.home(), ground.vip()]);
             let all: BTreeSet<_> = hosts.iter().collect();
             assert_eq!(all.len(), hosts.len(), "{hosts:?}");

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,20 +14,25 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 
 use super::cast::Cast;
+use super::databases::{self, Databases};
 use super::home::Home;
 use super::load::{LASTS, Target, burden};
+use super::redis::Redis;
 use super::relay::{Relay, listen};
-use super::scene::{Actor, BALANCERS, CLONE, DEVICES, Ground, SERVERS, Word};
+use super::scene::{Actor, BALANCERS, CLONE, DEVICES, Ground, SERVERS, SHARDS, Word};
 use super::service::{Service, last_words};
 use super::stage::Stage;
-use super::view::{self, Shared, View};
-use super::{board, wire};
+use super::stores::Stores;
+use super::view::{self, CacheNode, Shared, View};
+use super::{board, program, wire};
 
-/// Everything is up long before.
+/// Everything is up long before, once stores are.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// Between two looks whether it is.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const USER: &str = "demo";
+/// The settings of the service.
+const SETTINGS: &str = "monitor.toml";
 /// The file with names and keys of the devices.
 const DEVICES_FILE: &str = "devices.txt";
 /// What they have done, once they have ended.
@@ -48,6 +54,27 @@ impl Doors {
     }
 }
 
+/// The programs of everybody but the balancers.
+#[derive(Debug)]
+pub(super) struct Programs {
+    monitor: PathBuf,
+    mariadb: Option<databases::Programs>,
+    redis: Option<PathBuf>,
+}
+
+impl Programs {
+    /// Finds those that `stores` want, then the service.
+    pub(super) fn find(stores: Stores) -> Result<Self> {
+        let mariadb = stores.in_mariadb.then(databases::Programs::find).transpose()?;
+        let redis = stores.in_redis.then(Redis::find).transpose()?;
+        Ok(Self { monitor: program::monitor()?, mariadb, redis })
+    }
+
+    fn stores(&self) -> Stores {
+        Stores { in_mariadb: self.mariadb.is_some(), in_redis: self.redis.is_some() }
+    }
+}
+
 /// What people need to know.
 #[derive(Clone, Debug)]
 pub(super) struct Access {
@@ -62,6 +89,9 @@ pub(super) struct Show {
     pub(super) stage: Rc<Stage>,
     pub(super) service: Service,
     pub(super) cast: Cast,
+    pub(super) stores: Stores,
+    databases: Option<Databases>,
+    redis: Option<Redis>,
     pub(super) view: Shared,
     pub(super) access: Access,
     pub(super) tls: TlsConnector,
@@ -75,26 +105,56 @@ impl Show {
     /// how far they are.
     pub(super) async fn start(
         home: Home,
-        program: std::path::PathBuf,
+        programs: Programs,
         stage: Stage,
         doors: Doors,
         say_each: Duration,
     ) -> Result<Self> {
         let stage = Rc::new(stage);
-        let service = Service { program, folder: home.path().to_owned() };
-        let password = prepare(&service, &home, stage.ground).await?;
+        let stores = programs.stores();
+        let service = Service { program: programs.monitor, folder: home.path().to_owned() };
+        let secret = databases::secret()?;
+        settle_in(&service, &home, stage.ground, stores.settings(stage.ground, &secret)).await?;
+        let mut cast = Cast::default();
+        let databases = match programs.mariadb {
+            Some(found) => {
+                let place = (home.path(), secret.as_str());
+                Some(Databases::start(found, place, &mut cast, &stage).await?)
+            }
+            None => None,
+        };
+        let redis = programs.redis.map(|program| Redis::new(program, home.path()));
+        for actor in stores.caches() {
+            if let Some(redis) = &redis {
+                redis.start(&mut cast, &stage, actor).await?;
+            }
+        }
+        let password = enrol(&service, &home).await?;
         let tls = wire::trusting(&home.file("site.pem"))?;
         let mut tasks = JoinSet::new();
         let access = open(doors, &stage, password, &mut tasks)?;
-        let mut cast = Cast::default();
-        for actor in Actor::ensemble().filter(|it| !matches!(it, Actor::Shard(_))) {
+        for actor in Actor::ensemble().filter(|it| !it.is_store()) {
             cast.start(actor, &home, &stage, &service)?;
         }
         let view: Shared = Rc::new(RefCell::new(View::default()));
         let devices = devices(&service, stage.ground, say_each, &view, &mut tasks)?;
         watch(&view, &stage, &service, &mut tasks);
-        let mut show = Self { home, stage, service, cast, view, access, tls, devices, tasks };
+        let mut show = Self {
+            home,
+            stage,
+            service,
+            cast,
+            stores,
+            databases,
+            redis,
+            view,
+            access,
+            tls,
+            devices,
+            tasks,
+        };
         show.await_all().await?;
+        show.note_keepers();
         Ok(show)
     }
 
@@ -102,7 +162,7 @@ impl Show {
         let all_up = async {
             loop {
                 let fallen = self.cast.fallen(&self.home);
-                if let Some(first) = fallen.into_iter().next() {
+                if let Some((_, first)) = fallen.into_iter().next() {
                     return Err(anyhow!(first));
                 }
                 if self.missing().is_none() {
@@ -141,7 +201,7 @@ impl Show {
     /// Everybody who can be given orders.
     fn names(&self) -> Vec<Actor> {
         let clone = self.cast.runs(CLONE).then_some(CLONE);
-        Actor::ensemble().chain(clone).collect()
+        self.stores.ensemble().chain(clone).collect()
     }
 
     /// Does what a line from another terminal says.
@@ -152,14 +212,23 @@ impl Show {
 
     /// Does something to somebody, and says what is done.
     pub(super) async fn order(&mut self, word: Word, actor: Actor) -> Result<String> {
-        if let Actor::Shard(number) = actor {
-            return self.order_shard(word, number);
+        match (actor, &mut self.databases) {
+            (Actor::Shard(_) | Actor::Replica(_), Some(databases)) => {
+                return databases.order((&mut self.cast, &*self.stage), word, actor).await;
+            }
+            (Actor::Shard(number), None) => return self.order_shard(word, number),
+            _ => {}
         }
         match word {
             Word::Kill => self.cast.kill(actor).await?,
             Word::Stop => self.cast.stop(actor).await?,
             Word::Start if self.cast.runs(actor) => bail!("{actor} runs already"),
-            Word::Start => self.cast.start(actor, &self.home, &self.stage, &self.service)?,
+            Word::Start => match &self.redis {
+                Some(redis) if actor.is_store() => {
+                    redis.start(&mut self.cast, &self.stage, actor).await?;
+                }
+                _ => self.cast.start(actor, &self.home, &self.stage, &self.service)?,
+            },
             Word::Load => self.load(actor, LASTS)?,
         }
         Ok(match word {
@@ -199,11 +268,49 @@ impl Show {
         let target = match actor {
             Actor::Comm(_) => Target::Comm(ground.work(actor)),
             Actor::Web(_) => Target::Site(ground.work(actor)),
-            _ => Target::Site(ground.site()),
+            Actor::Balancer(_) => Target::Site(ground.site()),
+            _ => bail!("{actor} has no load of its own: load a server, such as cs0"),
         };
         let tls = self.tls.clone();
         self.tasks.spawn_local(burden(target, tls, lasts));
         Ok(())
+    }
+
+    /// What has become of those who ended by themselves, a line each.
+    pub(super) async fn fallen(&mut self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (actor, how) in self.cast.fallen(&self.home) {
+            lines.push(how);
+            let (Actor::Shard(_) | Actor::Replica(_), Some(databases)) =
+                (actor, &mut self.databases)
+            else {
+                continue;
+            };
+            let follows = databases.lost(&self.cast, actor).await;
+            lines.push(follows.unwrap_or_else(|error| format!("{error:#}")));
+        }
+        lines
+    }
+
+    /// Notes who keeps what, for those who look.
+    pub(super) fn note_keepers(&self) {
+        let mut view = self.view.borrow_mut();
+        view.shard_words = match &self.databases {
+            Some(databases) => (0..SHARDS).map(|it| databases.words(&self.cast, it)).collect(),
+            None => Vec::new(),
+        };
+        let nodes = self.stores.caches().filter_map(|actor| match actor {
+            Actor::Cache(number) => Some((actor, Actor::CacheReplica(number))),
+            _ => None,
+        });
+        view.caches = nodes
+            .map(|(actor, replica)| CacheNode {
+                actor,
+                is_up: self.cast.runs(actor),
+                replica,
+                replica_is_up: self.cast.runs(replica),
+            })
+            .collect();
     }
 
     /// Asks the devices to end when all they have is acknowledged, and waits until they have.
@@ -221,14 +328,26 @@ impl Show {
     }
 }
 
-/// Settings, certificate, devices and a user, whose password it gives.
-async fn prepare(service: &Service, home: &Home, ground: Ground) -> Result<String> {
+/// Settings and certificate.
+async fn settle_in(
+    service: &Service,
+    home: &Home,
+    ground: Ground,
+    settings: Option<String>,
+) -> Result<()> {
+    if let Some(text) = settings {
+        home.write(SETTINGS, &text)?;
+    }
     let webs = (0..SERVERS).map(|number| ground.work(Actor::Web(number)));
     let hosts = webs.chain([ground.site()]).map(|at| at.ip().to_string());
     let hosts: Vec<String> = hosts.flat_map(|host| ["--host".to_owned(), host]).collect();
     let mut init = vec!["init"];
     init.extend(hosts.iter().map(String::as_str));
-    service.ask(&init).await?;
+    service.ask(&init).await.map(drop)
+}
+
+/// Devices and a user, whose password it gives.
+async fn enrol(service: &Service, home: &Home) -> Result<String> {
     let devices = service.ask(&["register", "--count", &DEVICES.to_string()]).await?;
     home.write(DEVICES_FILE, &devices)?;
     let password = service.ask(&["user", "set", USER, "--generate"]).await?;

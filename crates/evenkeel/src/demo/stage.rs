@@ -9,7 +9,8 @@ use evenkeel_sys::link::Interfaces;
 use evenkeel_sys::{Network, leave_network, try_to_leave_network};
 use tokio::net::{TcpSocket, TcpStream};
 
-use super::scene::{Actor, BALANCERS, CLONE, Ground, SHARDS};
+use super::scene::{Actor, BALANCERS, CLONE, Ground};
+use super::stores::Stores;
 
 const BRIDGE: &str = "br0";
 /// Of the network of a balancer.
@@ -73,10 +74,9 @@ fn wire_home(here: &mut Interfaces) -> io::Result<()> {
     let ground = Ground::Link;
     here.add_bridge(BRIDGE)?;
     let bridge = index(here, BRIDGE)?;
-    let inhabitants = Actor::ensemble().chain([CLONE]).filter(|it| it.pool().is_some());
-    let stores = (0..SHARDS)
-        .flat_map(|number| [Actor::Shard(number), Actor::Replica(number), Actor::Cache(number)]);
-    let hosts = inhabitants.chain(stores).map(|actor| ground.host(actor));
+    let everybody = Stores { in_mariadb: true, in_redis: true }.ensemble().chain([CLONE]);
+    let inhabitants = everybody.filter(|it| !matches!(it, Actor::Balancer(_)));
+    let hosts = inhabitants.map(|actor| ground.host(actor));
     for host in [ground.home()].into_iter().chain(hosts) {
         here.give(bridge, IpAddr::V4(host), PREFIX)?;
     }

@@ -69,9 +69,21 @@ pub(super) struct View {
     /// Readings or answers a second of a server.
     pub(super) rates: BTreeMap<Actor, u64>,
     pub(super) shards: Vec<Shard>,
+    /// Who is what in each shard, where shards are in servers.
+    pub(super) shard_words: Vec<String>,
+    pub(super) caches: Vec<CacheNode>,
     pub(super) devices: Devices,
     /// Hears each word of the devices.
     pub(super) listener: Option<Listener>,
+}
+
+/// A node of the cache and who replicates it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct CacheNode {
+    pub(super) actor: Actor,
+    pub(super) is_up: bool,
+    pub(super) replica: Actor,
+    pub(super) replica_is_up: bool,
 }
 
 /// Hears what the devices say at the moment they say it.

@@ -3,12 +3,15 @@
 //! one; `--against nginx` or `haproxy` shows how Debian's balancers take the same.
 #![forbid(unsafe_code)]
 
+mod crowd;
 mod ground;
 mod isolation;
 mod matrix;
 mod pair;
+mod service;
 mod subject;
 mod table;
+mod trial;
 
 use std::env;
 use std::io::Write as _;
@@ -19,10 +22,13 @@ use evenkeel_sim::origin;
 use crate::ground::Ground;
 use crate::matrix::{ROWS, Row};
 use crate::pair::PAIR_ROWS;
+use crate::service::SERVICE_ROWS;
 use crate::subject::Kind;
 use crate::table::Outcome;
+use crate::trial::Trial;
 
-const USAGE: &str = "usage: faults [--short] [--only NAME] [--against nginx|haproxy] [--list]";
+const USAGE: &str =
+    "usage: faults [--short] [--only NAME] [--records N] [--against nginx|haproxy] [--list]";
 
 /// What the command line asks for.
 #[derive(Debug, Default)]
@@ -30,7 +36,14 @@ struct Options {
     short: bool,
     list: bool,
     only: Option<String>,
+    /// How many the row `million` sends.
+    records: Option<u64>,
     against: Kind,
+}
+
+/// Those that bring their own ground.
+fn trials() -> impl Iterator<Item = &'static Trial> {
+    PAIR_ROWS.iter().chain(SERVICE_ROWS)
 }
 
 fn main() -> ExitCode {
@@ -62,13 +75,17 @@ impl Options {
                 "--short" => options.short = true,
                 "--list" => options.list = true,
                 "--only" => options.only = Some(value()?.clone()),
+                "--records" => {
+                    let wanted = value()?.parse().ok().filter(|count| *count > 0);
+                    options.records = Some(wanted.ok_or("--records wants a number")?);
+                }
                 "--against" => options.against = value()?.parse()?,
                 _ => return Err(format!("unknown: {word}")),
             }
         }
         let known = |name: &String| {
             let names = ROWS.iter().map(|row| row.name);
-            names.chain(PAIR_ROWS.iter().map(|row| row.name)).any(|known| known == name)
+            names.chain(trials().map(|row| row.name)).any(|known| known == name)
         };
         match &options.only {
             Some(name) if !known(name) => Err(format!("no fault is called {name}; see --list")),
@@ -81,7 +98,7 @@ fn list() -> ExitCode {
     for row in ROWS {
         say(&format!("{:22} {}", row.name, row.fault));
     }
-    for row in PAIR_ROWS {
+    for row in trials() {
         say(&format!("{:22} {}", row.name, row.fault));
     }
     ExitCode::SUCCESS
@@ -104,19 +121,19 @@ fn run(options: &Options) -> ExitCode {
         }
         say(&table::line(row, &outcome));
     }
-    let pairs = PAIR_ROWS.iter().filter(|row| match &options.only {
+    let trials = trials().filter(|row| match &options.only {
         Some(name) => row.name == name,
-        // Nobody else is a pair of Evenkeels.
+        // They are about nobody else.
         None => options.against == Kind::default() && (row.in_short || !options.short),
     });
-    for row in pairs {
-        let tried = (row.run)(options.short);
+    for row in trials {
+        let tried = (row.run)(options);
         match &tried {
             Ok((_, broken)) if broken.is_empty() => kept += 1,
             Ok(_) => broken += 1,
             Err(_) => skipped += 1,
         }
-        say(&table::pair_line(row, &tried));
+        say(&table::trial_line(row, &tried));
     }
     say(&format!("{kept} passed, {broken} failed, {skipped} skipped"));
     if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }

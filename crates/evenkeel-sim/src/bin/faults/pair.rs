@@ -9,48 +9,37 @@ use evenkeel_sim::keepalived::NO_KEEPALIVED;
 use evenkeel_sim::link::{Link, NO_LINK, Node, Seen};
 use evenkeel_sim::process::{self, Process, Signal};
 
+use crate::trial::{Trial, Tried};
+
 const VIP: &str = "192.0.2.10";
 /// For everything that takes no time of its own on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What came of it: what was measured, and every promise that was not kept.
-pub(crate) type Tried = Result<(String, Vec<String>), String>;
-
-/// A fault of a pair.
-pub(crate) struct PairRow {
-    pub(crate) name: &'static str,
-    /// Also in the run of each change, which has little time.
-    pub(crate) in_short: bool,
-    pub(crate) fault: &'static str,
-    pub(crate) promise: &'static str,
-    pub(crate) run: fn(short: bool) -> Tried,
-}
-
 /// Every one.
 #[rustfmt::skip]
-pub(crate) const PAIR_ROWS: &[PairRow] = &[
-    PairRow { name: "vip-kill", in_short: true, fault: "the owner of an address is killed",
-        promise: "gap ≤ 3.7 s, one answers ARP", run: |short| lose(&DEFAULT, Signal::KILL, short) },
-    PairRow { name: "vip-kill-fast", in_short: true, fault: "the same with adverts each 100 ms",
-        promise: "gap ≤ 450 ms, one answers ARP", run: |short| lose(&FAST, Signal::KILL, short) },
-    PairRow { name: "vip-freeze", in_short: true, fault: "the owner of an address is frozen, and goes on",
-        promise: "gap ≤ 3.7 s, one answers ARP", run: |short| lose(&DEFAULT, Signal::STOP, short) },
-    PairRow { name: "vip-freeze-fast", in_short: true, fault: "the same with adverts each 100 ms",
-        promise: "gap ≤ 450 ms, one answers ARP", run: |short| lose(&FAST, Signal::STOP, short) },
-    PairRow { name: "vip-move", in_short: true, fault: "an address is moved to the other node",
-        promise: "gap ≤ 50 ms, 1 failed that was under way", run: moved },
-    PairRow { name: "vip-unplugged", in_short: false, fault: "the owner's cable is pulled and put in again",
-        promise: "gap ≤ 3.7 s, it stays where it went", run: unplugged },
-    PairRow { name: "vip-reboot", in_short: false, fault: "the preferred node is killed, and comes back",
-        promise: "gap ≤ 3.7 s, and ≤ 50 ms on the way back", run: reboot },
-    PairRow { name: "vip-priority", in_short: false, fault: "the other node is given a higher priority",
-        promise: "gap ≤ 50 ms, 1 failed that was under way", run: priority },
-    PairRow { name: "vip-split", in_short: false, fault: "two nodes cannot hear each other, and then can",
-        promise: "one owner within 2 intervals, clients find it", run: split },
-    PairRow { name: "vip-peace", in_short: true, fault: "60 s (short: 10 s) beside keepalived",
-        promise: "it stays where it is", run: peace },
-    PairRow { name: "vip-busy", in_short: true, fault: "all processors are busy for 60 s (short: 5 s)",
-        promise: "no advert is late by an interval", run: busy },
+pub(crate) const PAIR_ROWS: &[Trial] = &[
+    Trial { name: "vip-kill", in_short: true, fault: "the owner of an address is killed",
+        promise: "gap ≤ 3.7 s, one answers ARP", run: |options| lose(&DEFAULT, Signal::KILL, options.short) },
+    Trial { name: "vip-kill-fast", in_short: true, fault: "the same with adverts each 100 ms",
+        promise: "gap ≤ 450 ms, one answers ARP", run: |options| lose(&FAST, Signal::KILL, options.short) },
+    Trial { name: "vip-freeze", in_short: true, fault: "the owner of an address is frozen, and goes on",
+        promise: "gap ≤ 3.7 s, one answers ARP", run: |options| lose(&DEFAULT, Signal::STOP, options.short) },
+    Trial { name: "vip-freeze-fast", in_short: true, fault: "the same with adverts each 100 ms",
+        promise: "gap ≤ 450 ms, one answers ARP", run: |options| lose(&FAST, Signal::STOP, options.short) },
+    Trial { name: "vip-move", in_short: true, fault: "an address is moved to the other node",
+        promise: "gap ≤ 50 ms, 1 failed that was under way", run: |options| moved(options.short) },
+    Trial { name: "vip-unplugged", in_short: false, fault: "the owner's cable is pulled and put in again",
+        promise: "gap ≤ 3.7 s, it stays where it went", run: |options| unplugged(options.short) },
+    Trial { name: "vip-reboot", in_short: false, fault: "the preferred node is killed, and comes back",
+        promise: "gap ≤ 3.7 s, and ≤ 50 ms on the way back", run: |options| reboot(options.short) },
+    Trial { name: "vip-priority", in_short: false, fault: "the other node is given a higher priority",
+        promise: "gap ≤ 50 ms, 1 failed that was under way", run: |options| priority(options.short) },
+    Trial { name: "vip-split", in_short: false, fault: "two nodes cannot hear each other, and then can",
+        promise: "one owner within 2 intervals, clients find it", run: |options| split(options.short) },
+    Trial { name: "vip-peace", in_short: true, fault: "60 s (short: 10 s) beside keepalived",
+        promise: "it stays where it is", run: |options| peace(options.short) },
+    Trial { name: "vip-busy", in_short: true, fault: "all processors are busy for 60 s (short: 5 s)",
+        promise: "no advert is late by an interval", run: |options| busy(options.short) },
 ];
 
 /// How often owners speak, and how long clients may miss one.

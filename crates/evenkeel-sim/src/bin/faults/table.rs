@@ -3,7 +3,7 @@
 use evenkeel_sim::load::{Failures, Report};
 
 use crate::matrix::Row;
-use crate::pair::{PairRow, Tried};
+use crate::trial::{Trial, Tried};
 
 /// What came of a fault.
 #[derive(Debug)]
@@ -57,9 +57,9 @@ pub(crate) fn line(row: &Row, outcome: &Outcome) -> String {
     )
 }
 
-/// What came of a fault of a pair.
-pub(crate) fn pair_line(row: &PairRow, tried: &Tried) -> String {
-    let PairRow { name, promise, .. } = row;
+/// What came of a fault on a ground of its own.
+pub(crate) fn trial_line(row: &Trial, tried: &Tried) -> String {
+    let Trial { name, promise, .. } = row;
     match tried {
         Err(why) => format!("SKIPPED: {name}: {why}"),
         Ok((measured, broken)) if broken.is_empty() => {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::demo::scene::{Actor, CLONE, SERVERS, Word};
+use crate::demo::stores::Stores;
 
 /// How long somebody stays away.
 const AWAY: Duration = Duration::from_secs(2);
@@ -64,12 +65,21 @@ const MOVED: Limit = Limit { users_ms: 5_000, devices_ms: 5_000, failed: None };
 const A_THIRD_WAITS: Limit = Limit { users_ms: 1_500, devices_ms: 8_000, failed: Some(0) };
 
 /// Every step; `owner` is the balancer that has the address.
-pub(super) fn plan(owner: u8) -> Vec<Step> {
+pub(super) fn plan(owner: u8, stores: Stores) -> Vec<Step> {
     let servers = (0..SERVERS).map(Actor::Comm).chain((0..SERVERS).map(Actor::Web));
     let mut steps: Vec<Step> = servers.map(server).collect();
     steps.push(loaded(Actor::Web(SERVERS - 1)));
     steps.push(balancer(owner));
-    steps.push(shard(1));
+    if stores.in_mariadb {
+        // The first is killed; the one that took its place hands it back in order.
+        steps.push(store(Word::Kill, Actor::Shard(1), A_THIRD_WAITS));
+        steps.push(store(Word::Stop, Actor::Replica(1), A_THIRD_WAITS));
+    } else {
+        steps.push(store(Word::Stop, Actor::Shard(1), A_THIRD_WAITS));
+    }
+    if stores.in_redis {
+        steps.push(store(Word::Kill, Actor::Cache(0), UNNOTICED));
+    }
     steps.push(clone());
     steps
 }
@@ -111,16 +121,13 @@ fn balancer(owner: u8) -> Step {
     }
 }
 
-fn shard(number: u8) -> Step {
-    let actor = Actor::Shard(number);
+/// `word` is how it goes.
+fn store(word: Word, actor: Actor, limit: Limit) -> Step {
+    let how = if word == Word::Kill { "killed" } else { "stopped" };
     Step {
-        name: format!("{actor} stopped, started"),
-        deeds: vec![
-            Deed::Order(Word::Stop, actor),
-            Deed::Hold(AWAY),
-            Deed::Order(Word::Start, actor),
-        ],
-        limit: A_THIRD_WAITS,
+        name: format!("{actor} {how}, started"),
+        deeds: vec![Deed::Order(word, actor), Deed::Hold(AWAY), Deed::Order(Word::Start, actor)],
+        limit,
     }
 }
 
@@ -136,10 +143,18 @@ fn clone() -> Step {
 mod tests {
     use super::*;
 
+    const IN_FILES: Stores = Stores { in_mariadb: false, in_redis: false };
+    const IN_SERVERS: Stores = Stores { in_mariadb: true, in_redis: true };
+
+    fn names(steps: &[Step]) -> Vec<&str> {
+        steps.iter().map(|step| step.name.as_str()).collect()
+    }
+
     #[test]
     fn everybody_who_is_broken_is_mended() {
-        for owner in 0..2 {
-            let deeds: Vec<Deed> = plan(owner).into_iter().flat_map(|step| step.deeds).collect();
+        for (owner, stores) in [(0, IN_FILES), (1, IN_FILES), (0, IN_SERVERS)] {
+            let steps = plan(owner, stores).into_iter();
+            let deeds: Vec<Deed> = steps.flat_map(|step| step.deeds).collect();
             for (at, deed) in deeds.iter().enumerate() {
                 if let Deed::Order(Word::Stop | Word::Kill, actor) = deed {
                     assert!(deeds[at..].contains(&Deed::Order(Word::Start, *actor)), "{actor}");
@@ -150,7 +165,6 @@ mod tests {
 
     #[test]
     fn the_balancer_that_has_the_address_is_killed() {
-        let names: Vec<String> = plan(1).into_iter().map(|step| step.name).collect();
         let expected = [
             "cs0 stopped, started",
             "cs1 stopped, started",
@@ -161,6 +175,17 @@ mod tests {
             "db1 stopped, started",
             "cs2 cloned, removed",
         ];
-        assert_eq!(names, expected);
+        assert_eq!(names(&plan(1, IN_FILES)), expected);
+    }
+
+    #[test]
+    fn a_primary_is_killed_and_the_one_after_it_stopped() {
+        let expected = [
+            "db1 killed, started",
+            "db1r stopped, started",
+            "rd0 killed, started",
+            "cs2 cloned, removed",
+        ];
+        assert_eq!(names(&plan(0, IN_SERVERS)[6..]), expected);
     }
 }

@@ -20,7 +20,7 @@ pub use self::figures::{
     VipFigures,
 };
 pub use self::pair::{Pair, PeerApplied, PeerView};
-pub use self::recorded::{Recorded, RecordedExchange};
+pub use self::recorded::{Cause, Recorded, RecordedExchange};
 pub use self::vip::{Vip, VipChange, VipState};
 use crate::time::Timestamp;
 

@@ -8,7 +8,7 @@ mod time;
 
 pub use client::{Client, ClientError, DEFAULT_URL, Question, Remembered};
 pub use documents::{
-    AddedServer, AdminState, AgentWord, Applied, BreakerLoad, Certificate, CheckOutcome, Component,
+    AddedServer, AdminState, AgentWord, Applied, BreakerLoad, Cause, Certificate, CheckOutcome, Component,
     ComponentStatus, ConfigStatus, ConfigVersion, Degraded, Event, Evidence, ExplainedCertificate,
     ExplainedOutcome, ExplainedPool, ExplainedRetry, ExplainedServer, Explanation, Found, Health,
     History, LastCheck, Listener, ListenerFigures, NameState, NodeFigures, NodeState, Pair,

@@ -1,5 +1,7 @@
 //! The description of the API, for programs.
 
+mod query;
+
 use utoipa::openapi::path::{
     HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn, PathItem, PathsBuilder,
 };
@@ -11,6 +13,7 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema, ToSchema};
 
+use self::query::Parameter;
 use crate::documents::{
     Applied, ConfigVersion, Event, Explanation, History, Pool, Problem, Recorded, Server,
     ServerAddition, ServerChange, ServerRemoval, Status, Tick, Upgraded, Vip, VipChange,
@@ -33,6 +36,7 @@ pub struct Operation {
     /// With its parameters in braces.
     pub path: &'static str,
     pub summary: &'static str,
+    query: &'static [Parameter],
     sends: Body,
     answers: Body,
 }
@@ -80,44 +84,40 @@ pub const OPERATIONS: [Operation; 24] = {
             Nothing,
             Text("text/event-stream"),
         ),
-        operation(
-            Get,
-            "/api/v1/history",
-            "What it did: `of` and `figures` (lists with commas, `*` for any name), `last` (15m) or \
-             `from` and `to` (milliseconds since 1970), and `step` (seconds)",
-            Nothing,
-            Json("History"),
-        ),
+        operation(Get, "/api/v1/history", "What it did, in even steps", Nothing, Json("History"))
+            .asked(query::HISTORY),
         operation(
             Get,
             "/api/v1/exchanges",
-            "Exchanges of the last hour that failed or were slow, and events: `status`, `code`, \
-             `listener`, `pool`, `server` (POOL/SERVER), `slow`, `last`, `limit`",
+            "Exchanges of the last hour that failed or were slow, why, and events",
             Nothing,
             Json("Recorded"),
-        ),
+        )
+        .asked(query::EXCHANGES),
         operation(
             Get,
             "/api/v1/explain",
-            "What would be done with a request: `method`, `url`, `header` (any number), `from`, \
-             `listener`",
+            "What would be done with a request",
             Nothing,
             Json("Explanation"),
-        ),
+        )
+        .asked(query::EXPLAIN),
         operation(
             Get,
             "/api/v1/config",
-            "The configuration in force, or with `version` an earlier one",
+            "The configuration in force, or an earlier one",
             Nothing,
             Text("application/toml"),
-        ),
+        )
+        .asked(query::CONFIG),
         operation(
             Put,
             "/api/v1/config",
-            "Apply another configuration; `If-Match` says which one it replaces; with `both` on both nodes of the pair or on neither",
+            "Apply another configuration; `If-Match` says which one it replaces",
             Text("application/toml"),
             Json("Applied"),
-        ),
+        )
+        .asked(query::BOTH),
         operation(
             Get,
             "/api/v1/config/versions",
@@ -125,13 +125,8 @@ pub const OPERATIONS: [Operation; 24] = {
             Nothing,
             List("ConfigVersion"),
         ),
-        operation(
-            Post,
-            "/api/v1/reload",
-            "Read the file again; with `both` on both nodes of the pair or on neither",
-            Nothing,
-            Json("Applied"),
-        ),
+        operation(Post, "/api/v1/reload", "Read the file again", Nothing, Json("Applied"))
+            .asked(query::BOTH),
         operation(
             Post,
             "/api/v1/upgrade",
@@ -146,7 +141,8 @@ pub const OPERATIONS: [Operation; 24] = {
             Nothing,
             Text("application/json"),
         ),
-        operation(Get, "/metrics", "Metrics for Prometheus", Nothing, Text("text/plain")),
+        operation(Get, "/metrics", "Metrics for Prometheus", Nothing, Text("text/plain"))
+            .asked(query::METRICS),
         operation(Get, "/healthz", "200: the program is alive", Nothing, Text("text/plain")),
         operation(
             Get,
@@ -165,7 +161,7 @@ const fn operation(
     sends: Body,
     answers: Body,
 ) -> Operation {
-    Operation { method, path, summary, sends, answers }
+    Operation { method, path, summary, query: &[], sends, answers }
 }
 
 /// The description of the API, as it is checked in beside this crate.
@@ -225,6 +221,10 @@ fn with_parts<T: ToSchema + PartialSchema>(schemas: &mut Vec<(String, RefOr<Sche
 }
 
 impl Operation {
+    const fn asked(self, query: &'static [Parameter]) -> Self {
+        Self { query, ..self }
+    }
+
     fn verb(&self) -> HttpMethod {
         match self.method {
             Method::Get => HttpMethod::Get,
@@ -247,6 +247,9 @@ impl Operation {
                 .parameter_in(ParameterIn::Path)
                 .schema(Some(text()));
             operation = operation.parameter(parameter.required(Required::True));
+        }
+        for parameter in self.query {
+            operation = operation.parameter(parameter.describe());
         }
         if let Some((media, schema)) = self.sends.content() {
             let content = ContentBuilder::new().schema(Some(schema)).build();

@@ -1,5 +1,7 @@
 //! The flight recorder: what failed or was slow in the last hour, and what changed, in memory.
 
+mod causes;
+
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -39,9 +41,13 @@ pub(crate) struct Wanted {
     /// Of `pool`.
     pub(crate) server: Option<String>,
     pub(crate) slow: bool,
-    /// At most an hour.
-    pub(crate) last: Duration,
+    /// The first moment, in milliseconds since 1970; of the last hour in any case.
+    pub(crate) from: u64,
+    /// The last one; `None`: now.
+    pub(crate) to: Option<u64>,
+    /// Of the exchanges, not of what is said of all of them.
     pub(crate) limit: usize,
+    pub(crate) with_events: bool,
 }
 
 impl Recorder {
@@ -75,16 +81,25 @@ impl Recorder {
         while tape.events.front().is_some_and(|it| millis(it.at.0) < old) {
             tape.events.pop_front();
         }
-        let from = now.checked_sub(wanted.last.min(KEPT)).unwrap_or(SystemTime::UNIX_EPOCH);
-        let from = millis(from);
-        let recent = || tape.exchanges.iter().rev().take_while(|(it, _)| it.at >= from);
+        let from = wanted.from.max(old);
+        let is_later = |it: &api::RecordedExchange| wanted.to.is_some_and(|to| it.at > to);
+        let recent = || {
+            let until_then = tape.exchanges.iter().rev().skip_while(move |(it, _)| is_later(it));
+            until_then.take_while(|(it, _)| it.at >= from)
+        };
         let matching = || recent().map(|(it, _)| it).filter(|it| wanted.is(it));
+        let with_cause = |it: &api::RecordedExchange| api::RecordedExchange {
+            cause: causes::cause(it, wanted.slow),
+            ..it.clone()
+        };
+        let events = tape.events.iter().rev().filter(|_| wanted.with_events);
         api::Recorded {
             from,
             matched: matching().count() as u64,
             unseen: recent().map(|(_, unseen)| unseen).sum(),
-            exchanges: matching().take(wanted.limit).cloned().collect(),
-            events: tape.events.iter().rev().cloned().collect(),
+            causes: causes::causes(matching(), wanted.slow),
+            exchanges: matching().take(wanted.limit).map(with_cause).collect(),
+            events: events.cloned().collect(),
         }
     }
 
@@ -136,6 +151,8 @@ fn document(it: &Mishap) -> api::RecordedExchange {
         status: it.status,
         code: it.code.to_owned(),
         fault: it.fault.clone(),
+        // Said when somebody asks: it depends on the question.
+        cause: String::new(),
         retries: it.retries,
         request_seconds: it.request.as_secs_f64(),
         wait_seconds: it.wait.map(|it| it.as_secs_f64()),
@@ -146,7 +163,7 @@ fn document(it: &Mishap) -> api::RecordedExchange {
     }
 }
 
-fn millis(time: SystemTime) -> u64 {
+pub(crate) fn millis(time: SystemTime) -> u64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
@@ -188,7 +205,7 @@ mod tests {
     }
 
     fn wanted() -> Wanted {
-        Wanted { last: KEPT, limit: 10, ..Wanted::default() }
+        Wanted { limit: 10, with_events: true, ..Wanted::default() }
     }
 
     #[test]
@@ -205,7 +222,8 @@ mod tests {
         assert_eq!(seen(Wanted { status: Some(503), ..wanted() }), [4_000]);
         assert_eq!(seen(Wanted { slow: true, ..wanted() }), [4_010]);
         assert_eq!(seen(Wanted { server: Some("b".to_owned()), ..wanted() }), [4_010]);
-        assert_eq!(seen(Wanted { last: Duration::from_secs(15), ..wanted() }), [4_010]);
+        assert_eq!(seen(Wanted { from: 4_005_000, ..wanted() }), [4_010]);
+        assert_eq!(seen(Wanted { to: Some(4_005_000), ..wanted() }), [4_000]);
         assert_eq!(seen(Wanted { code: Some("sC".to_owned()), ..wanted() }), [0; 0]);
         assert_eq!(recorder.recall(&Wanted { limit: 1, ..wanted() }, at(4_020)).matched, 2);
     }

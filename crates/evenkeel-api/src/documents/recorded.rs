@@ -14,9 +14,22 @@ pub struct Recorded {
     pub matched: u64,
     /// Exchanges of that time that were too many to be kept, whatever they were.
     pub unseen: u64,
+    /// What went wrong with all that match, the most frequent first; the rarest are left out.
+    pub causes: Vec<Cause>,
     pub exchanges: Vec<RecordedExchange>,
-    /// Whatever was asked for: all of the last hour.
+    /// Whatever was asked for: all of the last hour. None with `events=false`.
     pub events: Vec<Event>,
+}
+
+/// Exchanges that went wrong in the same way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Cause {
+    /// What went wrong, about what: `pool app: no server may be used (SC)`.
+    pub words: String,
+    /// So many of those that match.
+    pub count: u64,
+    /// The whole of the longest of them: Ta.
+    pub longest_seconds: f64,
 }
 
 /// An exchange that failed or was slow. Names that are absent are empty, phases that were not reached
@@ -41,6 +54,8 @@ pub struct RecordedExchange {
     pub code: String,
     /// What went wrong, in words; empty when it was the server's own answer.
     pub fault: String,
+    /// The words of its [`Cause`]; when slow ones were asked for, where most of the time went.
+    pub cause: String,
     pub retries: u8,
     /// Reading the request: TR.
     pub request_seconds: f64,

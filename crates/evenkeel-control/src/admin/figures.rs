@@ -19,7 +19,7 @@ use super::events::KEEP_ALIVE;
 use crate::clock;
 use crate::history::{Pattern, Query, QueryError};
 use crate::node::Node;
-use crate::recorder::Wanted;
+use crate::recorder::{Wanted, millis};
 
 /// What is asked for when nobody says how long.
 const LAST: Duration = Duration::from_mins(15);
@@ -86,7 +86,11 @@ pub(super) struct AskedToRecall {
     #[serde(default)]
     slow: bool,
     last: Option<String>,
+    /// Milliseconds since 1970.
+    from: Option<u64>,
+    to: Option<u64>,
     limit: Option<usize>,
+    events: Option<bool>,
 }
 
 /// Exchanges that failed or were slow.
@@ -104,6 +108,8 @@ pub(super) async fn exchanges(
         Some(Some((pool, server))) => (Some(pool.to_owned()), Some(server.to_owned())),
         Some(None) => return Err(refused("`server` is written POOL/SERVER".to_owned())),
     };
+    let now = clock::now();
+    let earliest = now.checked_sub(last?).unwrap_or(SystemTime::UNIX_EPOCH);
     let wanted = Wanted {
         status: asked.status,
         code: asked.code,
@@ -111,10 +117,12 @@ pub(super) async fn exchanges(
         pool,
         server,
         slow: asked.slow,
-        last: last?,
+        from: asked.from.unwrap_or_else(|| millis(earliest)),
+        to: asked.to,
         limit: asked.limit.unwrap_or(EXCHANGES).min(Wanted::MOST),
+        with_events: asked.events.unwrap_or(true),
     };
-    Ok(Json(node.recorder().recall(&wanted, clock::now())))
+    Ok(Json(node.recorder().recall(&wanted, now)))
 }
 
 fn understand(asked: &Asked, now: SystemTime) -> Result<Query, String> {

@@ -1,10 +1,9 @@
 //! What was recorded, as sentences with the lines that prove them. Pure: the same records make the
 //! same text.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use evenkeel_api::{AdminState, Event, Health, Recorded, RecordedExchange, Server};
+use evenkeel_api::{AdminState, Cause, Event, Health, Recorded, RecordedExchange, Server};
 
 /// Causes that are told apart; the rest is counted.
 const MOST_CAUSES: usize = 5;
@@ -98,27 +97,16 @@ fn unseen(recorded: &Recorded) -> Option<String> {
 
 /// A sentence for each cause, the most frequent first, with what proves it.
 fn causes(recorded: &Recorded, is_slow: bool) -> Vec<String> {
-    let mut by_cause: BTreeMap<String, Vec<&RecordedExchange>> = BTreeMap::new();
-    for it in &recorded.exchanges {
-        let cause = if is_slow || it.fault.is_empty() && it.status < Some(500) {
-            delay(it)
-        } else {
-            failure(it)
-        };
-        by_cause.entry(cause).or_default().push(it);
-    }
-    let mut causes: Vec<_> = by_cause.into_iter().collect();
-    causes.sort_by_key(|(_, exchanges)| usize::MAX - exchanges.len());
     let mut lines = Vec::new();
-    for (cause, exchanges) in causes.iter().take(MOST_CAUSES) {
-        let longest = exchanges.iter().map(|it| it.active_seconds).fold(0.0, f64::max);
-        let longest =
-            if is_slow { format!(", the longest took {longest:.3} s") } else { String::new() };
-        lines.push(match exchanges.len() {
-            1 => format!("1 of them: {cause}{longest}."),
-            count => format!("{count} of them: {cause}{longest}."),
-        });
-        if let Some(it) = exchanges.first().filter(|it| !it.pool.is_empty() && !is_slow) {
+    let mut rest = recorded.matched;
+    for cause in recorded.causes.iter().take(MOST_CAUSES) {
+        let Cause { words, count, longest_seconds } = cause;
+        rest = rest.saturating_sub(*count);
+        let longest = format!(", the longest took {longest_seconds:.3} s");
+        let longest = if is_slow { &longest } else { "" };
+        lines.push(format!("{count} of them: {words}{longest}."));
+        let exchanges = || recorded.exchanges.iter().filter(|it| it.cause == *words);
+        if let Some(it) = exchanges().next().filter(|it| !it.pool.is_empty() && !is_slow) {
             let of_pool = format!("{}/", it.pool);
             let server = format!("{of_pool}{}", it.server);
             lines.extend(events(&recorded.events, |event| {
@@ -127,47 +115,12 @@ fn causes(recorded: &Recorded, is_slow: bool) -> Vec<String> {
                 is_server || is_pool || it.server.is_empty() && event.subject.starts_with(&of_pool)
             }));
         }
-        lines.extend(exchanges.iter().take(MOST_PROOFS).map(|it| proof(it)));
+        lines.extend(exchanges().take(MOST_PROOFS).map(proof));
     }
-    let rest: usize = causes.iter().skip(MOST_CAUSES).map(|(_, exchanges)| exchanges.len()).sum();
     if rest > 0 {
         lines.push(format!("{rest} had other causes; --json has them all."));
     }
     lines
-}
-
-/// What went wrong, about what.
-fn failure(it: &RecordedExchange) -> String {
-    let RecordedExchange { pool, server, fault, code, status, .. } = it;
-    let whom = match (pool.as_str(), server.as_str()) {
-        ("", _) => format!("listener {}", it.listener),
-        (pool, "") => format!("pool {pool}"),
-        (pool, server) => format!("server {pool}/{server}"),
-    };
-    match status {
-        Some(status) if fault.is_empty() => format!("{whom} itself answered {status}"),
-        _ => format!("{whom}: {fault} ({code})"),
-    }
-}
-
-/// Where most of the time went.
-fn delay(it: &RecordedExchange) -> String {
-    let (wait, connect) = (it.wait_seconds.unwrap_or(0.0), it.connect_seconds.unwrap_or(0.0));
-    let response = it.response_seconds.unwrap_or(0.0);
-    let rest = it.active_seconds - it.request_seconds - wait - connect - response;
-    let server = format!("{}/{}", it.pool, it.server);
-    let parts = [
-        (it.request_seconds, "the client was slow to send its request".to_owned()),
-        (
-            wait,
-            format!("they waited for a server of pool {} with room, or for further tries", it.pool),
-        ),
-        (connect, format!("{server} was slow to take the connection")),
-        (response, format!("{server} was slow to answer")),
-        (rest, "bodies, or what follows a failure, took most of the time".to_owned()),
-    ];
-    let longest = parts.into_iter().reduce(|one, other| if other.0 > one.0 { other } else { one });
-    longest.map(|(_, words)| words).unwrap_or_default()
 }
 
 /// The last events that say something of it.
@@ -256,7 +209,7 @@ mod tests {
         }
     }
 
-    fn exchange(second: u64, server: &str, fault: &str) -> RecordedExchange {
+    fn exchange(second: u64, server: &str, cause: &str) -> RecordedExchange {
         RecordedExchange {
             at: (NOON + second) * 1_000,
             listener: "front".to_owned(),
@@ -270,7 +223,8 @@ mod tests {
             request_id: String::new(),
             status: Some(503),
             code: "SC".to_owned(),
-            fault: fault.to_owned(),
+            fault: "told by its cause".to_owned(),
+            cause: cause.to_owned(),
             retries: 1,
             request_seconds: 0.001,
             wait_seconds: Some(0.0),
@@ -281,15 +235,22 @@ mod tests {
         }
     }
 
+    /// Those with the same cause stand together.
     fn recorded(exchanges: Vec<RecordedExchange>, events: Vec<Event>) -> Recorded {
-        let matched = exchanges.len() as u64;
-        Recorded { from: NOON * 1_000, matched, unseen: 0, exchanges, events }
+        let alike = exchanges.chunk_by(|one, other| one.cause == other.cause);
+        let causes = alike.map(|alike| Cause {
+            words: alike[0].cause.clone(),
+            count: alike.len() as u64,
+            longest_seconds: alike[0].active_seconds,
+        });
+        let (causes, matched) = (causes.collect(), exchanges.len() as u64);
+        Recorded { from: NOON * 1_000, matched, unseen: 0, causes, exchanges, events }
     }
 
     #[test]
     fn why_503() {
-        let mut exchanges = vec![exchange(200, "", "no server may be used"); 4];
-        exchanges.push(exchange(190, "b", "connection refused"));
+        let mut exchanges = vec![exchange(200, "", "pool app: no server may be used (SC)"); 4];
+        exchanges.push(exchange(190, "b", "server app/b: connection refused (SC)"));
         let events = vec![
             event(195, "server-down", "app/b", "connection refused (3 of 3 checks failed)"),
             event(191, "server-down", "app/a", "timed out (3 of 3 checks failed)"),
@@ -319,7 +280,7 @@ mod tests {
             response_seconds: Some(4.2),
             active_seconds: 4.25,
             retries: 0,
-            ..exchange(30, "a", "")
+            ..exchange(30, "a", "app/a was slow to answer")
         };
         let said = of_exchanges(Case::Slow, &recorded(vec![slow], Vec::new()), 60);
         let expected = "\
@@ -340,13 +301,5 @@ mod tests {
 No request was answered 502 in the last 60 seconds.
 7000 more failed or were slow in that time, too many to be kept one by one.";
         assert_eq!(said, expected);
-    }
-
-    #[test]
-    fn a_server_says_itself_what_it_answers() {
-        let own = exchange(5, "a", "");
-        assert_eq!(failure(&own), "server app/a itself answered 503");
-        let nowhere = RecordedExchange { pool: String::new(), ..exchange(5, "", "shed") };
-        assert_eq!(failure(&nowhere), "listener front: shed (SC)");
     }
 }

@@ -19,7 +19,7 @@ pub use self::figures::{
     History, ListenerFigures, NodeFigures, PoolFigures, RouteFigures, Series, ServerFigures, Tick,
     VipFigures,
 };
-pub use self::pair::{Pair, PeerApplied, PeerView};
+pub use self::pair::{Pair, PeerApplied, PeerFigures, PeerView, PeerVip};
 pub use self::recorded::{Cause, Recorded, RecordedExchange};
 pub use self::vip::{Vip, VipChange, VipState};
 use crate::time::Timestamp;

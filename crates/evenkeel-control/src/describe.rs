@@ -39,7 +39,7 @@ pub(crate) fn node(node: &Node) -> api::Status {
         pools: node.with_views(
             pools.iter().map(|it| pool(it, membership.remove(&it.name).unwrap_or_default())),
         ),
-        vips: vips.iter().map(vip).collect(),
+        vips: node.with_peer(vips.iter().map(vip)),
         pair: node.pair_status(),
         problems: node.problems(),
     }
@@ -110,7 +110,7 @@ pub(crate) fn pool_mode(mode: PoolMode) -> api::PoolMode {
 
 /// Every virtual address.
 pub(crate) fn vips(node: &Node) -> Vec<api::Vip> {
-    node.engine_status().vips.iter().map(vip).collect()
+    node.with_peer(node.engine_status().vips.iter().map(vip))
 }
 
 fn vip(vip: &VipStatus) -> api::Vip {
@@ -133,6 +133,7 @@ fn vip(vip: &VipStatus) -> api::Vip {
         claims_total: vip.claims_total,
         conflicts_total: vip.conflicts_total,
         gap_seconds: vip.gap.map(|gap| gap.as_secs_f64()),
+        peer: None,
     }
 }
 

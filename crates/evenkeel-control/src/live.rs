@@ -2,9 +2,10 @@
 
 mod tick;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use evenkeel_api as api;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use self::tick::{Sample, tick};
@@ -19,6 +20,8 @@ const MOST_READERS: usize = 64;
 pub(crate) struct Live {
     newest: watch::Sender<Arc<str>>,
     readers: Arc<Semaphore>,
+    /// Of the last second, for the other node of a pair; `None` while nobody looks.
+    totals: Mutex<Option<api::PeerFigures>>,
 }
 
 /// Who watches.
@@ -31,7 +34,7 @@ pub(crate) struct Reader {
 impl Default for Live {
     fn default() -> Self {
         let readers = Arc::new(Semaphore::new(MOST_READERS));
-        Self { newest: watch::Sender::new("".into()), readers }
+        Self { newest: watch::Sender::new("".into()), readers, totals: Mutex::default() }
     }
 }
 
@@ -40,6 +43,15 @@ impl Live {
     pub(crate) fn read(&self) -> Option<Reader> {
         let permit = Arc::clone(&self.readers).try_acquire_owned().ok()?;
         Some(Reader { newest: self.newest.subscribe(), _one_of_them: permit })
+    }
+
+    /// What the node did in the last second as a whole.
+    pub(crate) fn totals(&self) -> Option<api::PeerFigures> {
+        *self.totals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_totals(&self, totals: Option<api::PeerFigures>) {
+        *self.totals.lock().unwrap_or_else(PoisonError::into_inner) = totals;
     }
 
     fn is_read(&self) -> bool {
@@ -65,13 +77,15 @@ pub(crate) async fn keep_figures(node: &Node) {
             node.announce(kind, message);
         }
         let is_kept = history.is_on() && node.is_in_charge();
-        if !is_kept && !node.live().is_read() {
+        if !is_kept && !node.live().is_read() && !node.pair().is_heard() {
             before = None;
+            node.live().set_totals(None);
             continue;
         }
         let sample = Sample::take(node);
         if let Some(before) = &before {
             let tick = Arc::new(tick(before, &sample));
+            node.live().set_totals(Some(totals(&tick)));
             if node.live().is_read() {
                 let text = serde_json::to_string(&*tick).expect("a tick is made of plain values");
                 node.live().newest.send_replace(text.into());
@@ -81,6 +95,16 @@ pub(crate) async fn keep_figures(node: &Node) {
             }
         }
         before = Some(sample);
+    }
+}
+
+fn totals(tick: &api::Tick) -> api::PeerFigures {
+    let listeners = || tick.listeners.values();
+    api::PeerFigures {
+        rate: listeners().map(|it| it.rate).sum(),
+        errors: listeners().map(|it| it.errors).sum(),
+        connections: listeners().map(|it| it.connections).sum(),
+        cpu: tick.node.cpu,
     }
 }
 

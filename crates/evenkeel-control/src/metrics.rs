@@ -133,7 +133,9 @@ fn own(text: &mut Exposition, node: &Node, status: &EngineStatus) {
     about_servers(text, &status.pools);
     flows::about_flows(text, status);
     vips::about_vips(text, &status.vips);
-    pair::about_pair(text, node.link_figures());
+    if let Some(figures) = node.link_figures() {
+        pair::about_pair(text, figures, node.judged_otherwise(&status.pools));
+    }
 }
 
 fn about_node(text: &mut Exposition, node: &Node, status: &EngineStatus) {

@@ -90,6 +90,34 @@ fn what_is_said_on_one_node_holds_on_both() {
 }
 
 #[test]
+fn each_node_shows_where_the_other_sees_something_else() {
+    let folder = Scratch::new("pair");
+    let one = origin("0");
+    let ([on_a, on_b], _) = two(&[&one], &secret(&folder, "pair.secret"));
+    let a = balancer(&on_a);
+    // What a server never answers: it is down for b alone.
+    let b = balancer(&on_b.replace("kind = \"tcp\"", "kind = \"http\"\nexpect = \"599\""));
+    let server = one.address().to_string();
+    let peer = |node: &Balancer| node.server("app", &server)["peer"]["health"].clone();
+    wait_until("each knows how the other judges", PATIENCE, || {
+        peer(&a) == "down" && peer(&b) == "up"
+    });
+    let said =
+        |node: &Balancer| String::from_utf8_lossy(&node.cli(&["status"]).stdout).into_owned();
+    assert!(said(&a).contains("there down: "), "{}", said(&a));
+    assert!(said(&a).contains(&format!("b judges otherwise: app/{server}")), "{}", said(&a));
+    assert!(said(&b).contains("there up: "), "{}", said(&b));
+    assert!((a.metric("evenkeel_pair_servers_judged_otherwise", "") - 1.0).abs() < f64::EPSILON);
+    wait_until("each knows what the other does", PATIENCE, || {
+        a.status()["pair"]["figures"]["rate"].is_number()
+    });
+    drop(b);
+    wait_until("what is not heard is not shown", PATIENCE, || {
+        peer(&a).is_null() && a.status()["pair"]["figures"].is_null()
+    });
+}
+
+#[test]
 fn who_has_another_secret_is_not_the_other_node() {
     let folder = Scratch::new("pair");
     let (right, wrong) = (secret(&folder, "pair.secret"), secret(&folder, "other.secret"));
@@ -264,6 +292,8 @@ fn adverts_that_are_filtered_one_way_do_not_make_two_owners() {
     let before = sent();
     wait_until("a goes on", PATIENCE, || sent() > before + 20.0);
     assert_eq!(b.vip("main")["claims_total"], 0);
+    assert_eq!(b.vip("main")["peer"]["owns"], true);
+    assert_eq!(a.vip("main")["peer"]["claim"], 100);
     assert!(link.has("a", "192.0.2.10") && !link.has("b", "192.0.2.10"));
     a.kill();
     b.await_state("main", "active");

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Found, Health};
+use super::{AdminState, Found, Health, Server};
 use crate::time::Timestamp;
 
 /// The link to the other node of the pair.
@@ -34,6 +34,32 @@ pub struct Pair {
     /// How far the times of day of the two nodes are apart, when that is more than a minute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_apart_seconds: Option<f64>,
+    /// What the other node does; absent before it has said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub figures: Option<PeerFigures>,
+}
+
+/// What the other node did in its last second, all its listeners together.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PeerFigures {
+    /// Requests; in tcp and tls, connections.
+    pub rate: f64,
+    pub errors: f64,
+    /// Client connections held.
+    pub connections: u32,
+    /// Its share of all processors of its machine, 0 to 1.
+    pub cpu: f64,
+}
+
+/// How a virtual address stands by the word of the other node of the pair.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PeerVip {
+    /// Where its adverts come from.
+    pub address: String,
+    pub owns: bool,
+    /// With which it claims the address; absent when it may not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<u8>,
 }
 
 /// A server as the other node of the pair judges it. It is shown, and changes nothing here: each node
@@ -45,6 +71,15 @@ pub struct PeerView {
     pub reason: String,
     #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
+}
+
+impl Server {
+    /// How the other node of the pair judges it, where that is otherwise. In maintenance nobody judges
+    /// it.
+    pub fn judged_otherwise(&self) -> Option<&PeerView> {
+        let is_checked = self.admin.state != AdminState::Maint;
+        self.peer.as_ref().filter(|peer| is_checked && peer.health != self.verdict.health)
+    }
 }
 
 /// What became of a configuration on the other node of the pair.

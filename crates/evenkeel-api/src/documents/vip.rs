@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::PeerVip;
 use crate::time::Timestamp;
 
 /// A virtual address as this node sees it.
@@ -45,6 +46,9 @@ pub struct Vip {
     /// advert.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gap_seconds: Option<f64>,
+    /// What the other node of the pair says of it; absent while that is not heard, or does not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<PeerVip>,
 }
 
 /// What a node is to a virtual address.

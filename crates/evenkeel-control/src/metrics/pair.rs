@@ -4,10 +4,8 @@ use super::{Exposition, Kind, epoch_seconds};
 use crate::node::LinkFigures;
 use crate::pair::Refusal;
 
-pub(super) fn about_pair(text: &mut Exposition, figures: Option<LinkFigures>) {
-    let Some(figures) = figures else {
-        return;
-    };
+/// `otherwise`: servers that the other node judges otherwise.
+pub(super) fn about_pair(text: &mut Exposition, figures: LinkFigures, otherwise: usize) {
     let LinkFigures { is_up, since, ups_total, refusals_total, words, is_different } = figures;
     for (name, kind, help, value) in [
         (
@@ -38,6 +36,8 @@ pub(super) fn about_pair(text: &mut Exposition, figures: Option<LinkFigures>) {
     ] {
         text.single(name, kind, help, value);
     }
+    let help = "Servers that the other node judges otherwise.";
+    text.single("evenkeel_pair_servers_judged_otherwise", Kind::Gauge, help, otherwise);
     let name = "evenkeel_pair_refusals_total";
     text.family(name, Kind::Counter, "Who was not taken for the other node, by reason.");
     for (refusal, value) in Refusal::ALL.iter().zip(refusals_total) {

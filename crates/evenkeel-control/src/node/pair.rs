@@ -81,6 +81,10 @@ struct Link {
     apart: Option<Duration>,
     /// Its configuration is the same; `None`: it has not said.
     is_same: Option<bool>,
+    /// What it does.
+    figures: Option<api::PeerFigures>,
+    /// Its virtual addresses by their names, as it says they stand.
+    vips: HashMap<String, api::PeerVip>,
 }
 
 #[derive(Clone, Debug)]
@@ -132,6 +136,8 @@ impl Pair {
             refusal_told: None,
             apart: None,
             is_same: None,
+            figures: None,
+            vips: HashMap::new(),
         };
         let pair = Self {
             run,
@@ -167,6 +173,11 @@ impl Pair {
 
     pub(crate) fn is_up(&self) -> watch::Receiver<bool> {
         self.is_up.subscribe()
+    }
+
+    /// The other node is heard: it wants to know what this one does.
+    pub(crate) fn is_heard(&self) -> bool {
+        *self.is_up.borrow()
     }
 
     fn is_configured(&self) -> bool {
@@ -295,7 +306,8 @@ impl Node {
         let mut link = self.pair.link();
         let Some(other) = link.other.take() else { return };
         (link.since, link.reason, link.apart) = (clock::now(), why.to_owned(), None);
-        link.is_same = None;
+        (link.is_same, link.figures) = (None, None);
+        link.vips.clear();
         link.is_told = true;
         drop(link);
         // Whoever waits for what it says of an offer hears that it is gone.
@@ -342,8 +354,8 @@ impl Node {
     pub(crate) fn beat(&self) -> Beat {
         let vips = self.engine.vip_heartbeats();
         let vips = vips.iter().take(MOST_VIPS).map(|(vip, beat)| VipBeat::new(vip, *beat));
-        let config = *self.pair.print();
-        Beat { now: millis(clock::now()), config, vips: vips.collect() }
+        let (config, figures) = (*self.pair.print(), self.live().totals());
+        Beat { now: millis(clock::now()), config, figures, vips: vips.collect() }
     }
 
     /// What the other node says with its own.
@@ -359,6 +371,9 @@ impl Node {
         let is_same = own.zip(beat.config).map(|(own, other)| own == other);
         let is_first = link.other.is_some() && link.is_same.is_none();
         link.is_same = is_same;
+        link.figures = beat.figures;
+        let vips = beat.vips.iter().take(MOST_VIPS);
+        link.vips = vips.map(|said| (said.vip.clone(), said.document())).collect();
         drop(link);
         // While one of them takes what the other offers, they differ for a moment.
         if is_first && is_same == Some(false) {
@@ -426,6 +441,7 @@ impl Node {
             words: self.pair.words().count(),
             same_configuration: link.is_same,
             clock_apart_seconds: link.apart.map(|apart| apart.as_secs_f64()),
+            figures: link.figures,
         })
     }
 

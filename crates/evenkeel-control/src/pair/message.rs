@@ -103,6 +103,9 @@ pub(crate) struct Beat {
     /// one's own.
     #[serde(default)]
     pub(crate) config: Option<u64>,
+    /// What it does; `None`: it does not look.
+    #[serde(default)]
+    pub(crate) figures: Option<api::PeerFigures>,
     pub(crate) vips: Vec<VipBeat>,
 }
 
@@ -126,6 +129,11 @@ impl VipBeat {
     pub(crate) fn heartbeat(&self) -> Heartbeat {
         let Self { vip: _, node, owns, claim, boot, claims } = *self;
         Heartbeat { node, owns, claim, boot, claims }
+    }
+
+    /// As it is shown.
+    pub(crate) fn document(&self) -> api::PeerVip {
+        api::PeerVip { address: self.node.to_string(), owns: self.owns, claim: self.claim }
     }
 }
 
@@ -206,7 +214,8 @@ mod tests {
             boot: u64::MAX,
             claims: 3,
         };
-        let beat = Beat { now: 7, config: None, vips: vec![VipBeat::new("main", heartbeat)] };
+        let vips = vec![VipBeat::new("main", heartbeat)];
+        let beat = Beat { now: 7, config: None, figures: None, vips };
         write(&mut one, &Message::Beat(beat), LIMIT).await.unwrap();
         write(&mut one, &Message::Words(Vec::new()), LIMIT).await.unwrap();
         let Message::Beat(Beat { now, vips, .. }) = read(&mut other, LIMIT).await.unwrap() else {

@@ -10,8 +10,8 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
 use evenkeel_api::{
-    AdminState, BreakerLoad, Client, Degraded, Health, NameState, NodeState, Pool, PoolMode,
-    RemovedServer, Said, Server, ServerName, Status,
+    AdminState, BreakerLoad, Client, Degraded, Health, NameState, NodeState, PeerView, Pool,
+    PoolMode, RemovedServer, Said, Server, ServerName, Status,
 };
 use serde::Serialize;
 
@@ -61,9 +61,10 @@ fn find(client: &Client, name: &str) -> Result<Pool> {
 }
 
 fn in_words(status: &Status, now: SystemTime, screen: Screen) -> String {
-    let vips = vip::in_words(&status.vips, now, screen);
+    let other = status.pair.as_ref().and_then(|pair| pair.node.as_deref());
+    let vips = vip::in_words(&status.vips, other, now, screen);
     let certificates = certificates::in_words(&status.listeners, now, screen);
-    let pair = pair::in_words(status.pair.as_ref(), now, screen);
+    let pair = pair::in_words(status, now, screen);
     let mut parts = vec![head(status, now), listeners(status, screen), certificates, vips, pair];
     parts.extend(status.pools.iter().map(|it| pool(it, now, screen)));
     parts.extend(notes(status));
@@ -129,18 +130,14 @@ fn row(server: &Server, now: SystemTime) -> [Cell; 5] {
         state,
         plain(ago(since.age(now))),
         plain(server.in_flight),
-        plain(format!("{why}{}{}", said(server), view(server)).trim_start_matches("; ")),
+        plain(format!("{why}{}{}", said(server), there(server)).trim_start_matches("; ")),
     ]
 }
 
 /// What the other node of the pair thinks of it, if that is another thing.
-fn view(server: &Server) -> String {
-    match &server.peer {
-        Some(view) if view.health != server.verdict.health => {
-            format!("; the other node: {}, {}", health(view.health).0, view.reason)
-        }
-        _ => String::new(),
-    }
+pub(crate) fn there(server: &Server) -> String {
+    let words = |view: &PeerView| format!("; there {}: {}", health(view.health).0, view.reason);
+    server.judged_otherwise().map(words).unwrap_or_default()
 }
 
 fn health(health: Health) -> (&'static str, Colour) {

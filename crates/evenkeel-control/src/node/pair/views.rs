@@ -1,6 +1,7 @@
-//! How each of two nodes judges servers: told, shown, and not obeyed.
+//! How each of two nodes judges servers and stands to virtual addresses: told, shown, and not obeyed here.
 
 use evenkeel_api as api;
+use evenkeel_engine::{AdminState, PoolStatus, ServerStatus};
 
 use super::{MOST_VIEWS, Node, Told};
 use crate::describe;
@@ -53,5 +54,27 @@ impl Node {
             pool
         };
         pools.map(seen).collect()
+    }
+
+    /// Virtual addresses with what the other node says of them.
+    pub(crate) fn with_peer(&self, vips: impl Iterator<Item = api::Vip>) -> Vec<api::Vip> {
+        let link = self.pair.link();
+        vips.map(|vip| api::Vip { peer: link.vips.get(&vip.name).cloned(), ..vip }).collect()
+    }
+
+    /// Servers that the other node judges otherwise.
+    pub(crate) fn judged_otherwise(&self, pools: &[PoolStatus]) -> usize {
+        let views = self.pair.views();
+        let servers = pools.iter().flat_map(|pool| {
+            pool.servers.iter().map(move |server| (pool.name.to_string(), server))
+        });
+        let is_other = |(pool, server): &(String, &ServerStatus)| {
+            let view = views.get(&(pool.clone(), server.name.to_string()));
+            let is_checked = server.admin.state != AdminState::Maint;
+            view.is_some_and(|it| {
+                is_checked && it.health != describe::health(server.verdict.health)
+            })
+        };
+        servers.filter(is_other).count()
     }
 }

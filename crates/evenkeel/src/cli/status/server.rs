@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use evenkeel_api::{
-    AgentWord, CheckOutcome, Component, ComponentStatus, Health, LastCheck, Server, TimeLineEntry,
+    AgentWord, CheckOutcome, Component, ComponentStatus, Health, LastCheck, PeerView, Server,
+    TimeLineEntry,
 };
 
 use super::super::table::{Cell, Colour, Screen, cell, columns, plain, table};
@@ -43,12 +44,18 @@ fn facts(server: &Server, now: SystemTime, screen: Screen) -> String {
         ("weight", weight),
         ("operators", operators.trim_start_matches("; ").to_owned()),
         ("health", health),
+        ("there", server.peer.as_ref().map(|it| there(it, now)).unwrap_or_default()),
         ("last check", last_check.unwrap_or_default()),
         ("agent", verdict.evidence.agent.as_ref().map_or_else(String::new, |it| agent(it, now))),
     ];
     let known = facts.into_iter().filter(|(_, fact)| !fact.is_empty());
     let rows: Vec<_> = known.map(|(name, fact)| [plain(name), plain(fact)]).collect();
     columns(&rows, screen)
+}
+
+/// How the other node of the pair judges it.
+fn there(view: &PeerView, now: SystemTime) -> String {
+    format!("{} for {}: {}", word(view.health), ago(view.since.age(now)), view.reason)
 }
 
 fn last_check(check: &LastCheck, now: SystemTime) -> String {

@@ -1,6 +1,7 @@
 //! A thin client: one method for each thing the command line asks of a node.
 
 use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use ureq::{Agent, Body};
 
 use crate::documents::{
     Applied, Explanation, Pool, Problem, Recorded, Server, ServerAddition, ServerChange,
-    ServerRemoval, Status, Upgraded, Vip, VipChange,
+    ServerRemoval, Status, Tick, Upgraded, Vip, VipChange,
 };
 
 /// Where a node is unless somebody says otherwise.
@@ -196,6 +197,21 @@ impl Client {
         self.get(&format!("/api/v1/exchanges?{}", query(&parameters)))
     }
 
+    /// Watches what the node does, each second, until `take` answers that it was enough, the node says no
+    /// more, or a minute is over: a stream that hangs is not told from one that has nothing to say.
+    pub fn watch(&self, mut take: impl FnMut(Tick) -> bool) -> Result<(), ClientError> {
+        let answer = self.authorised(self.agent.get(self.at("/api/v1/live"))).call();
+        let answer = self.welcome(answer)?;
+        let lines =
+            BufReader::new(answer.into_body().into_reader().take(MOST_ANSWER_BYTES)).lines();
+        let ticks = lines.map_while(Result::ok);
+        // What is no tick is a sign of life, or a kind of event that is not known yet.
+        let mut ticks =
+            ticks.filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok());
+        ticks.any(|tick| !take(tick));
+        Ok(())
+    }
+
     /// Has the node read its file again; `both`: on both nodes of its pair or on neither.
     pub fn reload(&self, both: bool) -> Result<Applied, ClientError> {
         self.tell(if both { "/api/v1/reload?both=true" } else { "/api/v1/reload" })
@@ -253,14 +269,29 @@ impl Client {
         let url = || self.url.clone();
         let unreachable =
             |source| ClientError::Unreachable { url: url(), source: Box::new(source) };
-        let mut answer = answer.map_err(unreachable)?;
+        let mut answer = self.welcome(answer)?;
         let status = answer.status();
         let body = answer.body_mut().with_config().limit(MOST_ANSWER_BYTES).read_to_vec();
         let body = body.map_err(unreachable)?;
+        let foreign = |_| ClientError::Foreign { url: url(), status: status.as_u16() };
+        serde_json::from_slice(&body).map_err(foreign)
+    }
+
+    /// An answer that says yes; every other one is an error.
+    fn welcome(
+        &self,
+        answer: Result<Response<Body>, ureq::Error>,
+    ) -> Result<Response<Body>, ClientError> {
+        let url = || self.url.clone();
+        let unreachable =
+            |source| ClientError::Unreachable { url: url(), source: Box::new(source) };
+        let mut answer = answer.map_err(unreachable)?;
+        let status = answer.status();
         if status.is_success() {
-            let foreign = |_| ClientError::Foreign { url: url(), status: status.as_u16() };
-            return serde_json::from_slice(&body).map_err(foreign);
+            return Ok(answer);
         }
+        let body = answer.body_mut().with_config().limit(MOST_ANSWER_BYTES).read_to_vec();
+        let body = body.map_err(unreachable)?;
         Err(match serde_json::from_slice(&body) {
             Ok(problem) => ClientError::Refused(Box::new(problem)),
             Err(_) => ClientError::Foreign { url: url(), status: status.as_u16() },

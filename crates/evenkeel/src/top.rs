@@ -1,4 +1,5 @@
-//! `evenkeel top`: the status of a node, again and again, and a hand on its servers.
+//! `evenkeel top`: the status of a node, again and again, what it does each second, and a hand on its
+//! servers.
 
 mod draw;
 mod picture;
@@ -11,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use evenkeel_api::{Client, ServerChange, Status};
+use evenkeel_api::{Client, ServerChange, Status, Tick};
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
 
@@ -23,6 +24,9 @@ use crate::{args, clock};
 /// How long a key may wait for what the node said, and the other way round.
 const TURN: Duration = Duration::from_millis(100);
 
+/// A node that sends no figures, or no more, is asked for them again so much later.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// Wishes that wait for the node: nobody presses keys faster than it answers.
 const MOST_WISHES: usize = 4;
 
@@ -30,6 +34,8 @@ const MOST_WISHES: usize = 4;
 enum News {
     Status(Box<Status>),
     Silence(String),
+    /// What it did in the last second.
+    Figures(Box<Tick>),
     Done(String),
 }
 
@@ -41,6 +47,11 @@ pub(crate) fn top(args: &args::Top) -> Result<ExitCode> {
     let first = client.status()?;
     let (wish, wishes) = sync_channel(MOST_WISHES);
     let (tell, news) = sync_channel(1);
+    let (watcher, told) = (crate::cli::client(&args.target)?, tell.clone());
+    thread::Builder::new()
+        .name("figures".to_owned())
+        .spawn(move || watch(&watcher, &told))
+        .context("cannot start a thread")?;
     let (every, author) = (Duration::from_secs(args.every.into()), args.author.clone());
     // It ends with the program, or when nobody listens any more.
     thread::Builder::new()
@@ -89,10 +100,24 @@ fn show(
             match news.try_recv() {
                 Ok(News::Status(status)) => screen.update(*status, clock::instant()),
                 Ok(News::Silence(why)) => screen.miss(why),
+                Ok(News::Figures(tick)) => screen.figures(*tick, clock::instant()),
                 Ok(News::Done(words)) => screen.say(words),
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
             }
         }
+    }
+}
+
+/// Passes on what the node does, each second. Why it does not say is said by who asks for its status.
+fn watch(client: &Client, tell: &SyncSender<News>) {
+    let mut is_wanted = true;
+    while is_wanted {
+        // However it ended: it is asked for again, and not in haste.
+        let _ = client.watch(|tick| {
+            is_wanted = tell.send(News::Figures(Box::new(tick))).is_ok();
+            is_wanted
+        });
+        thread::sleep(AGAIN);
     }
 }
 

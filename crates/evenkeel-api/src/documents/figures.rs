@@ -43,6 +43,9 @@ pub struct ListenerFigures {
     /// Requests; in tcp and tls, connections.
     pub rate: f64,
     pub errors: f64,
+    /// Answers 4xx and 5xx; of what fails without an answer `errors` alone tells.
+    pub answered_4xx: f64,
+    pub answered_5xx: f64,
     /// Held now.
     pub connections: u32,
     /// Bytes a second from clients, and to them.
@@ -67,6 +70,9 @@ pub struct RouteFigures {
 pub struct PoolFigures {
     pub rate: f64,
     pub errors: f64,
+    /// Answers 4xx and 5xx to clients.
+    pub answered_4xx: f64,
+    pub answered_5xx: f64,
     pub p50: Option<f64>,
     pub p99: Option<f64>,
     /// Under way on its servers now.
@@ -84,6 +90,9 @@ pub struct ServerFigures {
     pub rate: f64,
     /// Answers 5xx, and tries it failed.
     pub errors: f64,
+    /// Answers 4xx and 5xx from it.
+    pub answered_4xx: f64,
+    pub answered_5xx: f64,
     pub p50: Option<f64>,
     pub p99: Option<f64>,
     /// Under way now.

@@ -128,6 +128,8 @@ fn listener(
     api::ListenerFigures {
         rate: if is_http { rate(|it| it.requests_total) } else { rate(|it| it.connections_total) },
         errors: rate(|it| it.endings.errors),
+        answered_4xx: rate(|it| it.answers_total[CodeClass::ClientError as usize]),
+        answered_5xx: rate(|it| it.answers_total[CodeClass::ServerError as usize]),
         connections: now.connections,
         bytes_in: rate(|it| it.bytes_received_total),
         bytes_out: rate(|it| it.bytes_sent_total),
@@ -153,6 +155,8 @@ fn pool(between: Between, before: Option<&PoolStatus>, now: &PoolStatus) -> api:
     api::PoolFigures {
         rate: rate(|it| it.flow.requests_total),
         errors: rate(|it| it.flow.endings.errors),
+        answered_4xx: rate(|it| it.flow.answers_total[CodeClass::ClientError as usize]),
+        answered_5xx: rate(|it| it.flow.answers_total[CodeClass::ServerError as usize]),
         p50,
         p99,
         in_flight: now.servers.iter().map(|server| server.in_flight).sum(),
@@ -171,6 +175,8 @@ fn server(
     api::ServerFigures {
         rate: rate(|it| it.requests_total),
         errors: rate(|it| it.failures_total + it.answers_total[CodeClass::ServerError as usize]),
+        answered_4xx: rate(|it| it.answers_total[CodeClass::ClientError as usize]),
+        answered_5xx: rate(|it| it.answers_total[CodeClass::ServerError as usize]),
         p50,
         p99,
         in_flight: now.in_flight,

@@ -16,8 +16,10 @@ use crate::cli::table::{self, Colour};
 
 /// Columns and rows below which nothing can be read.
 const LEAST: (u16, u16) = (60, 10);
+/// Columns from which on errors are told by their class, and the median beside the tail.
+const WITH_CLASSES: u16 = 100;
 /// Columns from which on there is room for the last rates as a picture.
-const WITH_TREND: u16 = 100;
+const WITH_TREND: u16 = 130;
 /// Rates in that picture.
 const TREND: usize = 20;
 /// The most columns of a name; the end of a longer one says more than its beginning.
@@ -33,14 +35,17 @@ const KEYS: &str =
 const HELP: &str = "\
 tab, ←, →        servers, pools, listeners, vips
 ↑, ↓, j, k       the next line; page up and down, home, end
-s                sort by: file, trouble, rate, failures, in flight
+s                sort by: file, trouble, rate, errors, p99, in flight
 /                show only lines with these letters; esc shows all again
 enter            all that is known of a server
 d, m, r          drain, maint, ready: asks for a reason first
 q, esc, ctrl-c   leave; the node goes on
 
 RATE      requests a second; connections, where bytes are forwarded
+ERRORS    a second: answered 5xx, or failed
+4XX 5XX   answers a second of these classes, from 100 columns on
 FAILED    failures a second: no answer, or one that counts as none
+P50 P99   half of the answers, and 99 of 100, began within this time
 BUSY      requests or connections under way";
 
 pub(super) fn draw(frame: &mut Frame<'_>, screen: &Screen, (at, now): (Instant, SystemTime)) {
@@ -72,7 +77,11 @@ pub(super) fn draw(frame: &mut Frame<'_>, screen: &Screen, (at, now): (Instant, 
                 let width = Some(usize::from(area.width.saturating_sub(4)));
                 let plain = table::Screen { coloured: false, width };
                 let words = server_in_words(pool, server, now, plain);
-                over(frame, screen, &format!(" {pool}/{} ", server.name), &words);
+                let name = format!("{pool}/{}", server.name);
+                let line = screen.lines(now).into_iter().find(|line| line.name == name);
+                let words = line.map(|line| second(&line)).into_iter().chain([words]);
+                let words = words.collect::<Vec<_>>().join("\n\n");
+                over(frame, screen, &format!(" {name} "), &words);
             }
         }
     }
@@ -88,8 +97,8 @@ fn head(screen: &Screen, now: SystemTime) -> Text<'static> {
     let since = ago(status.started.age(now));
     let figures = format!(
         " {state} for {since}   {} requests/s, {} failed/s, {} connections   evenkeel {}",
-        figure(rate),
-        figure(failures),
+        amount(rate),
+        amount(failures),
         status.connections,
         status.version
     );
@@ -141,32 +150,29 @@ fn lines(frame: &mut Frame<'_>, screen: &Screen, area: Rect, now: SystemTime) {
         };
         return frame.render_widget(Paragraph::new(nothing), area);
     }
-    let with_trend = area.width >= WITH_TREND;
+    let shown = Shown::at(area.width);
     let widest = |text: fn(&Line) -> &str, least: usize| {
         let widest = lines.iter().map(|line| text(line).chars().count()).max();
         let widest = widest.unwrap_or(0).clamp(least, MOST_NAME);
         Constraint::Length(u16::try_from(widest).unwrap_or(u16::MAX))
     };
-    let mut heading = vec!["NAME", "STATE", "SINCE", "RATE", "FAILED", "BUSY"];
+    let mut heading = vec![Text::from("NAME"), Text::from("STATE"), Text::from("SINCE")];
     let mut widths = vec![
         widest(|line| &line.name, 6),
         widest(|line| &line.state.text, 5),
         Constraint::Length(6),
-        Constraint::Length(7),
-        Constraint::Length(6),
-        Constraint::Length(5),
     ];
-    if with_trend {
-        heading.push("TREND");
+    for figure in shown.figures() {
+        heading.push(Text::from(figure.title).alignment(Alignment::Right));
+        widths.push(Constraint::Length(figure.width));
+    }
+    if shown.trend {
+        heading.push(Text::from("TREND"));
         widths.push(Constraint::Length(u16::try_from(TREND).unwrap_or(u16::MAX)));
     }
-    heading.push("WHY");
+    heading.push(Text::from("WHY"));
     widths.push(Constraint::Min(8));
-    let heading = heading.into_iter().enumerate().map(|(column, title)| match column {
-        3..=5 => Text::from(title).alignment(Alignment::Right),
-        _ => Text::from(title),
-    });
-    let rows = lines.iter().map(|line| row(screen, line, with_trend));
+    let rows = lines.iter().map(|line| row(screen, line, shown));
     let table = Table::new(rows, widths)
         .header(Row::new(heading).style(Modifier::BOLD))
         .row_highlight_style(Modifier::REVERSED)
@@ -175,17 +181,60 @@ fn lines(frame: &mut Frame<'_>, screen: &Screen, area: Rect, now: SystemTime) {
     frame.render_stateful_widget(table, area, &mut at);
 }
 
-fn row(screen: &Screen, line: &Line, with_trend: bool) -> Row<'static> {
+/// What there is room for.
+#[derive(Clone, Copy, Debug)]
+struct Shown {
+    classes: bool,
+    trend: bool,
+}
+
+/// A column of figures.
+struct Figure {
+    title: &'static str,
+    width: u16,
+    is_of_classes: bool,
+    of: fn(&Line) -> String,
+}
+
+/// In their order.
+const FIGURES: [Figure; 8] = {
+    const fn figure(title: &'static str, width: u16, of: fn(&Line) -> String) -> Figure {
+        Figure { title, width, is_of_classes: false, of }
+    }
+    const fn of_classes(title: &'static str, width: u16, of: fn(&Line) -> String) -> Figure {
+        Figure { title, width, is_of_classes: true, of }
+    }
+    [
+        figure("RATE", 6, |line| amount(line.rate)),
+        figure("ERRORS", 6, |line| amount(line.errors)),
+        of_classes("4XX", 6, |line| amount(line.answered.map(|[it, _]| it))),
+        of_classes("5XX", 6, |line| amount(line.answered.map(|[_, it]| it))),
+        of_classes("FAILED", 6, |line| amount(line.failures)),
+        of_classes("P50", 6, |line| latency(line.p50)),
+        figure("P99", 6, |line| latency(line.p99)),
+        figure("BUSY", 5, |line| line.in_flight.map(|busy| busy.to_string()).unwrap_or_default()),
+    ]
+};
+
+impl Shown {
+    const fn at(width: u16) -> Self {
+        Self { classes: width >= WITH_CLASSES, trend: width >= WITH_TREND }
+    }
+
+    fn figures(self) -> impl Iterator<Item = &'static Figure> {
+        FIGURES.iter().filter(move |figure| self.classes || !figure.is_of_classes)
+    }
+}
+
+fn row(screen: &Screen, line: &Line, shown: Shown) -> Row<'static> {
     let right = |text: String| Text::from(text).alignment(Alignment::Right);
     let mut cells = vec![
         Text::from(end_of(&line.name)),
         Text::styled(line.state.text.clone(), style(screen, line.state.colour)),
         Text::from(line.since.map(ago).unwrap_or_default()),
-        right(figure(line.rate)),
-        right(figure(line.failures)),
-        right(line.in_flight.map(|busy| busy.to_string()).unwrap_or_default()),
     ];
-    if with_trend {
+    cells.extend(shown.figures().map(|figure| right((figure.of)(line))));
+    if shown.trend {
         cells.push(Text::from(trend(&line.trend)));
     }
     let visible = |c: char| if c.is_control() { ' ' } else { c };
@@ -204,7 +253,7 @@ fn end_of(name: &str) -> String {
 }
 
 /// A figure in at most six characters.
-fn figure(value: Option<f64>) -> String {
+fn amount(value: Option<f64>) -> String {
     match value {
         None => "-".to_owned(),
         Some(value) if value < 0.05 => "0".to_owned(),
@@ -212,6 +261,30 @@ fn figure(value: Option<f64>) -> String {
         Some(value) if value < 99_999.5 => format!("{value:.0}"),
         Some(value) => format!("{:.0}k", value / 1e3),
     }
+}
+
+/// A latency, given in seconds, in at most six characters.
+fn latency(seconds: Option<f64>) -> String {
+    match seconds {
+        None => "-".to_owned(),
+        Some(seconds) if seconds < 0.009_95 => format!("{:.1}ms", seconds * 1e3),
+        Some(seconds) if seconds < 0.999_5 => format!("{:.0}ms", seconds * 1e3),
+        Some(seconds) if seconds < 99.95 => format!("{seconds:.1}s"),
+        Some(seconds) => format!("{seconds:.0}s"),
+    }
+}
+
+/// What a server did in its last second, for who has no room for all columns.
+fn second(line: &Line) -> String {
+    let [clients, servers] =
+        [0, 1].map(|class| amount(line.answered.map(|answered| answered[class])));
+    format!(
+        "a second     {} requests, {clients} answered 4xx, {servers} 5xx, {} failed; p50 {}, p99 {}",
+        amount(line.rate),
+        amount(line.failures),
+        latency(line.p50),
+        latency(line.p99)
+    )
 }
 
 /// Rates as bars, the highest a full one.
@@ -296,7 +369,21 @@ mod tests {
             (Some(99_999.0), "99999"),
             (Some(123_456.0), "123k"),
         ] {
-            assert_eq!(figure(value), text);
+            assert_eq!(amount(value), text);
+        }
+    }
+
+    #[test]
+    fn latencies_are_short() {
+        for (value, text) in [
+            (None, "-"),
+            (Some(0.000_4), "0.4ms"),
+            (Some(0.009_96), "10ms"),
+            (Some(0.412), "412ms"),
+            (Some(1.25), "1.2s"),
+            (Some(418.3), "418s"),
+        ] {
+            assert_eq!(latency(value), text);
         }
     }
 

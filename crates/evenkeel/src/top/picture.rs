@@ -1,15 +1,19 @@
-//! What a node's statuses say when one is laid beside the other: rates.
+//! What a node's statuses say when one is laid beside the other, rates, and what it says itself of its
+//! last second.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant, SystemTime};
 
-use evenkeel_api::{Pool, PoolMode, Server, Status, Timestamp};
+use evenkeel_api::{Pool, PoolMode, Server, Status, Tick, Timestamp};
 
-use crate::cli::status::{notes, state, vip_state};
+use crate::cli::status::{notes, state, there, vip_state};
 use crate::cli::table::{Cell, Colour, cell, plain};
 
 /// Rates kept for each line: a minute at the usual beat.
 const KEPT: usize = 60;
+
+/// What the node said of its last second holds for so long.
+const NEW: Duration = Duration::from_secs(3);
 
 /// Which table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +46,15 @@ pub(super) struct Line {
     pub(super) since: Option<Duration>,
     /// A second; `None` before there are two pictures.
     pub(super) rate: Option<f64>,
-    /// Failures a second.
+    /// Failures a second, by the statuses.
     pub(super) failures: Option<f64>,
+    /// Answers 4xx and 5xx a second.
+    pub(super) answered: Option<[f64; 2]>,
+    /// Answers 5xx and failures a second; failures alone where the node does not say.
+    pub(super) errors: Option<f64>,
+    /// Seconds.
+    pub(super) p50: Option<f64>,
+    pub(super) p99: Option<f64>,
     /// Requests or connections under way.
     pub(super) in_flight: Option<u32>,
     /// Rates, the oldest first.
@@ -57,6 +68,17 @@ pub(super) struct Picture {
     pub(super) status: Status,
     pub(super) taken: Instant,
     trends: BTreeMap<Key, Trend>,
+    /// The last second, and when it was told.
+    second: Option<(Tick, Instant)>,
+}
+
+/// What the node says of the last second of something.
+#[derive(Clone, Copy, Debug)]
+struct Second {
+    answered: [f64; 2],
+    errors: f64,
+    p50: Option<f64>,
+    p99: Option<f64>,
 }
 
 /// What is counted, by its name.
@@ -89,7 +111,12 @@ impl Picture {
         let trends = counters(&status)
             .map(|(key, counted)| (key, Trend { counted, ..Trend::default() }))
             .collect();
-        Self { status, taken, trends }
+        Self { status, taken, trends, second: None }
+    }
+
+    /// What the node did in its last second.
+    pub(super) fn figures(&mut self, tick: Tick, taken: Instant) {
+        self.second = Some((tick, taken));
     }
 
     /// The next one.
@@ -107,6 +134,8 @@ impl Picture {
             self.trends.insert(key, trend);
         }
         (self.status, self.taken) = (status, taken);
+        let is_new = |(_, told): &(Tick, Instant)| taken.saturating_duration_since(*told) < NEW;
+        self.second = self.second.take().filter(is_new);
     }
 
     /// Requests and failures a second, of the whole node.
@@ -135,6 +164,7 @@ impl Picture {
                         it.name.clone(),
                         plain(&it.protocol),
                         &[Key::Listener(it.name.clone())],
+                        self.listener_second(&it.name),
                     )
                 });
                 lines.collect()
@@ -145,7 +175,7 @@ impl Picture {
                     let owner = it.owner.as_deref().unwrap_or("nobody");
                     let why = format!("owner {owner}; {}; {why}", it.addresses.join(" "));
                     let since = Some(it.since.age(now));
-                    Line { since, why, ..self.line(it.name.clone(), state, &[]) }
+                    Line { since, why, ..self.line(it.name.clone(), state, &[], None) }
                 });
                 lines.collect()
             }
@@ -166,13 +196,15 @@ impl Picture {
 
     fn servers<'a>(&'a self, pool: &'a Pool, now: SystemTime) -> impl Iterator<Item = Line> + 'a {
         pool.servers.iter().map(move |server| {
-            let (state, since, why): (_, Timestamp, _) = state(server);
+            let (state, since, mut why): (_, Timestamp, _) = state(server);
+            why.push_str(&there(server));
             let key = Key::Server(pool.name.clone(), server.name.clone());
+            let name = full_name(pool, server);
             Line {
                 since: Some(since.age(now)),
                 in_flight: Some(server.in_flight),
                 why,
-                ..self.line(full_name(pool, server), state, &[key])
+                ..self.line(name.clone(), state, &[key], self.server_second(&name))
             }
         })
     }
@@ -205,21 +237,49 @@ impl Picture {
                 pool.name.clone(),
                 cell(format!("{usable}/{} in use", pool.servers.len()), colour),
                 &keys.collect::<Vec<_>>(),
+                self.pool_second(&pool.name),
             )
         }
     }
 
+    fn tick(&self) -> Option<&Tick> {
+        self.second.as_ref().map(|(tick, _)| tick)
+    }
+
+    fn listener_second(&self, name: &str) -> Option<Second> {
+        let it = self.tick()?.listeners.get(name)?;
+        let answered = [it.answered_4xx, it.answered_5xx];
+        Some(Second { answered, errors: it.errors, p50: it.p50, p99: it.p99 })
+    }
+
+    fn pool_second(&self, name: &str) -> Option<Second> {
+        let it = self.tick()?.pools.get(name)?;
+        let answered = [it.answered_4xx, it.answered_5xx];
+        Some(Second { answered, errors: it.errors, p50: it.p50, p99: it.p99 })
+    }
+
+    fn server_second(&self, name: &str) -> Option<Second> {
+        let it = self.tick()?.servers.get(name)?;
+        let answered = [it.answered_4xx, it.answered_5xx];
+        Some(Second { answered, errors: it.errors, p50: it.p50, p99: it.p99 })
+    }
+
     /// A line with the sums of these trends.
-    fn line(&self, name: String, state: Cell, keys: &[Key]) -> Line {
+    fn line(&self, name: String, state: Cell, keys: &[Key], second: Option<Second>) -> Line {
         let trends: Vec<_> = keys.iter().filter_map(|key| self.trends.get(key)).collect();
         let longest = trends.iter().map(|trend| trend.rates.len()).max().unwrap_or(0);
         let at = |back: usize| -> f64 { trends.iter().filter_map(|it| it.back(back)).sum() };
+        let failures = sum(trends.iter().map(|trend| trend.failures));
         Line {
             name,
             state,
             since: None,
             rate: sum(trends.iter().map(|trend| trend.rate)),
-            failures: sum(trends.iter().map(|trend| trend.failures)),
+            failures,
+            answered: second.map(|it| it.answered),
+            errors: second.map(|it| it.errors).or(failures),
+            p50: second.and_then(|it| it.p50),
+            p99: second.and_then(|it| it.p99),
             in_flight: None,
             trend: (0..longest).rev().map(at).collect(),
             why: String::new(),

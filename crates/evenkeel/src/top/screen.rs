@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::time::{Instant, SystemTime};
 
-use evenkeel_api::{AdminState, Status};
+use evenkeel_api::{AdminState, Status, Tick};
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::picture::{Line, Picture, View};
@@ -20,7 +20,8 @@ pub(super) enum Order {
     /// What needs a look comes first.
     Trouble,
     Rate,
-    Failures,
+    Errors,
+    Slowness,
     InFlight,
 }
 
@@ -30,7 +31,8 @@ impl Order {
             Self::File => "file",
             Self::Trouble => "trouble",
             Self::Rate => "rate",
-            Self::Failures => "failures",
+            Self::Errors => "errors",
+            Self::Slowness => "p99",
             Self::InFlight => "in flight",
         }
     }
@@ -39,8 +41,9 @@ impl Order {
         match self {
             Self::File => Self::Trouble,
             Self::Trouble => Self::Rate,
-            Self::Rate => Self::Failures,
-            Self::Failures => Self::InFlight,
+            Self::Rate => Self::Errors,
+            Self::Errors => Self::Slowness,
+            Self::Slowness => Self::InFlight,
             Self::InFlight => Self::File,
         }
     }
@@ -53,7 +56,8 @@ impl Order {
             Self::File => Ordering::Equal,
             Self::Trouble => trouble(one).cmp(&trouble(other)),
             Self::Rate => most(one.rate, other.rate),
-            Self::Failures => most(one.failures, other.failures),
+            Self::Errors => most(one.errors, other.errors),
+            Self::Slowness => most(one.p99, other.p99),
             Self::InFlight => other.in_flight.cmp(&one.in_flight),
         }
     }
@@ -133,6 +137,10 @@ impl Screen {
     pub(super) fn update(&mut self, status: Status, taken: Instant) {
         self.picture.update(status, taken);
         self.silence = None;
+    }
+
+    pub(super) fn figures(&mut self, tick: Tick, taken: Instant) {
+        self.picture.figures(tick, taken);
     }
 
     pub(super) fn miss(&mut self, why: String) {

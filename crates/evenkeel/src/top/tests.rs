@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use evenkeel_api::{AdminState, Status};
+use evenkeel_api::{AdminState, Status, Tick};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -48,12 +48,28 @@ fn status(requests: u64) -> Status {
     serde_json::from_value(document).expect("a status")
 }
 
+/// What a node says of its last second.
+fn tick() -> Tick {
+    let figures = json!({
+        "rate": 50, "errors": 2, "answered_4xx": 4, "answered_5xx": 1.5, "p50": 0.003, "p99": 0.021,
+        "in_flight": 2, "queue": 0, "retries": 0, "connections": 7, "bytes_in": 0, "bytes_out": 0,
+        "state": "up", "admin": "ready", "reason": ""
+    });
+    let document = json!({
+        "at": 1, "node": {"cpu": 0.1, "memory_bytes": 1, "descriptors": 1, "workers": []},
+        "listeners": {"front": figures}, "routes": {}, "pools": {"app": figures},
+        "servers": {"app/app1": figures}, "vips": {}
+    });
+    serde_json::from_value(document).expect("a tick")
+}
+
 /// A screen with two pictures, two seconds from each other.
 fn screen() -> (Screen, Instant) {
     let taken = clock::instant();
     let mut screen = Screen::new(Picture::new(status(4), taken), false);
     let later = taken + Duration::from_secs(2);
     screen.update(status(404), later);
+    screen.figures(tick(), later);
     (screen, later)
 }
 
@@ -81,9 +97,9 @@ fn a_usual_terminal() {
         shown(&screen, at, (80, 10)),
         " lb0 running for 10 min   200 requests/s, 200 failed/s, 7 connections   evenkeel
  [servers]  pools   listeners   vips
- NAME     STATE SINCE     RATE FAILED  BUSY WHY
->app/app1 up    3 min      100      0     2
- app/app2 down  3 min       50    200     2 3 of 3 checks failed: connection ref
+ NAME     STATE SINCE    RATE ERRORS    P99  BUSY WHY
+>app/app1 up    3 min     100    2.0   21ms     2
+ app/app2 down  3 min      50    200      -     2 3 of 3 checks failed: connecti
 
 
 
@@ -97,9 +113,34 @@ fn a_wide_one_has_room_for_the_last_rates() {
     let (mut screen, at) = screen();
     screen.update(status(504), at + Duration::from_secs(1));
     press(&mut screen, &[KeyCode::Tab, KeyCode::Tab]);
-    let shown = shown(&screen, at, (110, 10));
+    let shown = shown(&screen, at, (140, 10));
     assert!(shown.contains(" servers   pools  [listeners]"), "{shown}");
     assert!(shown.contains("█▄ 0.0.0.0:80"), "{shown}");
+}
+
+#[test]
+fn from_a_hundred_columns_on_errors_are_told_by_their_class() {
+    let (mut screen, at) = screen();
+    press(&mut screen, &[KeyCode::Tab]);
+    let shown = shown(&screen, at, (100, 10));
+    let figures: Vec<_> = shown.lines().skip(2).take(2).map(str::trim_end).collect();
+    assert_eq!(
+        figures,
+        [
+            " NAME   STATE      SINCE    RATE ERRORS    4XX    5XX FAILED    P50    P99  BUSY WHY",
+            ">app    1/2 in use 3 min     150    2.0    4.0    1.5    200  3.0ms   21ms     4 round-robin",
+        ]
+    );
+}
+
+#[test]
+fn a_second_that_is_long_over_is_not_shown() {
+    let (mut screen, at) = screen();
+    let later = at + Duration::from_secs(3);
+    screen.update(status(604), later);
+    assert!(!shown(&screen, later, (80, 10)).contains("21ms"));
+    screen.figures(tick(), later);
+    assert!(shown(&screen, later, (80, 10)).contains("21ms"));
 }
 
 #[test]
@@ -172,6 +213,10 @@ fn all_that_is_known_of_a_server_and_all_keys() {
     press(&mut screen, &[KeyCode::End, KeyCode::Enter]);
     let text = shown(&screen, at, (80, 24));
     assert!(text.contains("┌ app/app2 ─") && text.contains("10.0.0.1:80"), "{text}");
+    assert!(
+        text.contains("50 requests, - answered 4xx, - 5xx, 200 failed; p50 -, p99 -"),
+        "{text}"
+    );
     press(&mut screen, &[KeyCode::Char('x'), KeyCode::Char('?')]);
     assert!(shown(&screen, at, (80, 24)).contains("asks for a reason first"));
 }

@@ -21,6 +21,8 @@ fn tick(second: i64) -> api::Tick {
     let pool = api::PoolFigures {
         rate,
         errors: 0.0,
+        answered_4xx: 0.0,
+        answered_5xx: 0.0,
         p50: None,
         p99: (second % 2 == 0).then_some(0.25),
         in_flight: 1,

@@ -81,6 +81,7 @@ function server(pool, place, at) {
         ? [{ at: ago(3900), to: "up", usable: true, reason: "HTTP check passed" }, { at: ago(214), from: "up", to: "down", usable: false, reason: "HTTP check: status 503, not 200-399; 3 in a row" }]
         : [{ at: ago(3900), from: "checking", to: "up", usable: true, reason: "HTTP check passed" }],
     },
+    peer: { health: bad || (pool === "web" && at === 1) ? "down" : "up", reason: bad ? "HTTP check: status 503, not 200-399" : pool === "web" && at === 1 ? "HTTP check: timed out after 1 s" : "HTTP check passed in 3 ms", since: ago(190) },
     in_use: !bad, in_flight: 0, idle_connections: 4, connections_total: 812, requests_total: 120_331,
     failures_total: bad ? 41 : 0, retries_total: bad ? 41 : 0, checks_total: 1800, check_failures_total: bad ? 107 : 0,
   };
@@ -101,7 +102,10 @@ function status() {
     ],
     pools: pools.map((pool) => ({ ...pool, waiting: 0, degraded: [], removed: [], names: [] })),
     vips: [{ name: "main", interface: "eth0", router_id: 51, addresses: ["192.0.2.10/24"], state: "active", reason: "the owner was silent for 3.02 s", since: ago(1800),
-      source: "192.0.2.2", owner: "192.0.2.2", priority: 150, claim: 150, failed: [], moved: false, claims_total: 2, conflicts_total: 0, gap_seconds: 3.02 }],
+      source: "192.0.2.2", owner: "192.0.2.2", priority: 150, claim: 150, failed: [], moved: false, claims_total: 2, conflicts_total: 0, gap_seconds: 3.02,
+      peer: { address: "192.0.2.3", owns: false, claim: 100 } }],
+    pair: { peer: "192.0.2.3:7071", up: true, since: ago(5000), node: "lb1", program: "0.1.0", words: 2, same_configuration: true,
+      figures: { rate: 12.4, errors: 0, connections: 31, cpu: 0.04 } },
     problems: [],
   };
 }
@@ -163,6 +167,38 @@ function history(query) {
   return { from, step_seconds: step, series };
 }
 
+const MISHAPS = [
+  { method: "GET", host: "shop.example", target: "/api/orders?id=4711&token=c2VjcmV0", status: 503, code: "SC", fault: "no server may be used", cause: "pool api: no server may be used (SC)", pool: "api", server: "", route: "api", retries: 1, times: [0.0006, 0.0001, null, null, 0.0009] },
+  { method: "GET", host: "shop.example", target: "/api/users/17", status: 504, code: "sH", fault: "the answer did not begin in time", cause: "server api/api2: the answer did not begin in time (sH)", pool: "api", server: "api2", route: "api", retries: 0, times: [0.0011, 0, 0.0004, 30, 30.0021] },
+  { method: "POST", host: "shop.example", target: "/basket/checkout?step=confirm", status: 502, code: "SH", fault: "the server closed the connection before its answer began", cause: "server web/10.0.0.22:8000: the server closed the connection before its answer began (SH)", pool: "web", server: "10.0.0.22:8000", route: "", retries: 0, times: [0.014, 0, 0, null, 0.221] },
+  { method: "GET", host: "shop.example", target: "/catalogue/summer/all-that-is-on-sale-this-week-and-the-next/page/2", status: 200, code: "--", fault: "", cause: "web/10.0.0.21:8000 was slow to answer", pool: "web", server: "10.0.0.21:8000", route: "", retries: 0, times: [0.0004, 0.31, 0.012, 1.84, 2.6], slow: true },
+  { method: "", host: "", target: "", status: null, code: "SD", fault: "the server broke off", cause: "server comm/10.0.2.21:8000: the server broke off (SD)", pool: "comm", server: "10.0.2.21:8000", listener: "comm", route: "", retries: 0, times: [0, 0, 0.0003, null, 418.3] },
+];
+
+function recorded(query) {
+  const now = Date.now();
+  const spans = { "5m": 300, "15m": 900, "1h": 3600 };
+  const from = Number(query.get("from") ?? now - (spans[query.get("last")] ?? 900) * 1000);
+  const to = Number(query.get("to") ?? now);
+  const [pool, server] = (query.get("server") ?? query.get("pool") ?? "").split("/");
+  const all = [];
+  for (let at = now - 2000 - (now % 7000), place = 0; at > now - 3_600_000; at -= 7000 + (place % 5) * 4000, place += 1) {
+    const { times, ...rest } = MISHAPS[(place * 7 + (place % 3)) % MISHAPS.length];
+    const [request_seconds, wait_seconds, connect_seconds, response_seconds, active_seconds] = times;
+    all.push({ at, listener: "front", client: `192.0.2.${7 + (place % 40)}`, request_id: "", slow: false, ...rest, request_seconds, wait_seconds, connect_seconds, response_seconds, active_seconds });
+  }
+  const matching = all.filter((it) => it.at >= from && it.at <= to
+    && (query.get("status") === null || String(it.status) === query.get("status"))
+    && (query.get("code") === null || it.code === query.get("code"))
+    && (query.get("listener") === null || it.listener === query.get("listener"))
+    && (query.get("slow") !== "true" || it.slow)
+    && (pool === "" || it.pool === pool) && (server === undefined || it.server === server));
+  const counts = new Map();
+  for (const { cause } of matching) counts.set(cause, (counts.get(cause) ?? 0) + 1);
+  const causes = [...counts].map(([words, count]) => ({ words, count, longest_seconds: 1 })).sort((one, other) => other.count - one.count);
+  return { from, matched: matching.length, unseen: 0, causes, exchanges: matching.slice(0, Number(query.get("limit") ?? 200)), events: [] };
+}
+
 const streams = new Set();
 
 function announce(kind, subject, message) {
@@ -217,7 +253,8 @@ createServer(async (request, response) => {
     json(response, [{ version: "8f1c22a90d3e4b57", origin: "/etc/evenkeel/evenkeel.toml", applied: ago(3600) }, { version: "1b0c9d2e8f774a10", origin: "/etc/evenkeel/evenkeel.toml", applied: ago(90_000) }]);
   } else if (path === "/api/v1/config") {
     response.writeHead(200, { "content-type": "application/toml" }).end(url.searchParams.has("version") ? CONFIG.replace("least-connections", "round-robin").replace(', weight = 2', "") : CONFIG);
-  } else if (path === "/api/v1/history") json(response, history(url.searchParams));
+  } else if (path === "/api/v1/exchanges") json(response, recorded(url.searchParams));
+  else if (path === "/api/v1/history") json(response, history(url.searchParams));
   else if (path === "/api/v1/events" || path === "/api/v1/live") {
     response.writeHead(200, { "content-type": "text/event-stream" });
     response.write(": here\n\n");

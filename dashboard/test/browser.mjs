@@ -8,10 +8,14 @@
 //   set POOL/SERVER STATE AUTHOR       asks for a state as a person does, and confirms it
 //   link WORD                   waits until the page says so of its own link to the node
 //   view NAME                   goes to a view, and waits until it is there
+//   exchange WORD...            waits for a row of what failed or was slow with each of these words
+//   code CODE WORDS             what a termination code means, told when the keyboard comes to it
+//   accessible                  what is shown keeps the rules that a program can look at (axe, WCAG 2.2 AA)
 //   clean                       nothing was refused, nothing failed, and nobody else was asked
 
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
+import { brokenRules } from "./rules.mjs";
 
 /** For one step; a machine may have much to do. */
 const PATIENCE = 20_000;
@@ -64,9 +68,22 @@ const steps = {
   async link(word) {
     await page.locator(".fresh", { hasText: word }).waitFor();
   },
-  async view(name) {
+  async view(name = "") {
     await page.evaluate((hash) => { location.hash = hash; }, `#/${name}`);
     await page.locator(`main[data-view="${name}"] *`).first().waitFor();
+  },
+  async exchange(...words) {
+    let rows = page.locator("tr.exchange");
+    for (const word of words) rows = rows.filter({ hasText: word });
+    await rows.first().waitFor();
+  },
+  async code(code, ...words) {
+    await page.getByRole("button", { name: `${code}:` }).first().focus();
+    await page.locator(".code-word .tip:visible", { hasText: words.join(" ") }).waitFor();
+  },
+  async accessible() {
+    const broken = await brokenRules(page);
+    if (broken.length > 0) throw new Error(broken.join("; "));
   },
   async clean() {
     const others = [...hosts].filter((host) => host !== origin);

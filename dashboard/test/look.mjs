@@ -1,9 +1,11 @@
-// Takes a picture of every view at two widths in both themes, for people to look at.
+// Takes a picture of every view at two widths in both themes, for people to look at, and says where one
+// is wider than its window or breaks a rule of accessibility.
 //
 //   node test/look.mjs URL FOLDER [TOKEN]
 
 import { chromium } from "playwright-core";
 import { mkdir } from "node:fs/promises";
+import { brokenRules } from "./rules.mjs";
 
 const [url, folder, token = "", only = ""] = process.argv.slice(2);
 await mkdir(folder, { recursive: true });
@@ -20,6 +22,7 @@ const views = {
   listener: `#/listener/${encodeURIComponent(status.listeners[0].name)}`,
   addresses: "#/addresses",
   certificates: "#/certificates",
+  exchanges: "#/exchanges",
   events: "#/events",
   explain: "#/explain",
   config: "#/config?line=6",
@@ -37,6 +40,9 @@ for (const width of widths) {
       await page.goto(`${url}/${hash}`);
       // wait: figures come each second, and a graph of one point shows nothing
       await page.waitForTimeout(2600);
+      const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      if (over > 0) console.log(name, width, scheme, `is ${over} px too wide`);
+      for (const broken of await brokenRules(page)) console.log(name, width, scheme, broken);
       await page.screenshot({ path: `${folder}/${name}-${width}-${scheme}.png`, fullPage: true });
     }
     await context.close();

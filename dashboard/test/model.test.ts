@@ -1,16 +1,20 @@
 // What the page decides, without a browser.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import type { Pool, Server, Status } from "../src/api/documents.ts";
+import type { Pair, Pool, Recorded, RecordedExchange, Server, Status, Vip } from "../src/api/documents.ts";
 import { ofState, ofWeight } from "../src/model/change.ts";
+import { CODES, codeOf } from "../src/model/codes.ts";
 import { diff } from "../src/model/diff.ts";
 import { happening, joined, remembered } from "../src/model/events.ts";
+import { bar, found, keysOf, pathOf, question, readFilter, shownTarget, timers, toneOfExchange, unseen, writtenFilter, type Filter } from "../src/model/exchanges.ts";
 import { expiry } from "../src/model/expiry.ts";
 import { picture, poolsInOrder, thickness } from "../src/model/flow.ts";
 import { amount, bytes, latency, share, shortened, span } from "../src/model/format.ts";
 import { backOff, freshness } from "../src/model/freshness.ts";
+import { differences, doesInWords, linkInWords, ownerInWords, peerOfVipInWords, toneOfPair } from "../src/model/pair.ts";
 import { hashOf, placeOf, type Place } from "../src/model/place.ts";
 import { tickBetween } from "../src/model/rates.ts";
 import { path, Ring } from "../src/model/ring.ts";
@@ -88,10 +92,10 @@ test("the_state_of_things_is_a_sentence", () => {
     return [tone, text];
   };
   assert.deepEqual(say(status([pool("app", [server("a"), server("b")])])), ["good", "All 2 servers are up."]);
-  assert.deepEqual(say(status([pool("app", [server("a"), down("b")])])), ["bad", "app/b is down for 3 min 20 s: connection refused."]);
-  assert.deepEqual(say(status([pool("app", [down("b")], { mode: "empty" })])), ["bad", "Pool app has no server that can be used. app/b is down for 3 min 20 s: connection refused."]);
+  assert.deepEqual(say(status([pool("app", [server("a"), down("b")])])), ["bad", "app/b has been down for 3 min 20 s: connection refused."]);
+  assert.deepEqual(say(status([pool("app", [down("b")], { mode: "empty" })])), ["bad", "Pool app has no server that can be used. app/b has been down for 3 min 20 s: connection refused."]);
   const drained = server("a", { in_use: false, admin: { state: "drain", author: "ann", reason: "", since: before(5) } });
-  assert.deepEqual(say(status([pool("app", [drained, down("b")])])), ["bad", "app/b is down for 3 min 20 s: connection refused. app/a drains: by ann."]);
+  assert.deepEqual(say(status([pool("app", [drained, down("b")])])), ["bad", "app/b has been down for 3 min 20 s: connection refused. app/a drains: by ann."]);
   assert.deepEqual(say(status([])), ["wary", "No pool has a server."]);
   const many = status([pool("app", [...Array.from({ length: 496 }, (_, place) => server(`u${place}`)), ...["a", "b", "c", "d"].map((name) => down(name))])]);
   assert.deepEqual(say(many), ["bad", "Of 500 servers 4 down and 496 up."]);
@@ -252,4 +256,110 @@ test("the_picture_fits_whatever_it_shows", () => {
   crossed.listeners = [{ ...crossed.listeners[0]!, pools: ["b"] }];
   assert.deepEqual(poolsInOrder(crossed).map((it) => it.name), ["b", "a"]);
   assert.deepEqual([thickness(null), thickness(0), thickness(1e12)], [1, 1, 7]);
+});
+
+function exchange(change: Partial<RecordedExchange> = {}): RecordedExchange {
+  return {
+    at: NOW, listener: "front", route: "api", pool: "app", server: "a", client: "192.0.2.7", method: "GET", host: "shop.example", target: "/x",
+    request_id: "", status: 503, code: "SC", fault: "connection refused", cause: "server app/a: connection refused (SC)", retries: 0,
+    request_seconds: 0.001, wait_seconds: 0, connect_seconds: null, response_seconds: null, active_seconds: 0.003, slow: false,
+    ...change,
+  };
+}
+
+function recorded(matched: number, change: Partial<Recorded> = {}): Recorded {
+  return { from: NOW, matched, unseen: 0, causes: [], exchanges: [], ...change };
+}
+
+test("codes_are_told_in_the_words_of_the_manual", () => {
+  const manual = readFileSync(new URL("../../../docs/termination-codes.md", import.meta.url), "utf8");
+  const rows = [...manual.matchAll(/^\| `([A-Za-z][A-Z-])` \| (.*) \| (.*) \|$/gm)].filter(([, code]) => !/^T[A-Z]$/.test(code ?? ""));
+  const plain = (text = ""): string => text.replace(/\[[^\]]*\]\(([a-z-]+\.md)[^)]*\)/g, "docs/$1");
+  assert.deepEqual(CODES, rows.map(([, code, meaning, advice]) => ({ code, meaning: plain(meaning), advice: plain(advice) })));
+  assert.equal(codeOf("SC").meaning, "no server may be used, or the connection was refused: 503");
+  assert.match(codeOf("--").meaning, /as it should/);
+  assert.match(codeOf("XX").meaning, /does not know/);
+});
+
+test("which_exchanges_are_meant_stands_in_the_address_and_is_asked", () => {
+  const filters: Filter[] = [
+    {}, { pool: "app" }, { pool: "app", server: "10.0.0.1:80" }, { listener: "front", status: 503, code: "SC" },
+    { isSlow: true, last: "1h" }, { pool: "a b", at: 1_777_636_800, within: 30 },
+  ];
+  for (const filter of filters) assert.deepEqual(readFilter(new URLSearchParams(writtenFilter(filter))), filter);
+  assert.equal(question({ pool: "app", server: "a" }, 100), "server=app%2Fa&last=15m&limit=100&events=false");
+  assert.equal(question({ at: 100, within: 5, last: "1h" }, 9), "from=95000&to=105000&limit=9&events=false");
+  assert.deepEqual(readFilter(new URLSearchParams("status=x&last=2y&at=-1&within=1&server=app")), {});
+  const place: Place = { view: "exchanges", filter: { pool: "app", code: "sH" } };
+  assert.deepEqual(placeOf(hashOf(place)), place);
+  const explain: Place = { view: "explain", method: "GET", url: "https://shop.example/x", listener: "front" };
+  assert.deepEqual(placeOf(hashOf(explain)), explain);
+});
+
+test("what_was_found_is_a_sentence", () => {
+  const clockOf = (at: number): string => new Date(at).toISOString().slice(11, 19);
+  const said = (matched: number, filter: Filter): string => found(recorded(matched), filter, clockOf);
+  assert.equal(said(0, {}), "Nothing failed or was slow in the last 15 minutes.");
+  assert.equal(said(1, { pool: "app", server: "a" }), "1 exchange failed or was slow at app/a in the last 15 minutes.");
+  assert.equal(said(7, { status: 503, last: "1h" }), "7 exchanges answered 503 in the last hour.");
+  assert.equal(said(2, { isSlow: true, listener: "front" }), "2 slow exchanges through listener front in the last 15 minutes.");
+  assert.equal(said(0, { isSlow: true }), "No slow exchange in the last 15 minutes.");
+  assert.equal(said(0, { code: "sH", pool: "app", at: NOW / 1000, within: 5 }), "No exchange ending with sH at pool app between 11:59:55 and 12:00:05.");
+  assert.equal(unseen(recorded(1)), "");
+  assert.match(unseen(recorded(1, { unseen: 9 })), /^9 more/);
+});
+
+test("values_in_a_query_are_nobodys_business", () => {
+  const table: [string, string][] = [
+    ["/x", "/x"], ["/x?a=1&token=s3cret", "/x?a=…&token=…"], ["/x?s3cret", "/x?…"], ["/x?", "/x?…"], ["/x?flag&a=1", "/x?flag&a=…"], ["/x?a=b?c=d", "/x?a=…"],
+  ];
+  for (const [target, shown] of table) assert.equal(shownTarget(target), shown);
+  assert.equal(pathOf("/x?token=s3cret"), "/x");
+});
+
+test("timers_are_the_whole_time_in_its_order", () => {
+  const all = timers(exchange({ wait_seconds: 0.5, connect_seconds: 0, response_seconds: 1.5, active_seconds: 3.001 }));
+  assert.deepEqual(all.map((it) => it.seconds?.toFixed(3)), ["0.001", "0.500", "0.000", "1.500", "1.000"]);
+  const parts = bar(all, 100);
+  assert.deepEqual(parts.map((it) => it.phase), ["wait", "answer", "rest"]);
+  assert.ok(Math.abs(parts.reduce((sum, it) => sum + it.width, 0) - 100) < 0.5);
+  assert.equal(timers(exchange())[2]?.seconds, undefined);
+  assert.deepEqual(bar(timers(exchange({ request_seconds: 0, active_seconds: 0 })), 100), []);
+  assert.deepEqual([exchange(), exchange({ status: 200, code: "--" }), exchange({ status: null, code: "CD" }), exchange({ status: null, code: "SD" })].map(toneOfExchange), ["bad", "wary", "wary", "bad"]);
+  const keys = keysOf([exchange(), exchange(), exchange({ at: 1 })]);
+  assert.equal(new Set(keys).size, 3);
+  assert.deepEqual(keysOf([exchange()]), keys.slice(0, 1));
+});
+
+test("the_other_node_has_a_view_of_its_own", () => {
+  const pair: Pair = { peer: "10.0.0.3:7071", up: true, since: before(200), node: "lb1", same_configuration: true, figures: { rate: 120, errors: 0, connections: 34, cpu: 0.12 } };
+  assert.equal(linkInWords(pair, NOW), "Pair with lb1, heard for 3 min 20 s.");
+  assert.equal(doesInWords(pair), "lb1 does 120/s with no errors, holds 34 connections, CPU 12 %");
+  assert.deepEqual([pair, { ...pair, same_configuration: false }, { ...pair, up: false }].map(toneOfPair), ["good", "wary", "bad"]);
+  const gone: Pair = { peer: "10.0.0.3:7071", up: false, since: before(5), reason: "connection refused" };
+  assert.equal(linkInWords(gone, NOW), "The other node of the pair, 10.0.0.3:7071, has not been heard for 5 s: connection refused.");
+  assert.equal(doesInWords(gone), "");
+  const there = { health: "down", reason: "timed out", since: before(9) } as const;
+  const differs = server("b", { peer: there });
+  const servers = [server("a", { peer: { ...there, health: "up" } }), differs, server("c", { peer: there, admin: { state: "maint", author: "", reason: "", since: before(9) } })];
+  const known = servers.map((it) => seen("app", it, undefined));
+  assert.deepEqual(known.map((it) => it.there?.health), [undefined, "down", undefined]);
+  assert.deepEqual(differences(known, pair), ["app/b is up here and down for lb1: timed out"]);
+  assert.deepEqual(differences(known, undefined), []);
+  const many = Array.from({ length: 5 }, () => seen("app", differs, undefined));
+  assert.equal(differences(many, pair).at(-1), "lb1 judges 2 more servers otherwise");
+});
+
+test("who_owns_an_address_is_told_by_name", () => {
+  const vip: Vip = { name: "main", interface: "eth0", router_id: 51, addresses: ["192.0.2.10/24"], state: "backup", reason: "heard", since: before(9), owner: "10.0.0.3", priority: 100, failed: [], moved: false, claims_total: 0, conflicts_total: 0 };
+  const node = status([], { pair: { peer: "10.0.0.3:7071", up: true, since: before(9), node: "lb1" } });
+  assert.equal(ownerInWords(vip, node), "10.0.0.3");
+  assert.equal(ownerInWords({ ...vip, peer: { address: "10.0.0.3", owns: true } }, node), "lb1 (10.0.0.3)");
+  assert.equal(ownerInWords({ ...vip, state: "active" }, node), "this node");
+  assert.match(ownerInWords({ ...vip, state: "active", peer: { address: "10.0.0.3", owns: true } }, node), /^this node, and .* lb1$/);
+  const peers = [undefined, { address: "x", owns: true }, { address: "x", owns: false, claim: 100 }, { address: "x", owns: false }];
+  assert.deepEqual(peers.map((peer) => peerOfVipInWords(peer === undefined ? vip : { ...vip, peer })), ["", "owns it", "would claim it with 100", "may not claim it"]);
+  const drawn = picture({ ...node, vips: [{ ...vip, peer: { address: "10.0.0.3", owns: true } }] }, 1200);
+  assert.ok(drawn.boxes.some((it) => it.id === "peer"));
+  assert.deepEqual(drawn.wires.filter((it) => it.to === "peer").map((it) => it.isIdle), [false]);
 });

@@ -48,7 +48,8 @@ impl Browser {
 fn the_page_shows_what_is_and_does_what_is_asked() {
     let mut browser = skip_unless!(Browser::start(), NO_BROWSER);
     let [a, b] = origins();
-    let mut lb = balancer(&http(free_address(), &[&a, &b]));
+    let listen = free_address();
+    let mut lb = balancer(&http(listen, &[&a, &b]));
     let (one, other) = (format!("app/{}", a.address()), format!("app/{}", b.address()));
 
     browser.does(&format!("open http://{}/", lb.admin()));
@@ -71,8 +72,27 @@ fn the_page_shows_what_is_and_does_what_is_asked() {
     browser.does("link live");
     browser.does(&format!("server {other} down"));
 
-    for view in ["servers", "pool/app", "listener/front", "events", "explain", "config"] {
+    a.kill();
+    browser.does(&format!("server {one} down"));
+    assert_eq!(get(listen, "/cart?token=s3cret").status, 503);
+    browser.does("view exchanges");
+    browser.does("exchange GET /cart?token=… 503 SC");
+    browser.does("code SC no server may be used, or the connection was refused");
+
+    let of_server = format!("server/app/{}", a.address());
+    for view in [
+        "",
+        "servers",
+        &of_server,
+        "pool/app",
+        "listener/front",
+        "exchanges",
+        "events",
+        "explain",
+        "config",
+    ] {
         browser.does(&format!("view {view}"));
+        browser.does("accessible");
     }
     browser.does("clean");
 }

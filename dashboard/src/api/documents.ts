@@ -59,6 +59,25 @@ export interface Component {
   latency_ms?: number;
 }
 
+/** A server as the other node of the pair judges it. */
+export interface PeerView {
+  health: Health;
+  reason: string;
+  since: string;
+}
+
+/** The other node of the pair, and the link to it. */
+export interface Pair {
+  peer: string;
+  up: boolean;
+  since: string;
+  reason?: string;
+  node?: string;
+  program?: string;
+  same_configuration?: boolean;
+  figures?: { rate: number; errors: number; connections: number; cpu: number };
+}
+
 export interface Server {
   name: string;
   address: string;
@@ -82,6 +101,7 @@ export interface Server {
     };
     time_line?: TimeLineEntry[];
   };
+  peer?: PeerView;
   in_use: boolean;
   in_flight: number;
   idle_connections: number;
@@ -122,6 +142,8 @@ export interface Vip {
   claims_total: number;
   conflicts_total: number;
   gap_seconds?: number;
+  /** What the other node of the pair says of it. */
+  peer?: { address: string; owns: boolean; claim?: number };
 }
 
 export interface Status {
@@ -144,6 +166,7 @@ export interface Status {
   listeners: Listener[];
   pools: Pool[];
   vips: Vip[];
+  pair?: Pair;
   problems: string[];
 }
 
@@ -203,6 +226,40 @@ export interface ServerChange {
   author: string;
   reason: string;
   expires_in_seconds?: number;
+}
+
+export interface RecordedExchange {
+  /** When it was over, in milliseconds since 1970. */
+  at: number;
+  listener: string;
+  route: string;
+  pool: string;
+  server: string;
+  client: string;
+  method: string;
+  host: string;
+  target: string;
+  request_id: string;
+  status: number | null;
+  code: string;
+  fault: string;
+  cause: string;
+  retries: number;
+  request_seconds: number;
+  wait_seconds: number | null;
+  connect_seconds: number | null;
+  response_seconds: number | null;
+  active_seconds: number;
+  slow: boolean;
+}
+
+/** What `/api/v1/exchanges` says. */
+export interface Recorded {
+  from: number;
+  matched: number;
+  unseen: number;
+  causes: { words: string; count: number; longest_seconds: number }[];
+  exchanges: RecordedExchange[];
 }
 
 export interface Problem {

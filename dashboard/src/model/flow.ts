@@ -124,7 +124,7 @@ function wide(status: Status, width: number): Picture {
   const wanted = status.listeners.map((listener) => middleOf((listener.pools ?? []).map((name) => poolAt.get(`pool/${name}`)), y));
   const listeners = stacked(wanted, status.listeners.map((it) => `listener/${it.name}`), "listener", at.listener);
   boxes.push(...listeners);
-  const height = Math.max(y - GAP, ...listeners.map((box) => box.y + box.height), BOX, (BOX + GAP) * status.vips.length - GAP);
+  const height = Math.max(y - GAP, ...listeners.map((box) => box.y + box.height), BOX, (BOX + GAP) * status.vips.length - GAP, status.pair === undefined ? 0 : 3 * BOX + 2 * GAP);
   const middle = (height - BOX) / 2;
   boxes.push({ id: "node", kind: "node", x: at.node[0], y: middle, width: at.node[1], height: BOX });
   if (at.vip !== undefined) {
@@ -132,6 +132,7 @@ function wide(status: Status, width: number): Picture {
     const targets = status.vips.map((_, place) => height / 2 + (place - (count - 1) / 2) * (BOX + GAP));
     boxes.push(...stacked(targets, status.vips.map((it) => `vip/${it.name}`), "vip", at.vip));
   }
+  if (status.pair !== undefined) boxes.push({ id: "peer", kind: "other", x: at.node[0], y: middle + BOX + GAP, width: at.node[1], height: BOX });
   boxes.push({ id: "clients", kind: "clients", x: at.clients[0], y: middle, width: at.clients[1], height: BOX });
   return { width, height, isNarrow: false, boxes, wires: wires(status, boxes), spots };
 }
@@ -190,6 +191,7 @@ function wires(status: Status, boxes: readonly Box[]): Wire[] {
     const isHere = vip.state === "active" || vip.state === "leaving";
     join("clients", `vip/${vip.name}`, !isHere);
     join(`vip/${vip.name}`, "node", !isHere);
+    if (vip.peer?.owns === true) join(`vip/${vip.name}`, "peer");
   }
   for (const listener of status.listeners) {
     join("node", `listener/${listener.name}`);
@@ -241,7 +243,8 @@ function narrow(status: Status, width: number): Picture {
 export function shape(status: Status, servers: readonly Seen[]): string {
   return JSON.stringify([
     status.listeners.map((it) => [it.name, it.pools]),
-    status.vips.map((it) => [it.name, it.state]),
+    status.vips.map((it) => [it.name, it.state, it.peer?.owns]),
+    status.pair !== undefined,
     status.pools.map((it) => it.name),
     servers.map((it) => [it.pool, it.server.name]),
   ]);

@@ -1,5 +1,7 @@
 // What the page shows, as it stands in the address bar.
 
+import { readFilter, writtenFilter, type Filter } from "./exchanges.ts";
+
 export type Place =
   | { view: "overview" }
   | { view: "servers"; pool?: string }
@@ -9,7 +11,8 @@ export type Place =
   | { view: "addresses" }
   | { view: "certificates" }
   | { view: "events" }
-  | { view: "explain" }
+  | { view: "exchanges"; filter?: Filter }
+  | { view: "explain"; method?: string; url?: string; listener?: string }
   | { view: "config"; version?: string; line?: number };
 
 export function placeOf(hash: string): Place {
@@ -29,8 +32,18 @@ export function placeOf(hash: string): Place {
     case "addresses":
     case "certificates":
     case "events":
-    case "explain":
       return { view };
+    case "exchanges":
+      return { view, filter: readFilter(asked) };
+    case "explain": {
+      const [method, url, listener] = ["method", "url", "listener"].map((name) => asked.get(name));
+      return {
+        view,
+        ...(method ? { method } : {}),
+        ...(url ? { url } : {}),
+        ...(listener ? { listener } : {}),
+      };
+    }
     case "config": {
       const version = asked.get("version");
       const line = Number(asked.get("line"));
@@ -58,16 +71,25 @@ export function hashOf(place: Place): string {
       return `#/pool/${part(place.pool)}`;
     case "listener":
       return `#/listener/${part(place.listener)}`;
+    case "exchanges":
+      return `#/exchanges${asQuery(writtenFilter(place.filter ?? {}))}`;
+    case "explain": {
+      const { view: _, ...asked } = place;
+      return `#/explain${asQuery(new URLSearchParams(asked).toString())}`;
+    }
     case "config": {
       const asked = new URLSearchParams();
       if (place.version !== undefined) asked.set("version", place.version);
       if (place.line !== undefined) asked.set("line", String(place.line));
-      const query = asked.toString();
-      return query === "" ? "#/config" : `#/config?${query}`;
+      return `#/config${asQuery(asked.toString())}`;
     }
     default:
       return `#/${place.view}`;
   }
+}
+
+function asQuery(text: string): string {
+  return text === "" ? "" : `?${text}`;
 }
 
 function decoded(part: string): string {

@@ -1,6 +1,6 @@
 // What a server, a pool and the whole node are, in one word and one sentence.
 
-import type { AdminState, Health, Pool, Server, ServerFigures, Status } from "../api/documents.ts";
+import type { AdminState, Health, PeerView, Pool, Server, ServerFigures, Status } from "../api/documents.ts";
 import { counted, span } from "./format.ts";
 
 /** A server as it is shown: what the operator wants and what was found, in one. */
@@ -27,6 +27,8 @@ export interface Seen {
   reason: string;
   /** When it became what it is. */
   since: number;
+  /** How the other node of the pair judges it, where that is otherwise. */
+  there: PeerView | undefined;
   figures: ServerFigures | undefined;
 }
 
@@ -43,6 +45,7 @@ export function seen(pool: string, server: Server, figures: ServerFigures | unde
     admin,
     reason: byOperator ? said(server) : (figures?.reason ?? server.verdict.reason),
     since: Date.parse(byOperator ? server.admin.since : server.verdict.since),
+    there: server.peer !== undefined && admin !== "maint" && server.peer.health !== health ? server.peer : undefined,
     figures,
   };
 }
@@ -141,7 +144,7 @@ function sentence(it: Seen, now: number): string {
   const lasting = span(now - it.since);
   switch (it.state) {
     case "down":
-      return `${name} is down for ${lasting}${why}.`;
+      return `${name} has been down for ${lasting}${why}.`;
     case "checking":
       return `${name} is being checked${why}.`;
     case "drain":

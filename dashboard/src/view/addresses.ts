@@ -2,6 +2,7 @@
 
 import type { Vip } from "../api/documents.ts";
 import { clock, counted, span } from "../model/format.ts";
+import { nameOf, ownerInWords, peerOfVipInWords } from "../model/pair.ts";
 import type { Tone } from "../model/state.ts";
 import type { Change } from "../store.ts";
 import { askToMove } from "./actions.ts";
@@ -37,7 +38,9 @@ export class Addresses implements View {
 
   #card(vip: Vip, now: number): HTMLElement {
     const isHere = vip.state === "active" || vip.state === "leaving";
-    const where = isHere ? "this node" : (vip.owner ?? "nobody that is known");
+    const { status } = this.#bridge.store;
+    const where = status === undefined ? "" : ownerInWords(vip, status);
+    const other = status?.pair === undefined ? "the other node" : nameOf(status.pair);
     return h("section", { class: "block card" },
       h("h2", {}, h("span", { class: "mono" }, vip.name), toned(toneOf(vip), vip.state)),
       h("p", { class: "card-lead" }, `Owned by ${where} for ${span(now - Date.parse(vip.since))}: ${vip.reason}.`),
@@ -45,6 +48,7 @@ export class Addresses implements View {
         ["addresses", vip.addresses.join(", ")],
         ["interface", `${vip.interface}, router ${vip.router_id}`],
         ["priority", vip.claim === undefined ? `${vip.priority}; may not claim` : vip.claim === vip.priority ? String(vip.priority) : `${vip.priority}, claims with ${vip.claim}`],
+        [other, peerOfVipInWords(vip)],
         ["since", clock(Date.parse(vip.since), now)],
         ["fails", vip.failed.join("; ")],
         ["obstacle", vip.obstacle],

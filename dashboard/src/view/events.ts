@@ -23,7 +23,7 @@ export class Events implements View {
     this.#bridge = bridge;
     this.#words.addEventListener("input", () => this.#fill());
     this.element = h("div", { class: "view" }, h("header", { class: "lead" }, h("h1", {}, "Events")),
-      h("section", { class: "block" }, this.#trendHost),
+      h("section", { class: "block" }, h("h2", {}, "Figures"), this.#trendHost),
       h("section", { class: "block" }, h("div", { class: "choice" }, this.#words, this.#count), this.#list));
   }
 
@@ -40,7 +40,7 @@ export class Events implements View {
       this.#trend?.close();
       this.#trend = new Trend(this.#bridge, [
         { title: "per second", lines: status.listeners.map(({ name }) => ({ of: `listener/${name}`, figure: "rate", label: name })), write: amount },
-        { title: "errors per second", lines: status.pools.map(({ name }) => ({ of: `pool/${name}`, figure: "errors", label: name })), write: amount },
+        { title: "errors per second", lines: status.pools.map(({ name }) => ({ of: `pool/${name}`, figure: "errors", label: name })), write: amount, failures: {} },
       ]);
       this.#trendHost.replaceChildren(this.#trend.element);
     }

@@ -9,6 +9,14 @@ import type { Bridge, View } from "./view.ts";
 
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
+/** What is asked at once. */
+export interface Asked {
+  method?: string;
+  url?: string;
+  /** Where that came in, in place of the listener that the URL says. */
+  listener?: string;
+}
+
 export class Explain implements View {
   readonly element: HTMLElement;
   readonly title = "Explain";
@@ -17,10 +25,14 @@ export class Explain implements View {
   readonly #url = h("input", { required: true, "aria-label": "URL", placeholder: "https://shop.example/api/users", spellcheck: "false", autocomplete: "off" });
   readonly #from = h("input", { "aria-label": "Client's address", placeholder: "192.0.2.7", spellcheck: "false", autocomplete: "off" });
   readonly #headers = h("textarea", { rows: 2, "aria-label": "Header lines", placeholder: "Cookie: srv=a", spellcheck: "false" });
+  readonly #asked: Asked;
   readonly #answer = h("div", { class: "view", "aria-live": "polite" });
 
-  constructor(bridge: Bridge) {
+  constructor(bridge: Bridge, asked: Asked) {
     this.#bridge = bridge;
+    if (asked.method !== undefined) this.#method.value = asked.method;
+    this.#url.value = asked.url ?? "";
+    this.#asked = asked;
     const form = h("form", { class: "ask" },
       h("label", { class: "field" }, h("span", {}, "Method"), this.#method),
       h("label", { class: "field wide" }, h("span", {}, "URL"), this.#url),
@@ -31,6 +43,8 @@ export class Explain implements View {
       event.preventDefault();
       void this.#ask();
     });
+    // It was asked for somewhere else: what is left to do is to answer.
+    if (asked.url !== undefined) void this.#ask();
     this.element = h("div", { class: "view" },
       h("header", { class: "lead" }, h("h1", {}, "What would be done with a request"),
         h("p", { class: "node-facts" }, "The node is asked by the functions that serve the traffic. Nothing is sent, no turn is taken, no limit charged.")),
@@ -50,6 +64,8 @@ export class Explain implements View {
 
   async #ask(): Promise<void> {
     const query = new URLSearchParams({ method: this.#method.value, url: this.#url.value.trim() });
+    const { url, listener } = this.#asked;
+    if (listener !== undefined && this.#url.value === url) query.set("listener", listener);
     if (this.#from.value.trim() !== "") query.set("from", this.#from.value.trim());
     for (const line of this.#headers.value.split("\n")) if (line.trim() !== "") query.append("header", line.trim());
     try {

@@ -3,6 +3,7 @@
 import type { Figures, Status } from "../api/documents.ts";
 import { picture, shape, thickness, type Box, type Picture, type Spot } from "../model/flow.ts";
 import { amount, bytes, counted, shortened, UNKNOWN } from "../model/format.ts";
+import { linkInWords, nameOf, toneOfPair } from "../model/pair.ts";
 import { hashOf, type Place } from "../model/place.ts";
 import { modeInWords, toneOfPool, type Seen, type Tone } from "../model/state.ts";
 import { h, mark, s, tell } from "./dom.ts";
@@ -31,7 +32,7 @@ export class Flow implements View {
   #picture: Picture | undefined;
   #boxes = new Map<string, BoxParts>();
   #wires = new Map<string, { path: SVGPathElement; label: SVGTextElement }>();
-  #spots: { spot: Spot; group: SVGElement; sign: SVGPathElement; rate: SVGTextElement | undefined; title: SVGTitleElement }[] = [];
+  #spots: { spot: Spot; group: SVGElement; sign: SVGPathElement; rate: SVGTextElement | undefined; title: SVGTitleElement; name: string }[] = [];
 
   constructor(bridge: Bridge) {
     this.#bridge = bridge;
@@ -90,7 +91,7 @@ export class Flow implements View {
     const group = s("a", { class: "box", "data-kind": box.kind, href: place === undefined ? undefined : hashOf(place) },
       s("rect", { x: box.x + 0.5, y: box.y + 0.5, width: box.width - 1, height: box.height - 1, rx: 6 }),
       s("rect", { class: "box-edge", x: box.x, y: box.y + 9, width: 3, height: box.height - 18, rx: 1.5 }),
-      title, detail);
+      title, " ", detail);
     this.#boxes.set(box.id, { box, group, title, detail });
     return group;
   }
@@ -102,7 +103,8 @@ export class Flow implements View {
     tell(parts.title, shortened(title, most));
     tell(parts.detail, shortened(detail, Math.floor(most * 1.12)));
     mark(parts.group, "data-tone", tone);
-    mark(parts.group, "aria-label", spoken);
+    // What is seen comes first: who speaks to the machine says what is seen.
+    mark(parts.group, "aria-label", `${parts.title.textContent} ${parts.detail.textContent} ${spoken}`);
   }
 
   #tell(status: Status): void {
@@ -112,9 +114,15 @@ export class Flow implements View {
     const all = total(listeners);
     this.#say("clients", "Clients", `${status.connections} held`, "still", `${counted(status.connections, "client connection")} held`);
     this.#say("node", status.node, status.state === "draining" ? "draining" : `${counted(status.workers, "worker")}`, status.state === "draining" ? "wary" : "good", `Node ${status.node}, ${status.state}`);
+    const { pair } = status;
+    if (pair !== undefined) {
+      const detail = !pair.up ? "not heard" : pair.figures === undefined ? "heard" : `${amount(pair.figures.rate)}/s`;
+      this.#say("peer", nameOf(pair), detail, toneOfPair(pair), linkInWords(pair, store.now()));
+    }
     for (const vip of status.vips) {
       const isHere = vip.state === "active";
-      const detail = isHere ? (vip.addresses[0] ?? "") : vip.state === "backup" ? `at ${vip.owner ?? "another node"}` : vip.state;
+      const owner = vip.peer?.owns === true ? pair?.node : undefined;
+      const detail = isHere ? (vip.addresses[0] ?? "") : vip.state === "backup" ? `at ${owner ?? vip.owner ?? "another node"}` : vip.state;
       const tone: Tone = isHere ? "good" : vip.state === "fault" ? "bad" : "still";
       this.#say(`vip/${vip.name}`, vip.name, detail, tone, `Address ${vip.name}, ${vip.state}: ${vip.reason}`);
     }
@@ -149,7 +157,8 @@ export class Flow implements View {
         if (feeders.length === 1) rate = tick?.pools[pool]?.rate;
         else if ((listener?.pools ?? []).length === 1) rate = tick?.listeners[listener?.name ?? ""]?.rate;
         else isTold = false;
-      } else rate = isIdle ? 0 : all;
+      } else if (to === "peer") rate = status.pair?.figures?.rate;
+      else rate = isIdle ? 0 : all;
       mark(path, "stroke-width", thickness(rate).toFixed(1));
       mark(path, "data-flows", rate !== null && rate !== undefined && rate > 0 ? "" : undefined);
       const isShort = from === "clients" && to.startsWith("vip/");
@@ -160,15 +169,16 @@ export class Flow implements View {
 
   #tellSpots(): void {
     const known = new Map(this.#bridge.store.servers.map((it) => [`${it.pool}/${it.server.name}`, it]));
-    for (const { spot, group, sign, rate, title } of this.#spots) {
+    for (const { spot, group, sign, rate, title, name } of this.#spots) {
       const it = known.get(`${spot.pool}/${spot.server}`);
       if (it === undefined) continue;
       mark(group, "data-state", it.state);
       if (!spot.isCell) mark(sign, "d", shapeOf(it.state));
       const words = spoken(it);
       tell(title, words);
-      mark(group, "aria-label", words);
-      if (rate !== undefined) tell(rate, it.state === "up" || (it.figures?.rate ?? 0) > 0 ? figure(it.figures?.rate) : it.state);
+      const shown = it.state === "up" || (it.figures?.rate ?? 0) > 0 ? figure(it.figures?.rate) : it.state;
+      if (rate !== undefined) tell(rate, shown);
+      mark(group, "aria-label", rate === undefined ? words : `${name} ${shown} ${words}`);
     }
   }
 }
@@ -191,22 +201,24 @@ function spoken(it: Seen): string {
   return `${it.pool}/${it.server.name}: ${it.state}${it.reason === "" ? "" : `, ${it.reason}`}`;
 }
 
-function drawSpot(spot: Spot): { spot: Spot; group: SVGElement; sign: SVGPathElement; rate: SVGTextElement | undefined; title: SVGTitleElement } {
+function drawSpot(spot: Spot): { spot: Spot; group: SVGElement; sign: SVGPathElement; rate: SVGTextElement | undefined; title: SVGTitleElement; name: string } {
   const title = s("title");
   const href = hashOf({ view: "server", pool: spot.pool, server: spot.server });
   if (spot.isCell) {
     const sign = s("path", { d: `M${spot.x} ${spot.y}h${spot.width}v${spot.height}h-${spot.width}z` });
     // One stop of the keyboard for each of hundreds of cells would be a trap: the table has them.
-    return { spot, group: s("a", { class: "cell", href, tabindex: -1 }, title, sign), sign, rate: undefined, title };
+    return { spot, group: s("a", { class: "cell", href, tabindex: -1 }, title, sign), sign, rate: undefined, title, name: "" };
   }
   const middle = spot.y + spot.height / 2;
   const sign = s("path", { class: "spot-sign", transform: `translate(${spot.x + 8} ${middle - 5.5}) scale(0.69)`, "fill-rule": "evenodd" });
   const rate = s("text", { class: "spot-rate", x: spot.x + spot.width - 8, y: middle + 4, "text-anchor": "end" });
-  const name = s("text", { class: "spot-name", x: spot.x + 26, y: middle + 4 });
-  name.textContent = shortened(spot.server, Math.max(4, Math.floor((spot.width - 82) / LETTER)));
-  const group = s("a", { class: "spot", href }, title,
-    s("rect", { x: spot.x, y: spot.y, width: spot.width, height: spot.height, rx: 5 }), sign, name, rate);
-  return { spot, group, sign, rate, title };
+  const name = shortened(spot.server, Math.max(4, Math.floor((spot.width - 82) / LETTER)));
+  const label = s("text", { class: "spot-name", x: spot.x + 26, y: middle + 4 });
+  label.textContent = name;
+  // Words of one name, with spaces between them; the title is the last of them.
+  const group = s("a", { class: "spot", href },
+    s("rect", { x: spot.x, y: spot.y, width: spot.width, height: spot.height, rx: 5 }), sign, label, " ", rate, " ", title);
+  return { spot, group, sign, rate, title, name };
 }
 
 function placeOfBox(box: Box): Place | undefined {

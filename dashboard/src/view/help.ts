@@ -4,7 +4,7 @@ import { button, h } from "./dom.ts";
 
 const KEYS: readonly [string, string][] = [
   ["/", "search"],
-  ["1 … 7", "go to a view"],
+  ["1 … 8", "go to a view"],
   ["t", "light, dark, or as the system is"],
   ["j k", "next and previous server of the table"],
   ["r d m w", "on a server: ready, drain, maint, weight"],

@@ -24,7 +24,7 @@ export class ListenerView implements View {
     const of = `listener/${listener}`;
     this.#trend = new Trend(bridge, [
       { title: "per second", lines: [{ of, figure: "rate", label: "rate" }], write: amount },
-      { title: "errors per second", lines: [{ of, figure: "errors", label: "errors", colour: "bad" }], write: amount },
+      { title: "errors per second", lines: [{ of, figure: "errors", label: "errors", colour: "bad" }], write: amount, failures: { listener } },
       { title: "connections", lines: [{ of, figure: "connections", label: "held" }], write: amount },
       { title: "bytes per second", lines: [{ of, figure: "bytes_in", label: "from clients" }, { of, figure: "bytes_out", label: "to clients" }], write: bytes },
     ]);
@@ -32,7 +32,7 @@ export class ListenerView implements View {
       h("header", { class: "lead" },
         h("p", { class: "trail" }, link("overview", { view: "overview" })),
         h("h1", { class: "mono" }, listener), this.#facts,
-        h("div", { class: "head-actions" }, configLink(bridge, { table: "listener", name: listener }))),
+        h("div", { class: "head-actions" }, link("failed and slow", { view: "exchanges", filter: { listener } }, "quiet"), configLink(bridge, { table: "listener", name: listener }))),
       this.#routes,
       h("section", { class: "block" }, h("h2", {}, "Figures"), this.#trend.element));
   }

@@ -1,6 +1,8 @@
 // All of it at a glance.
 
+import type { Status } from "../api/documents.ts";
 import { amount, bytes, latency, span } from "../model/format.ts";
+import { differences, doesInWords, linkInWords, toneOfPair } from "../model/pair.ts";
 import { headline } from "../model/state.ts";
 import type { Change } from "../store.ts";
 import { h, mark, tell } from "./dom.ts";
@@ -23,6 +25,7 @@ export class Overview implements View {
   readonly #bridge: Bridge;
   readonly #headline = h("h1", { class: "headline" });
   readonly #facts = h("p", { class: "node-facts" });
+  readonly #pair = h("p", { class: "pair-facts", hidden: true });
   readonly #problems = h("ul", { class: "problems" });
   readonly #flow: Flow;
   readonly #events = h("div");
@@ -36,7 +39,7 @@ export class Overview implements View {
     this.#flow = new Flow(bridge);
     this.#parts = [];
     this.element = h("div", { class: "view" },
-      h("header", { class: "lead" }, this.#headline, this.#facts, this.#problems),
+      h("header", { class: "lead" }, this.#headline, this.#facts, this.#pair, this.#problems),
       this.#flow.element,
       h("div", { class: "beside" },
         h("section", { class: "block" }, h("h2", {}, "Traffic"), this.#trendHost),
@@ -73,7 +76,7 @@ export class Overview implements View {
     const pools = status.pools.map((it) => it.name);
     const panels: Panel[] = [
       { title: "per second", lines: listeners.map((name) => ({ of: `listener/${name}`, figure: "rate", label: name })), write: amount },
-      { title: "errors per second", lines: pools.map((name) => ({ of: `pool/${name}`, figure: "errors", label: name })), write: amount },
+      { title: "errors per second", lines: pools.map((name) => ({ of: `pool/${name}`, figure: "errors", label: name })), write: amount, failures: {} },
       { title: "p99", lines: pools.map((name) => ({ of: `pool/${name}`, figure: "p99", label: name })), write: latency },
     ];
     const trend = new Trend(this.#bridge, panels);
@@ -81,6 +84,18 @@ export class Overview implements View {
     this.#parts = [trend, table];
     this.#trendHost.replaceChildren(trend.element);
     this.#tableHost.replaceChildren(table.element);
+  }
+
+  #tellPair({ pair }: Status, now: number): void {
+    this.#pair.hidden = pair === undefined;
+    if (pair === undefined) return;
+    const tone = toneOfPair(pair);
+    if (this.#pair.dataset["tone"] !== tone) {
+      this.#pair.dataset["tone"] = tone;
+      this.#pair.replaceChildren(toneSign(tone), h("span"));
+    }
+    const text = [linkInWords(pair, now).replace(/\.$/, ""), doesInWords(pair)].filter((part) => part !== "").join(" · ");
+    tell(this.#pair.lastElementChild ?? this.#pair, text);
   }
 
   #tellLead(): void {
@@ -94,13 +109,15 @@ export class Overview implements View {
       this.#headline.replaceChildren(toneSign(tone, 20), h("span"));
     }
     tell(this.#headline.lastElementChild ?? this.#headline, text);
-    const parts = [`runs for ${span(now - Date.parse(status.started))}`, `${status.connections} connections`];
+    const parts = [`running for ${span(now - Date.parse(status.started))}`, `${status.connections} connections`];
     if (typeof tick?.node.cpu === "number") parts.push(`CPU ${Math.round(tick.node.cpu * 100)} %`);
     if (typeof tick?.node.memory_bytes === "number") parts.push(`${bytes(tick.node.memory_bytes)} memory`);
     if (status.shed_level > 0) parts.push(`sheds below priority ${status.shed_level}`);
     tell(this.#facts, parts.join(" · "));
+    this.#tellPair(status, now);
     const problems = [
       ...status.problems,
+      ...differences(store.servers, status.pair),
       ...(status.config.last_refusal === undefined ? [] : [`the last change of the configuration was refused: ${status.config.last_refusal}`]),
       ...status.config.needs_restart.map((what) => `takes effect at the next start: ${what}`),
     ];

@@ -31,7 +31,7 @@ export class PoolView implements View {
       h("header", { class: "lead" },
         h("p", { class: "trail" }, link("servers", { view: "servers" })),
         h("h1", { class: "mono" }, pool), this.#lead,
-        h("div", { class: "head-actions" }, configLink(bridge, { table: "pool", name: pool }))),
+        h("div", { class: "head-actions" }, link("failed and slow", { view: "exchanges", filter: { pool } }, "quiet"), configLink(bridge, { table: "pool", name: pool }))),
       this.#table.element,
       h("section", { class: "block" }, h("h2", {}, "Figures"), this.#trendHost),
       h("section", { class: "block" }, h("h2", {}, "Events"), this.#events));
@@ -83,9 +83,9 @@ export class PoolView implements View {
     const isFew = names.length <= 6;
     return new Trend(this.#bridge, [
       { title: "per second", lines: isFew ? each("rate") : line("rate", "all servers"), write: amount },
-      { title: "errors per second", lines: isFew ? each("errors") : line("errors", "all servers"), write: amount },
+      { title: "errors per second", lines: isFew ? each("errors") : line("errors", "all servers"), write: amount, failures: { pool: this.#pool } },
       { title: "latency", lines: [...line("p50", "p50"), ...line("p99", "p99")], write: latency },
       { title: "under way", lines: [...line("in_flight", "in flight"), ...line("queue", "waiting")], write: amount },
-    ], (it) => it.subject === this.#pool || it.subject.startsWith(`${this.#pool}/`));
+    ], { isAbout: (it) => it.subject === this.#pool || it.subject.startsWith(`${this.#pool}/`) });
   }
 }

@@ -2,6 +2,7 @@
 
 import { clock, day, latency, span } from "../model/format.ts";
 import { amount } from "../model/format.ts";
+import { nameOf } from "../model/pair.ts";
 import { merged, type Seen } from "../model/state.ts";
 import type { Change } from "../store.ts";
 import { AdminSwitch, askForWeight } from "./actions.ts";
@@ -35,17 +36,17 @@ export class ServerView implements View {
     const of = `server/${pool}/${server}`;
     this.#trend = new Trend(bridge, [
       { title: "per second", lines: [{ of, figure: "rate", label: "requests" }], write: amount },
-      { title: "errors per second", lines: [{ of, figure: "errors", label: "errors", colour: "bad" }], write: amount },
+      { title: "errors per second", lines: [{ of, figure: "errors", label: "errors", colour: "bad" }], write: amount, failures: { pool, server } },
       { title: "latency", lines: [{ of, figure: "p50", label: "p50" }, { of, figure: "p99", label: "p99" }], write: latency },
       { title: "in flight", lines: [{ of, figure: "in_flight", label: "under way" }], write: amount },
-    ], (it) => it.subject === this.title || it.subject === pool);
+    ], { isAbout: (it) => it.subject === this.title || it.subject === pool });
     this.#switch = new AdminSwitch(bridge, () => this.#found());
     this.#weight = button("", () => askForWeight(bridge, this.#found()), { class: "quiet" });
     this.element = h("div", { class: "view" },
       h("header", { class: "lead" },
         h("p", { class: "trail" }, link("servers", { view: "servers" }), " / ", link(pool, { view: "pool", pool })),
         h("h1", { class: "mono" }, server), this.#head,
-        h("div", { class: "head-actions" }, this.#switch.element, this.#weight, configLink(bridge, { table: "pool", name: pool, server: { name: server, address: server } }))),
+        h("div", { class: "head-actions" }, this.#switch.element, this.#weight, link("failed and slow", { view: "exchanges", filter: { pool, server } }, "quiet"), configLink(bridge, { table: "pool", name: pool, server: { name: server, address: server } }))),
       this.#gone, this.#facts,
       h("section", { class: "block" }, h("h2", {}, "Figures"), this.#trend.element),
       h("section", { class: "block" }, h("h2", {}, "How it has come to that"), this.#line),
@@ -94,6 +95,8 @@ export class ServerView implements View {
     const { configured, admin, verdict } = server;
     const check = verdict.evidence?.last_check;
     const health: Child = h("span", { class: "toned", "data-state": merged("ready", verdict.health) }, stateSign(merged("ready", verdict.health)), `${verdict.health} since ${clock(Date.parse(verdict.since), now)}`);
+    const other = this.#bridge.store.status?.pair;
+    const there: Child = server.peer && h("span", { class: "toned", "data-state": merged("ready", server.peer.health) }, stateSign(merged("ready", server.peer.health)), `${server.peer.health} since ${clock(Date.parse(server.peer.since), now)}: ${server.peer.reason}`);
     const said = admin.author === "" ? admin.state : `${admin.state}, said ${admin.author}${admin.reason === "" ? "" : `: ${admin.reason}`}`;
     const until = server.override?.state?.expires;
     return [
@@ -107,6 +110,7 @@ export class ServerView implements View {
       section("Is found to be", facts([
         ["health", health],
         ["because", verdict.reason],
+        [other === undefined ? "the other node" : `for ${nameOf(other)}`, there],
         ["last check", check === undefined ? "none yet" : `${check.outcome} in ${latency(check.took_ms / 1000)}, ${span(now - Date.parse(check.at))} ago`],
         ["it found", check?.found],
         ["checks", `${server.checks_total}, ${server.check_failures_total} failed`],

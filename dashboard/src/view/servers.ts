@@ -1,6 +1,7 @@
 // The table of servers. A row is made once and then only changed where it differs.
 
 import { amount, clock, latency, span, UNKNOWN } from "../model/format.ts";
+import { nameOf } from "../model/pair.ts";
 import { hashOf } from "../model/place.ts";
 import { path } from "../model/ring.ts";
 import { counts, modeInWords, STATES, type Seen, type ServerState } from "../model/state.ts";
@@ -33,6 +34,8 @@ export interface Focus {
   pool?: string;
   /** Words and states to choose by are offered. */
   hasChoice: boolean;
+  /** It is a view of its own, with a title. */
+  isWhole?: boolean;
   /** With more servers than this, those that are up are left out. */
   onlyTroubled?: number;
 }
@@ -78,9 +81,13 @@ export class Servers implements View {
       this.#chips.set(state, chip);
       return chip;
     });
-    this.element = h("section", { class: focus.hasChoice ? "block" : undefined, "aria-label": "Servers" },
+    const section = h("section", { class: focus.hasChoice ? "block" : undefined, "aria-label": "Servers" },
       focus.hasChoice && h("div", { class: "choice" }, this.#words, ...chips),
       table, this.#none);
+    const title = focus.pool === undefined ? "Servers" : `Servers of ${focus.pool}`;
+    this.element = focus.isWhole === true
+      ? h("div", { class: "view" }, h("header", { class: "lead" }, h("h1", {}, title)), section)
+      : section;
   }
 
   close(): void {
@@ -213,7 +220,9 @@ class Row {
   it: Seen;
   readonly #sign = stateSign("up");
   readonly #word = h("span", { class: "word" });
-  readonly #reason = h("td", { role: "cell", class: "reason" });
+  readonly #why = h("span");
+  readonly #there = h("span", { class: "there", hidden: true });
+  readonly #reason = h("td", { role: "cell", class: "reason" }, this.#why, this.#there);
   readonly #since = h("td", { role: "cell", class: "figure" });
   readonly #rate = h("span", { class: "value" });
   readonly #line = s("path");
@@ -246,8 +255,9 @@ class Row {
     mark(this.element, "data-state", it.state);
     reshape(this.#sign, it.state);
     tell(this.#word, it.state);
-    tell(this.#reason, it.reason);
+    tell(this.#why, it.reason);
     mark(this.#reason, "title", it.reason);
+    this.#tellThere(it, bridge);
     this.#switch.update(it);
     tell(this.#weight, `weight ${it.server.weight}`);
     if (!this.isVisible) return;
@@ -260,6 +270,17 @@ class Row {
     tell(this.#flight, it.figures?.in_flight === undefined ? UNKNOWN : String(it.figures.in_flight ?? UNKNOWN));
     const values = bridge.store.ring(`server/${it.pool}/${it.server.name}`, "rate")?.last(SPARK) ?? [];
     mark(this.#line, "d", path(values, SPARK, SPARK_WIDTH, SPARK_HEIGHT));
+  }
+
+  /** Where the other node of the pair sees something else. */
+  #tellThere({ there }: Seen, bridge: Bridge): void {
+    this.#there.hidden = there === undefined;
+    mark(this.element, "data-differs", there === undefined ? undefined : "");
+    if (there === undefined) return;
+    const { pair } = bridge.store.status ?? {};
+    const other = pair === undefined ? "the other node" : nameOf(pair);
+    mark(this.#there, "data-state", there.health);
+    tell(this.#there, `${there.health} for ${other}: ${there.reason}`);
   }
 }
 

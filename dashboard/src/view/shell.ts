@@ -9,6 +9,7 @@ import { Certificates } from "./certificates.ts";
 import { Config } from "./config.ts";
 import { button, h, mark, tell } from "./dom.ts";
 import { Events } from "./events.ts";
+import { Exchanges } from "./exchanges.ts";
 import { Explain } from "./explain.ts";
 import { openHelp } from "./help.ts";
 import { markSign } from "./icon.ts";
@@ -21,13 +22,14 @@ import { ServerView } from "./server.ts";
 import { Servers } from "./servers.ts";
 import type { Bridge, View } from "./view.ts";
 
-type Top = "overview" | "servers" | "addresses" | "certificates" | "events" | "explain" | "config";
+type Top = "overview" | "servers" | "addresses" | "certificates" | "exchanges" | "events" | "explain" | "config";
 
 const TOPS: readonly [Top, string][] = [
   ["overview", "Overview"],
   ["servers", "Servers"],
   ["addresses", "Addresses"],
   ["certificates", "Certificates"],
+  ["exchanges", "Failed and slow"],
   ["events", "Events"],
   ["explain", "Explain"],
   ["config", "Configuration"],
@@ -39,12 +41,14 @@ export class Shell {
   readonly element: HTMLElement;
   readonly #bridge: Bridge;
   readonly #node = h("span", { class: "node-name" });
+  readonly #brand = h("a", { class: "brand", href: hashOf({ view: "overview" }), "aria-label": "Overview" }, markSign(), this.#node);
   // Read out when it changes; its age, which changes each second, is not.
   readonly #word = h("span", { role: "status" });
   readonly #age = h("span", { class: "age" });
   readonly #fresh = h("span", { class: "fresh" }, this.#word, this.#age);
   readonly #theme: HTMLButtonElement;
   readonly #links = new Map<Top, HTMLAnchorElement>();
+  readonly #nav = h("nav", { "aria-label": "Views" });
   readonly #main = h("main", { id: "main", tabindex: -1 });
   readonly #foot = h("footer", { class: "foot" });
   readonly #login: Login;
@@ -61,13 +65,14 @@ export class Shell {
       this.#links.set(view, link);
       return link;
     });
+    this.#nav.append(...links);
     const search = button("Search", () => openSearch(bridge), { class: "quiet", "aria-keyshortcuts": "/" });
     search.append(" ", h("kbd", {}, "/"));
     const skip = button("to the content", () => this.#main.focus(), { class: "skip" });
     this.#frame = h("div", { class: "frame" }, skip,
       h("header", { class: "top" },
-        h("a", { class: "brand", href: hashOf({ view: "overview" }), "aria-label": "Evenkeel, overview" }, markSign(), this.#node),
-        h("nav", { "aria-label": "Views" }, ...links),
+        this.#brand,
+        this.#nav,
         h("div", { class: "top-end" }, this.#fresh, search, this.#theme)),
       this.#main, this.#foot);
     this.element = h("div", {}, this.#login.element, this.#frame);
@@ -84,7 +89,7 @@ export class Shell {
     const bridge = this.#bridge;
     switch (place.view) {
       case "servers":
-        return new Servers(bridge, { hasChoice: true, ...(place.pool === undefined ? {} : { pool: place.pool }) });
+        return new Servers(bridge, { hasChoice: true, isWhole: true, ...(place.pool === undefined ? {} : { pool: place.pool }) });
       case "server":
         return new ServerView(bridge, place.pool, place.server);
       case "pool":
@@ -97,8 +102,10 @@ export class Shell {
         return new Certificates(bridge);
       case "events":
         return new Events(bridge);
+      case "exchanges":
+        return new Exchanges(bridge, place.filter ?? {});
       case "explain":
-        return new Explain(bridge);
+        return new Explain(bridge, place);
       case "config":
         return new Config(bridge, place.version, place.line);
       default:
@@ -117,10 +124,18 @@ export class Shell {
     const { view } = placeOf(location.hash);
     const top: Top = view === "server" || view === "pool" ? "servers" : view === "listener" ? "overview" : view;
     for (const [name, link] of this.#links) mark(link, "aria-current", name === top ? "page" : undefined);
+    this.#showLink(this.#links.get(top));
     this.#main.replaceChildren(this.#view.element);
     this.#main.dataset["view"] = location.hash.replace(/^#\/?/, "");
     this.#tellTitle();
     for (const change of ["status", "tick", "events"] as const) this.#update(change);
+  }
+
+  /** Where there is no room for all, that of the view is among those that are seen. */
+  #showLink(link: HTMLElement | undefined): void {
+    if (link === undefined) return;
+    const [inner, outer] = [link.getBoundingClientRect(), this.#nav.getBoundingClientRect()];
+    this.#nav.scrollLeft += inner.left + inner.width / 2 - outer.left - outer.width / 2;
   }
 
   #update(change: Change): void {
@@ -143,6 +158,7 @@ export class Shell {
     const { status } = this.#bridge.store;
     if (status === undefined) return;
     tell(this.#node, status.node);
+    mark(this.#brand, "aria-label", `${status.node}: overview`);
     if (this.#version !== status.version) {
       // A new program brings a new page.
       if (this.#version !== "" && document.querySelector("dialog[open]") === null) location.reload();
@@ -181,9 +197,9 @@ export class Shell {
   }
 
   #tellTheme(): void {
-    const words = { system: "◐ auto", light: "○ light", dark: "● dark" };
-    tell(this.#theme, words[settings.theme()]);
-    mark(this.#theme, "aria-label", `Theme: ${settings.theme()}`);
+    const [sign, word] = ({ system: ["◐", "auto"], light: ["○", "light"], dark: ["●", "dark"] } as const)[settings.theme()];
+    this.#theme.replaceChildren(h("span", { "aria-hidden": "true" }, sign), ` ${word}`);
+    mark(this.#theme, "aria-label", `Theme: ${sign} ${word}`);
   }
 
   #onKey(event: KeyboardEvent): void {

@@ -4,7 +4,9 @@ import uPlot from "uplot";
 import { get, isStatus } from "../api/client.ts";
 import type { History } from "../api/documents.ts";
 import { LANES, type Happening, type Lane } from "../model/events.ts";
+import { LEAST_WITHIN, type Filter } from "../model/exchanges.ts";
 import { clock, UNKNOWN } from "../model/format.ts";
+import { hashOf } from "../model/place.ts";
 import { KEPT, type Change } from "../store.ts";
 import { button, h, mark, s, tell } from "./dom.ts";
 import type { Bridge, View } from "./view.ts";
@@ -21,6 +23,15 @@ export interface Panel {
   title: string;
   lines: Line[];
   write(value: number | null | undefined): string;
+  /** Of an error graph: which exchanges its peaks are made of. */
+  failures?: Filter;
+}
+
+export interface Choice {
+  /** Which events are marked; all, unless it is said. */
+  isAbout?(it: Happening): boolean;
+  /** Somebody wants to know what is below a peak; unless it is said, the view of exchanges opens. */
+  onPeak?(filter: Filter): void;
 }
 
 /** Lines that can still be told apart. */
@@ -61,7 +72,7 @@ export class Trend implements View {
   readonly title = "";
   readonly #bridge: Bridge;
   readonly #panels: Panel[];
-  readonly #isAbout: (it: Happening) => boolean;
+  readonly #choice: Choice;
   readonly #host: HTMLElement;
   readonly #lanes: SVGSVGElement;
   readonly #note: HTMLElement;
@@ -79,10 +90,10 @@ export class Trend implements View {
   #readAt = 0;
   #isReading = false;
 
-  constructor(bridge: Bridge, panels: Panel[], isAbout: (it: Happening) => boolean = () => true) {
+  constructor(bridge: Bridge, panels: Panel[], choice: Choice = {}) {
     this.#bridge = bridge;
     this.#panels = panels.filter((panel) => panel.lines.length > 0);
-    this.#isAbout = isAbout;
+    this.#choice = choice;
     this.#ranges = RANGES.map(({ label, seconds }) => button(label, () => this.#choose(seconds), { "aria-pressed": String(seconds === KEPT) }));
     this.#note = h("span", { class: "trend-note" });
     this.#host = h("div", { class: "trend-panels" });
@@ -174,7 +185,7 @@ export class Trend implements View {
     const more = panel.lines.length - lines.length;
     const names = lines.map((line, place) => h("span", { class: "legend", "data-line": line.colour ?? PALETTE[place] }, h("i"), line.label, " ", values[place]));
     const host = h("div", { class: "panel" },
-      h("div", { class: "panel-head" }, h("h3", {}, panel.title), ...names, more > 0 && h("span", { class: "legend" }, `and ${more} more`)));
+      h("div", { class: "panel-head" }, h("h3", {}, panel.title), ...names, more > 0 && h("span", { class: "legend" }, `and ${more} more`), this.#peaks(panel)));
     const ink = colour("--ink-3");
     const rule = colour("--rule");
     const font = `11px ${getComputedStyle(document.body).fontFamily}`;
@@ -202,9 +213,29 @@ export class Trend implements View {
         drawAxes: [(plot) => this.#drawMarks(plot)],
       },
     }, [[], ...lines.map(() => [])], host);
+    if (panel.failures !== undefined) this.#watchPeaks(plot, panel.failures);
     const drawn = { panel, lines, plot, host, values };
     this.#sync.sub(plot);
     return drawn;
+  }
+
+  /** The way to the exchanges below an error graph, for who has no pointer. */
+  #peaks(panel: Panel): HTMLElement | undefined {
+    if (panel.failures === undefined || this.#choice.onPeak !== undefined) return undefined;
+    return h("a", { class: "more", href: hashOf({ view: "exchanges", filter: panel.failures }) }, "which?");
+  }
+
+  #watchPeaks(plot: uPlot, failures: Filter): void {
+    plot.over.classList.add("peaks");
+    plot.over.title = "a click shows what failed then";
+    plot.over.addEventListener("click", () => {
+      const left = plot.cursor.left ?? -1;
+      if (left < 0) return;
+      const at = Math.round(plot.posToVal(left, "x"));
+      const filter = { ...failures, at, within: Math.max(LEAST_WITHIN, Math.ceil(this.#seconds / 120)) };
+      if (this.#choice.onPeak === undefined) this.#bridge.go({ view: "exchanges", filter });
+      else this.#choice.onPeak(filter);
+    });
   }
 
   #data(lines: readonly Line[]): Data {
@@ -272,7 +303,7 @@ export class Trend implements View {
 
   #marks(): Happening[] {
     const [from, to] = this.#span();
-    return this.#bridge.store.happenings.filter((it) => it.at / 1000 >= from && it.at / 1000 <= to && this.#isAbout(it));
+    return this.#bridge.store.happenings.filter((it) => it.at / 1000 >= from && it.at / 1000 <= to && this.#choice.isAbout?.(it) !== false);
   }
 
   #drawMarks(plot: uPlot): void {

@@ -78,7 +78,9 @@ const steps = {
     await rows.first().waitFor();
   },
   async code(code, ...words) {
-    await page.getByRole("button", { name: `${code}:` }).first().focus();
+    const row = page.locator("tr.exchange", { has: page.getByRole("button", { name: `${code}:` }) }).first();
+    await row.locator(".where a").focus();
+    await page.keyboard.press("Tab");
     await page.locator(".code-word .tip:visible", { hasText: words.join(" ") }).waitFor();
   },
   async accessible() {

@@ -15,6 +15,7 @@ use evenkeel_core::message::{Reason, Version};
 use evenkeel_core::neighbour::{arp, ndp};
 use evenkeel_core::proxy_protocol;
 use evenkeel_core::template::Facts;
+use evenkeel_core::trace::Onward;
 use evenkeel_core::vrrp;
 use evenkeel_core::vrrp::packet::{self, ChecksumForm};
 use evenkeel_core::vrrp::signature::{Key, Keys, Mode, Signer, Standing, Verifier};
@@ -210,6 +211,7 @@ fn rewritten(head: &RequestHead<'_, '_>) -> Vec<u8> {
             reserved: &[],
             subject: None,
             websocket_key: None,
+            trace: Onward::AsSent,
         },
     );
     out

@@ -18,6 +18,7 @@ mod log;
 mod outlier;
 mod pair;
 mod pool;
+mod prometheus;
 mod retry;
 mod servers;
 mod settings;
@@ -26,6 +27,7 @@ mod split;
 mod table;
 mod template;
 mod to_servers;
+mod trace;
 mod trust;
 mod value;
 mod vip;
@@ -42,6 +44,7 @@ use evenkeel_core::config::Config;
 pub use self::acme::AcmeSettings;
 use self::guard::Rates;
 pub use self::pair::PairSettings;
+pub use self::prometheus::PrometheusSettings;
 pub use self::settings::{
     AdminSettings, DEFAULT_ADMIN, HistorySettings, NodeSettings, ResolverSettings, Token,
 };
@@ -124,6 +127,8 @@ pub struct Compiled {
     pub node: NodeSettings,
     pub admin: AdminSettings,
     pub history: HistorySettings,
+    /// `None`: no Prometheus is told what to scrape.
+    pub prometheus: Option<PrometheusSettings>,
     /// Nothing that stops it, but worth a look.
     pub warnings: Findings,
 }
@@ -197,19 +202,23 @@ fn meaning(main: usize, tree: &Table, surroundings: &Surroundings, notes: &Notes
     let pair = pair::pair(&mut root, bench, admin.bind);
     let resolver = settings::resolver(&mut root);
     let history = settings::history(&mut root);
-    let access_log = log::access_log(&mut root, surroundings);
+    let access_log = log::access_log(&mut root, surroundings, &node.name);
     let (pools, members, directory) = pool::pools(&mut root, bench);
     let listeners = listener::listeners(&mut root, bench, &directory, (admin.bind, admin_place));
     directory.warn_of_unused(notes);
+    let scraped = (&*pools, &directory);
+    let prometheus = prometheus::prometheus(&mut root, surroundings, scraped, admin.bind);
     zone::warn_of_unused(zone_place, &members, notes);
+    let traces = trace::traces(&mut root, &listeners, notes);
     let shed = shed::shed(&mut root);
     let vips = vip::vips(&mut root, bench, &directory);
     root.later(&["cache"]);
     root.finish();
     let slow = Some(history.slow);
-    let config = Config { listeners, pools, rates: rates.limits, vips, access_log, shed, slow };
+    let config =
+        Config { listeners, pools, rates: rates.limits, vips, access_log, traces, shed, slow };
     let warnings = Findings::default();
-    Compiled { config, members, resolver, acme, pair, node, admin, history, warnings }
+    Compiled { config, members, resolver, acme, pair, node, admin, history, prometheus, warnings }
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use crate::node::Node;
 use crate::node::acme::keep_orders;
 use crate::node::certificates::keep_certificates;
 use crate::node::names::keep_names;
+use crate::node::prometheus::keep_targets;
 use crate::node::upgrade::{Answer, no_answer};
 use crate::notify::{Notice, keep_watchdog, notify};
 use crate::pair::keep_pair;
@@ -27,12 +28,14 @@ pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
     second_user: Signal,
+    first_user: Signal,
 }
 
 /// What an operator asks for.
 #[derive(Debug)]
 enum Wish {
     Reload,
+    ReopenLog,
     Upgrade(Answer),
     Stop,
 }
@@ -55,27 +58,36 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             second_user: signal(SignalKind::user_defined2())?,
+            first_user: signal(SignalKind::user_defined1())?,
         })
     }
 
     async fn next(&mut self) -> Wish {
         tokio::select! {
             _ = self.hang_up.recv() => Wish::Reload,
+            _ = self.first_user.recv() => Wish::ReopenLog,
             _ = self.second_user.recv() => Wish::Upgrade(no_answer()),
             _ = self.terminate.recv() => Wish::Stop,
             _ = self.interrupt.recv() => Wish::Stop,
         }
     }
 
-    async fn stop(&mut self) {
-        while !matches!(self.next().await, Wish::Stop) {}
+    /// Returns when it is told to stop. A log that was moved away is let go whatever is going on.
+    async fn stop(&mut self, node: &Node) {
+        loop {
+            match self.next().await {
+                Wish::Stop => return,
+                Wish::ReopenLog => node.reopen_log(),
+                Wish::Reload | Wish::Upgrade(_) => {}
+            }
+        }
     }
 }
 
 /// Takes over from the process before, if `heritage` is from one; runs `node` until it is told to stop or
 /// another process has replaced this one, and returns once what ran is finished.
 ///
-/// SIGHUP reloads, SIGUSR2 upgrades. SIGTERM and SIGINT drain; a second one stops at once.
+/// SIGHUP reloads, SIGUSR1 has the access log opened again, SIGUSR2 upgrades. SIGTERM and SIGINT drain; a second one stops at once.
 ///
 /// # Errors
 ///
@@ -103,6 +115,7 @@ pub async fn run(
             keep_watchdog(&node),
             keep_figures(&node),
             keep_recording(&node),
+            keep_targets(&node),
             await_vips(&node, heritage),
         );
     };
@@ -146,6 +159,10 @@ async fn live(node: &Node, admin: &net::TcpListener, signals: &mut Signals) -> b
                 }
                 After::Serve
             }
+            Wish::ReopenLog => {
+                node.reopen_log();
+                After::Serve
+            }
             Wish::Upgrade(answer) => upgrade(node, admin, signals, answer).await,
             Wish::Stop => After::Stop,
         };
@@ -158,7 +175,7 @@ async fn live(node: &Node, admin: &net::TcpListener, signals: &mut Signals) -> b
     notify(Notice::Stopping);
     tokio::select! {
         _ = node.drain() => {}
-        () = signals.stop() => {
+        () = signals.stop(node) => {
             node.announce("cut", "told a second time: stopping at once".to_owned());
         }
     }
@@ -176,7 +193,7 @@ async fn upgrade(
     node.announce("upgrading", "starting the program anew".to_owned());
     let started = tokio::select! {
         started = node.start_heir(admin) => started,
-        () = signals.stop() => {
+        () = signals.stop(node) => {
             let _ = answer.send(Err(UpgradeError::Stopping));
             return After::Stop;
         }
@@ -214,7 +231,7 @@ async fn upgrade(
             heir.let_go();
             After::Retire
         }
-        () = signals.stop() => {
+        () = signals.stop(node) => {
             heir.stop();
             heir.let_go();
             After::Stop
@@ -226,12 +243,12 @@ async fn upgrade(
 async fn retire(node: &Node, signals: &mut Signals) {
     let hurried = tokio::select! {
         _ = node.retire() => false,
-        () = signals.stop() => true,
+        () = signals.stop(node) => true,
     };
     if hurried {
         tokio::select! {
             _ = node.drain() => {}
-            () = signals.stop() => {}
+            () = signals.stop(node) => {}
         }
     }
 }

@@ -11,8 +11,8 @@ use std::fmt::{Display, Write as _};
 use std::time::SystemTime;
 
 use evenkeel_engine::{
-    AdminState, BreakerStatus, CertificateStatus, EngineStatus, Health, ListenerStatus, PoolMode,
-    PoolStatus, RateStatus, ServerStatus,
+    AdminState, BreakerStatus, CertificateStatus, EngineStatus, Exemplar, Health, ListenerStatus,
+    PoolMode, PoolStatus, RateStatus, ServerStatus,
 };
 
 pub(crate) use self::form::Form;
@@ -77,6 +77,18 @@ impl Exposition {
     }
 
     fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+        self.shown_sample(name, labels, value, None);
+    }
+
+    /// With one exchange that stands for what is counted, in the form that has a place for it:
+    /// `OpenMetrics`, behind a bucket or a counter.
+    fn shown_sample(
+        &mut self,
+        name: &str,
+        labels: &[(&str, &str)],
+        value: impl Display,
+        shown: Option<Exemplar>,
+    ) {
         self.text.push_str(name);
         for (index, (label, text)) in labels.iter().enumerate() {
             let before = if index == 0 { '{' } else { ',' };
@@ -92,7 +104,17 @@ impl Exposition {
             self.text.push('"');
         }
         let end = if labels.is_empty() { "" } else { "}" };
-        writeln!(self.text, "{end} {value}").expect("strings grow");
+        write!(self.text, "{end} {value}").expect("strings grow");
+        if let Some(Exemplar { trace, took, at }) = shown.filter(|_| self.form == Form::OpenMetrics)
+        {
+            let digits = trace.digits();
+            let trace = String::from_utf8_lossy(&digits);
+            let (took, at) = (took.as_secs_f64(), epoch_millis(at));
+            let (second, millis) = (at / 1_000, at % 1_000);
+            write!(self.text, " # {{trace_id=\"{trace}\"}} {took} {second}.{millis:03}")
+                .expect("strings grow");
+        }
+        self.text.push('\n');
     }
 
     /// A family of one sample.
@@ -175,6 +197,12 @@ fn about_node(text: &mut Exposition, node: &Node, status: &EngineStatus) {
             Kind::Counter,
             "Access log lines that could not be written.",
             status.log_lines_dropped_total,
+        ),
+        (
+            "evenkeel_access_log_left_out_total",
+            Kind::Counter,
+            "Access log lines that its sample did not take.",
+            status.log_lines_left_out_total,
         ),
         (
             "evenkeel_mirror_dropped_total",
@@ -553,7 +581,12 @@ fn servers(pools: &[PoolStatus]) -> impl Iterator<Item = (&PoolStatus, &ServerSt
 }
 
 fn epoch_seconds(time: SystemTime) -> u64 {
-    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    epoch_millis(time) / 1_000
+}
+
+fn epoch_millis(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn as_u64(count: usize) -> u64 {

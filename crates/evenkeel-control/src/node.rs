@@ -6,6 +6,7 @@ mod layers;
 pub(crate) mod names;
 mod offer;
 mod pair;
+pub(crate) mod prometheus;
 mod said;
 mod servers;
 pub(crate) mod upgrade;
@@ -33,7 +34,7 @@ pub(crate) use self::servers::ServerError;
 use self::servers::Servers;
 use self::upgrade::Upgrades;
 use crate::clock;
-use crate::compile::{Compiled, NodeSettings, Surroundings, Token, compile};
+use crate::compile::{Compiled, NodeSettings, PrometheusSettings, Surroundings, Token, compile};
 use crate::describe;
 use crate::finding::Findings;
 use crate::handover::Estate;
@@ -121,6 +122,7 @@ struct Current {
     ticket_keys: Vec<TicketKey>,
     /// Certificates that are ordered.
     acme: Option<Wanted>,
+    prometheus: Option<PrometheusSettings>,
 }
 
 /// A running node.
@@ -274,8 +276,18 @@ impl Node {
     /// The one path by which a configuration takes effect.
     async fn put_in_force(&self, loaded: Loaded) -> Result<api::Applied, LoadError> {
         let Loaded { compiled, text, name: origin } = loaded;
-        let Compiled { config, members, resolver, acme, pair, node, admin, history, warnings } =
-            compiled;
+        let Compiled {
+            config,
+            members,
+            resolver,
+            acme,
+            pair,
+            node,
+            admin,
+            history,
+            prometheus,
+            warnings,
+        } = compiled;
         self.stand_in(&config).await?;
         let ordered = acme::wanted(acme, &config);
         let staged = self.stage(config, members, resolver).await;
@@ -317,6 +329,7 @@ impl Node {
             current.drain = drain;
             current.drain_after_upgrade = drain_after_upgrade;
             current.acme = ordered;
+            current.prometheus = prometheus;
             self.acme_wanted.notify_one();
             current.tally.applied_total += 1;
             current.tally.last_refusal = None;
@@ -365,6 +378,7 @@ impl Node {
             | "servers-file-refused"
             | "state-unwritable"
             | "server-down"
+            | "targets-unwritten"
             | "pool-mode"
             | "accept-paused"
             | "certificate-expired"
@@ -419,6 +433,12 @@ impl Node {
         let drained = self.engine.drain(limit).await;
         self.announce("drained", format!("{} connections were cut", drained.cut));
         drained
+    }
+
+    /// Has the access log go to whatever has its file's name by now.
+    pub(crate) fn reopen_log(&self) {
+        self.announce("log-reopened", "the access log's file is opened again".to_owned());
+        self.engine.reopen_log();
     }
 
     /// Returns once every engine thread has shown that it lives.

@@ -15,6 +15,7 @@ mod judge;
 mod listener;
 mod log;
 mod pool;
+mod traces;
 mod vip;
 
 use std::time::Duration;
@@ -43,8 +44,11 @@ pub use judge::{
     RetryOn, Shed,
 };
 pub use listener::{ClientTimeouts, HostPattern, Listener, Protocol, Tls, TlsRule};
-pub use log::{AccessLog, LogField, LogFormat, LogPart, LogTarget};
+pub use log::{
+    AccessLog, LogField, LogFormat, LogPart, LogTarget, SyslogAddress, SyslogForm, SyslogTarget,
+};
 pub use pool::{Pool, ProxyVersion, Server, ServerTimeouts};
+pub use traces::Traces;
 pub use vip::{Target, Track, Tracked, Vip};
 
 /// Everything the data plane needs to know.
@@ -60,6 +64,7 @@ pub struct Config {
     pub vips: Vec<Vip>,
     /// `None`: no line per exchange is written.
     pub access_log: Option<AccessLog>,
+    pub traces: Traces,
     /// `None`: nothing is shed.
     pub shed: Option<Shed>,
     /// An exchange whose answer takes longer to begin is slow. `None`: none is.

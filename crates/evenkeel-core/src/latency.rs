@@ -42,6 +42,12 @@ pub fn upper_bound(bucket: usize) -> f64 {
     in_seconds(lower_units(bucket + 1))
 }
 
+/// The place of the first of [`COARSE_MILLIS`] that is no less; behind the last, if all are less.
+pub fn coarse_place(duration: Duration) -> usize {
+    let micros = duration.as_micros();
+    COARSE_MILLIS.partition_point(|millis| u128::from(*millis) * 1_000 < micros)
+}
+
 /// How many are at most as long as each of [`COARSE_MILLIS`].
 pub fn coarse(counts: &[u64]) -> [u64; COARSE_MILLIS.len()] {
     COARSE_MILLIS.map(|millis| {
@@ -127,6 +133,9 @@ mod tests {
         assert!((0.0008..=0.001).contains(&milli), "{milli}");
         let last = quantile(&counts, 0.999).unwrap();
         assert!((0.9..=1.03).contains(&last), "{last}");
+        assert_eq!(coarse_place(Duration::from_millis(1)), 0);
+        assert_eq!(coarse_place(Duration::from_micros(1_001)), 1);
+        assert_eq!(coarse_place(Duration::MAX), COARSE_MILLIS.len());
         assert_eq!(coarse(&counts)[0], 99);
         assert_eq!(coarse(&counts)[10], 100);
     }

@@ -32,6 +32,8 @@ pub enum Fact {
     /// `http` or `https`.
     Scheme,
     RequestId,
+    /// Of the trace it belongs to, where the listener looks at traces; else empty.
+    TraceId,
     /// `TLSv1.3` or `TLSv1.2`; empty without TLS.
     TlsVersion,
     /// The name the client has asked for in its handshake; empty without.
@@ -46,7 +48,7 @@ pub enum Fact {
 
 impl Fact {
     /// Every placeholder, by the name between its braces.
-    pub const ALL: [(&str, Self); 13] = [
+    pub const ALL: [(&str, Self); 14] = [
         ("client_ip", Self::ClientIp),
         ("client_port", Self::ClientPort),
         ("host", Self::Host),
@@ -54,6 +56,7 @@ impl Fact {
         ("method", Self::Method),
         ("scheme", Self::Scheme),
         ("request_id", Self::RequestId),
+        ("trace_id", Self::TraceId),
         ("tls_version", Self::TlsVersion),
         ("sni", Self::Sni),
         ("listener", Self::Listener),

@@ -154,6 +154,7 @@ fn written(head: &RequestHead<'_, '_>) -> Vec<u8> {
             reserved: &[],
             subject: None,
             websocket_key: None,
+            trace: evenkeel_core::trace::Onward::AsSent,
             facts: evenkeel_core::template::Facts::NONE,
         },
     );

@@ -31,6 +31,8 @@ pub(crate) struct Shown {
     credentials: Option<(String, String)>,
     /// The head of the request to the server that is asked.
     question: Vec<u8>,
+    /// Where in it the id of its span is.
+    span_at: Option<usize>,
 }
 
 /// `None`: nothing has to be shown.
@@ -43,15 +45,16 @@ pub(crate) fn shown<'a>(
         return None;
     }
     let credentials = auth.basic.as_ref().and_then(|_| credentials(head));
-    let mut question = Vec::new();
+    let (mut question, mut span_at) = (Vec::new(), None);
     if let Some(ForwardAuth { path, request_headers, edits, .. }) = &auth.forward {
         let (body, upgrade, query) = (Body::None, Upgrade::None, None);
         let (method, expect_continue) = ("GET", false);
         let head = RequestHead { method, query, body, upgrade, expect_continue, ..*head };
         let only = request_headers.as_deref();
-        write_request(&mut question, &head, &Outgoing { path, only, edits, ..*outgoing });
+        let asking = Outgoing { path, only, edits, ..*outgoing };
+        span_at = write_request(&mut question, &head, &asking);
     }
-    Some(Box::new(Shown { credentials, question }))
+    Some(Box::new(Shown { credentials, question, span_at }))
 }
 
 /// RFC 7617 §2.
@@ -84,7 +87,7 @@ pub(crate) async fn pass(
         put_field(desk, request, &basic.user_header, user.as_bytes());
     }
     match &route.auth.forward {
-        Some(forward) => ask(client, desk, place, (request, forward, &shown.question)).await,
+        Some(forward) => ask(client, desk, place, (request, forward, shown)).await,
         None => Ok(None),
     }
 }
@@ -112,9 +115,9 @@ async fn ask(
     client: &mut Client,
     desk: &mut Desk,
     place: &Place,
-    (request, forward, question): (&Request, &ForwardAuth, &[u8]),
+    (request, forward, shown): (&Request, &ForwardAuth, &Shown),
 ) -> Result<Option<Next>, Fault> {
-    let held = mem::replace(&mut desk.outbox, question.to_vec());
+    let held = mem::replace(&mut desk.outbox, shown.question.clone());
     let held_reply = mem::take(&mut desk.reply);
     let asking = Request {
         goal: Goal::Pool(forward.pool),
@@ -137,6 +140,7 @@ async fn ask(
         mirror: None,
         bandwidth: None,
         shown: None,
+        span_at: shown.span_at,
     };
     let admitted = admit(client, desk, (place, forward.pool), &asking)?;
     let mut errand = Errand::new(client, desk, (place, forward.pool), &asking, admitted);
@@ -156,6 +160,7 @@ async fn ask(
     let said = mem::replace(&mut desk.reply, held_reply);
     desk.outbox = held;
     desk.answer.clear();
+    desk.tries_again(client.worker(), request.span_at);
     desk.record.vouched_for();
     for (name, value) in fields(&said) {
         if forward

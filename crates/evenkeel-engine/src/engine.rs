@@ -2,14 +2,13 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use std::{env, io};
 
-use evenkeel_core::config::Config;
+use evenkeel_core::config::{Config, LogTarget};
 use evenkeel_core::ticket_key::TicketKey;
 use evenkeel_core::vrrp::machine::{Heartbeat, State};
 use tokio::sync::{Notify, broadcast, mpsc, watch};
@@ -77,8 +76,8 @@ pub enum ApplyError {
     Front { listener: Arc<str>, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("pool {pool}: cannot speak TLS to its servers")]
     ToServers { pool: Arc<str>, source: Box<dyn std::error::Error + Send + Sync> },
-    #[error("access log: cannot open {path}")]
-    AccessLog { path: PathBuf, source: io::Error },
+    #[error("access log: cannot open {target}")]
+    AccessLog { target: LogTarget, source: io::Error },
     #[error("the node is draining: no configuration is applied any more")]
     Draining,
 }
@@ -227,6 +226,7 @@ impl Engine {
             accept_pauses_total: vitals().map(|vitals| vitals.accept_pauses.get()).sum(),
             panics_total: vitals().map(|vitals| vitals.panics.load(Ordering::Relaxed)).sum(),
             log_lines_dropped_total: vitals().map(|vitals| vitals.log_lines_dropped.get()).sum(),
+            log_lines_left_out_total: vitals().map(|it| it.log_lines_left_out.get()).sum(),
             shed_level: self.shared.shed_level.0.load(Ordering::Relaxed),
             copies_dropped_total: vitals().map(|vitals| vitals.copies_dropped.get()).sum(),
             draining: phase.is_last(),
@@ -345,6 +345,13 @@ impl Engine {
             for News { kind, message } in news.into_iter().flatten() {
                 self.shared.tell(kind, pool.name.to_string(), message);
             }
+        }
+    }
+
+    /// Has the access log go to whatever has its file's name by now.
+    pub fn reopen_log(&self) {
+        if let Some((_, file)) = &self.orders.borrow().plan.log {
+            file.reopen();
         }
     }
 

@@ -35,6 +35,7 @@ use crate::receive::{Goal, Offered, Request, receive};
 use crate::record::Record;
 use crate::stream::Stream;
 use crate::timers::Watch;
+use crate::trace;
 use crate::tunnel::Upgraded;
 use crate::upload::Upload;
 use crate::waiting;
@@ -301,6 +302,7 @@ impl<'a> Errand<'a> {
             self.back_off(fault).await?;
             last = Some((fault.unwrap_or(Fault::BadAnswer), self.serving));
             self.upload.rewind();
+            self.desk.tries_again(self.client.worker(), self.request.span_at);
             self.desk.answer.clear();
             self.desk.reply.clear();
         }
@@ -559,6 +561,12 @@ impl Client {
 }
 
 impl Desk {
+    /// The request in the outbox goes out once more.
+    pub(crate) fn tries_again(&mut self, worker: &Worker, span_at: Option<usize>) {
+        let Some(traced) = &mut self.record.traced else { return };
+        trace::rename(&mut self.outbox, span_at, traced.tries_again(worker));
+    }
+
     /// Ready for another exchange, without what one large message made it grow to.
     pub(crate) fn clear(&mut self) {
         self.inbox.clear();

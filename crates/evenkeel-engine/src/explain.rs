@@ -373,9 +373,12 @@ impl Arrival<'_> {
             Fact::Scheme => self.asked.scheme.clone().into(),
             Fact::Listener => listener.into(),
             Fact::Route => route.into(),
-            Fact::ClientPort | Fact::RequestId | Fact::TlsVersion | Fact::Pool | Fact::Server => {
-                return None;
-            }
+            Fact::ClientPort
+            | Fact::RequestId
+            | Fact::TraceId
+            | Fact::TlsVersion
+            | Fact::Pool
+            | Fact::Server => return None,
         })
     }
 

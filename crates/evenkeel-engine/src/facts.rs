@@ -17,6 +17,8 @@ pub(crate) struct Told<'a> {
     pub(crate) http: &'a Http,
     pub(crate) scheme: &'a str,
     pub(crate) request_id: &'a str,
+    /// Empty where it belongs to none.
+    pub(crate) trace_id: &'a str,
     /// Its name; empty at the listener's default.
     pub(crate) route: &'a str,
     /// Its name; empty where there is none.
@@ -42,6 +44,7 @@ impl Told<'_> {
             Fact::Method => head.method.into(),
             Fact::Scheme => self.scheme.into(),
             Fact::RequestId => self.request_id.into(),
+            Fact::TraceId => self.trace_id.into(),
             Fact::TlsVersion => seat.tls.as_deref().map_or("", |tls| tls.version).into(),
             Fact::Sni => {
                 let name = seat.tls.as_deref().and_then(|tls| tls.server_name.as_deref());

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use evenkeel_core::fault::Fault;
 use evenkeel_core::latency::{self, BUCKETS};
+use evenkeel_core::trace::TraceId;
 
 use crate::count::{Counter, Padded, class, one_each};
+use crate::exemplar::Exemplars;
 use crate::status::{Endings, FlowStatus};
 
 /// What one worker counts of the exchanges of something.
@@ -35,6 +37,8 @@ struct Counts {
     errors: Counter,
     /// By the places of their codes in [`Fault::CODES`].
     codes: [Counter; Fault::CODES.len()],
+    /// From the first exchange on whose trace is sampled.
+    exemplars: OnceLock<Box<Exemplars>>,
 }
 
 impl Default for Counts {
@@ -44,6 +48,7 @@ impl Default for Counts {
             micros: Counter::default(),
             errors: Counter::default(),
             codes: array::from_fn(|_| Counter::default()),
+            exemplars: OnceLock::new(),
         }
     }
 }
@@ -66,6 +71,11 @@ impl Ends {
         counts.micros.add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
     }
 
+    /// One that was counted belongs to a trace that is sampled.
+    pub(crate) fn show(&self, trace: TraceId, took: Duration, is_error: bool) {
+        self.counts().exemplars.get_or_init(Box::default).show(trace, took, is_error);
+    }
+
     pub(crate) fn fault(&self, fault: Fault) {
         self.counts().codes[fault.code_place()].add(1);
     }
@@ -85,6 +95,9 @@ impl Ends {
             add(&mut codes, &counts.codes);
             sum.errors += counts.errors.get();
             micros += counts.micros.get();
+            if let Some(exemplars) = counts.exemplars.get() {
+                exemplars.add_to(&mut sum.shown);
+            }
         }
         sum.seconds = Duration::from_micros(micros).as_secs_f64();
         let counted = Fault::CODES.into_iter().zip(codes).filter(|(_, count)| *count > 0);

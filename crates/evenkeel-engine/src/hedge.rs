@@ -28,6 +28,7 @@ use crate::fleet::{InFlight, LivePool, PoolTally};
 use crate::introduction;
 use crate::receive::Request;
 use crate::timers::Watch;
+use crate::trace;
 use crate::worker::{Place, Worker};
 
 /// A route whose late requests are sent twice, as one worker sees it.
@@ -188,8 +189,12 @@ impl Second {
         errand.tried.insert(member);
         errand.desk.record.hedges(&local, &worker);
         let (began, timeouts) = (clock::now(), &live.config.timeouts);
+        let mut head = errand.desk.outbox.clone();
+        if let Some(traced) = &mut errand.desk.record.traced {
+            trace::rename(&mut head, errand.request.span_at, traced.hedges(&worker));
+        }
         let question = Question {
-            head: errand.desk.outbox.clone(),
+            head,
             introduction: live.config.proxy_protocol.map(|version| {
                 introduction::write(version, &errand.client.seat, &errand.client.stream, &[])
             }),

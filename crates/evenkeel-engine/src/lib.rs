@@ -14,6 +14,7 @@ mod count;
 mod deliver;
 mod engine;
 mod exchange;
+mod exemplar;
 mod explain;
 mod facts;
 mod files;
@@ -39,6 +40,7 @@ mod status;
 mod stream;
 mod timers;
 mod tls;
+mod trace;
 mod tunnel;
 mod upload;
 mod vip;
@@ -48,6 +50,7 @@ mod worker;
 
 pub use bound::OpenAddress;
 pub use engine::{ApplyError, Drained, Engine, Options, StartError};
+pub use exemplar::{Exemplar, Shown};
 pub use explain::{
     Asked, Choosing, ExplainError, Explanation, Outcome, ShownCertificate, Standing, Tries,
 };

@@ -1,20 +1,19 @@
 //! The access log: one line per exchange, formatted by the worker into memory of its own, written
-//! by a thread that belongs to the file.
+//! by a thread that belongs to the target.
 //!
-//! Between the two is a queue with an end. A disk that is slow or full costs lines, which are
-//! counted, and never a worker's time.
+//! Between the two is a queue with an end. A disk that is slow or full, or a receiver that does not
+//! read, costs lines, which are counted, and never a worker's time.
 
 mod format;
 mod said;
+mod sink;
 mod stamp;
+mod syslog;
 mod writer;
 
-use std::fs::{File, OpenOptions};
 use std::net::IpAddr;
-use std::os::fd::AsFd;
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 use std::{io, mem, thread};
 
@@ -23,7 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use self::said::Said;
 use self::stamp::Stamp;
-use self::writer::{Order, Writer};
+use self::writer::{Order, Standing, Writer};
 
 /// Text a worker gathers before it hands it over: some hundred lines for one system call.
 const BLOCK_BYTES: usize = 32 * 1024;
@@ -35,8 +34,7 @@ const MOST_BLOCKS: usize = 64;
 #[derive(Debug)]
 pub(crate) struct LogFile {
     orders: mpsc::Sender<Order>,
-    /// Lines that could not be written and that no worker has counted yet.
-    lost: Arc<AtomicU64>,
+    standing: Arc<Standing>,
 }
 
 /// One worker's lines on their way to the log.
@@ -46,7 +44,7 @@ pub(crate) struct LogLines {
     /// Where `text` goes; `None` while it is empty, so that a log that was replaced is closed.
     file: Option<Arc<LogFile>>,
     /// Of the file written to last.
-    lost: Arc<AtomicU64>,
+    standing: Arc<Standing>,
     /// Lines dropped since this was last asked.
     dropped: u64,
     stamp: Stamp,
@@ -84,17 +82,19 @@ pub(crate) struct Line<'a> {
 impl LogFile {
     /// Opens the target and starts its thread.
     pub(crate) fn open(to: &LogTarget) -> io::Result<Self> {
-        let (file, name) = match to {
-            LogTarget::Stdout => {
-                (File::from(io::stdout().as_fd().try_clone_to_owned()?), Path::new("stdout"))
-            }
-            LogTarget::File(path) => (append_to(path)?, path.as_path()),
-        };
+        let sink = sink::open(to)?;
         let (orders, inbox) = mpsc::channel(MOST_BLOCKS);
-        let lost = Arc::default();
-        let writer = Writer::new(file, name.display().to_string(), Arc::clone(&lost));
+        let standing = Arc::default();
+        let writer = Writer::new(sink, to.to_string(), Arc::clone(&standing));
         thread::Builder::new().name("access-log".into()).spawn(move || writer.run(inbox))?;
-        Ok(Self { orders, lost })
+        Ok(Self { orders, standing })
+    }
+
+    /// Has what is written from now on go to whatever has the file's name by then.
+    pub(crate) fn reopen(&self) {
+        self.standing.is_moved.store(true, Ordering::Relaxed);
+        // A queue that is full wakes the thread as well.
+        let _ = self.orders.try_send(Order::Look);
     }
 
     /// Returns once everything given so far has been written or counted as lost, at the latest
@@ -116,12 +116,6 @@ impl LogFile {
         let permit = self.orders.try_reserve();
         permit.map(|permit| permit.send(Order::Write(mem::take(text)))).is_ok()
     }
-}
-
-/// Also opened for reading: then a named pipe that nobody reads opens at once, fills up and loses
-/// lines like a slow disk, in place of holding up the reload, and takes up again with any reader.
-fn append_to(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).append(true).create(true).open(path)
 }
 
 impl LogLines {
@@ -146,7 +140,7 @@ impl LogLines {
     /// Hands over what there is. Returns how many lines were dropped since the last call.
     pub(crate) fn flush(&mut self) -> u64 {
         self.hand_over();
-        self.dropped += self.lost.swap(0, Ordering::Relaxed);
+        self.dropped += self.standing.lost.swap(0, Ordering::Relaxed);
         mem::take(&mut self.dropped)
     }
 
@@ -154,9 +148,9 @@ impl LogLines {
     fn turn_to(&mut self, file: &Arc<LogFile>) {
         self.hand_over();
         self.drop_text();
-        if !Arc::ptr_eq(&self.lost, &file.lost) {
-            self.dropped += self.lost.swap(0, Ordering::Relaxed);
-            self.lost = Arc::clone(&file.lost);
+        if !Arc::ptr_eq(&self.standing, &file.standing) {
+            self.dropped += self.standing.lost.swap(0, Ordering::Relaxed);
+            self.standing = Arc::clone(&file.standing);
         }
         self.file = Some(Arc::clone(file));
     }

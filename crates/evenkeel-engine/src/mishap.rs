@@ -39,6 +39,8 @@ pub struct Mishap {
     /// As the client sent it.
     pub target: String,
     pub request_id: String,
+    /// Empty where it belongs to no trace that is known of.
+    pub trace_id: String,
     /// `None`: closed without an answer, or a stream.
     pub status: Option<u16>,
     /// The termination code; `--` when it ended as it should.
@@ -102,6 +104,7 @@ impl Mishaps {
             host: text(line.said.host()),
             target: text(line.said.target()),
             request_id: text(line.said.request_id()),
+            trace_id: text(line.said.trace_id()),
             status: line.status,
             code: line.code,
             fault: fault.map_or_else(String::new, |fault| fault.to_string()),

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use evenkeel_core::config::{AccessLog, Check, Config, InitialState, Listener, LogTarget, Pool};
+use evenkeel_core::config::{AccessLog, Check, Config, InitialState, Listener, Pool};
 use evenkeel_core::snapshot::Snapshot;
 
 use crate::bound::Bound;
@@ -124,13 +123,9 @@ impl Plan {
 }
 
 fn open_log(log: AccessLog) -> Result<(AccessLog, Arc<LogFile>), ApplyError> {
-    let path = match &log.to {
-        LogTarget::Stdout => Path::new("stdout"),
-        LogTarget::File(path) => path,
-    };
     match LogFile::open(&log.to) {
         Ok(file) => Ok((log, Arc::new(file))),
-        Err(source) => Err(ApplyError::AccessLog { path: path.to_owned(), source }),
+        Err(source) => Err(ApplyError::AccessLog { target: log.to, source }),
     }
 }
 

@@ -23,6 +23,7 @@ use evenkeel_core::route::Question;
 use evenkeel_core::split::{Split, SplitOn};
 use evenkeel_core::sticky::{self, Token};
 use evenkeel_core::template::{Fact, Facts};
+use evenkeel_core::trace::Onward;
 use h2::ext::Protocol;
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
@@ -37,6 +38,7 @@ use crate::guard::{self, Fields};
 use crate::own::Own;
 use crate::record::Record;
 use crate::stream::Stream;
+use crate::trace::Traced;
 use crate::websocket;
 use crate::worker::{Place, Worker};
 
@@ -79,6 +81,8 @@ pub(crate) struct Request {
     pub(crate) bandwidth: Option<u64>,
     /// What the client would be sent, where answers are compressed.
     pub(crate) wish: Wish,
+    /// Where in the head for the server the id of the span is that it is told of.
+    pub(crate) span_at: Option<usize>,
 }
 
 /// Where a request goes.
@@ -281,6 +285,12 @@ fn understand(
     if from.trusted {
         record.comes_for(forward::client_address(head, peer, &http.trusted_proxies));
     }
+    let tracing = http.forwarding.trace;
+    let traces = place.local.plan.snapshot.config().traces;
+    let traced = Traced::of(head, (tracing, from.trusted), traces, client.worker());
+    if let Some(traced) = traced {
+        record.belongs_to(traced);
+    }
     if place.local.plan.log.is_some() {
         record.note_fields(head);
     }
@@ -290,21 +300,36 @@ fn understand(
     {
         return Ok(summary(head, client, http, (None, None), Own::text(answer).into()));
     }
-    Ok(aim((client, place, http), (head, &from), (request_id, &own_id), out))
+    let trace_id = traced.map(|it| it.trace.id.digits());
+    let trace_id = trace_id.as_ref().map_or("", |digits| str_of(digits));
+    let onward = Traced::onward(traced.as_ref(), tracing);
+    let marks = Marks { request_id, own_id: &own_id, trace_id, onward };
+    Ok(aim((client, place, http), (head, &from), &marks, out))
+}
+
+/// By what a request is known, here and elsewhere.
+struct Marks<'a> {
+    request_id: &'a str,
+    /// The request id, if the client's had not been kept.
+    own_id: &'a [u8; 32],
+    /// Empty where it belongs to no trace.
+    trace_id: &'a str,
+    onward: Onward,
 }
 
 /// Where the request goes, and with which words if it goes to a server.
 fn aim(
     (client, place, http): (&Client, &Place, &Http),
     (head, from): (&RequestHead<'_, '_>, &forward::Client<'_>),
-    (request_id, own_id): (&str, &[u8; 32]),
+    marks: &Marks<'_>,
     Out { outbox, reply, fields }: Out<'_>,
 ) -> Request {
     let route = ask(head, |question| place.http_router().route(question));
     let through = route.map(|route| &http.routes[route]);
     let name = through.map_or("", |route| &route.name);
     let (seat, scheme) = (&client.seat, from.scheme);
-    let mut told = Told { head, seat, http, scheme, request_id, route: name, pool: "" };
+    let Marks { request_id, own_id, trace_id, onward } = *marks;
+    let mut told = Told { head, seat, http, scheme, request_id, trace_id, route: name, pool: "" };
     let admitted = admit(client, place, (http, route), head, fields);
     let may_pass = admitted.is_ok();
     let goal = admitted.and_then(|()| goal((client, http, through), &told, reply));
@@ -331,6 +356,7 @@ fn aim(
         reserved: &http.reserved,
         subject: http.client_subject.as_deref().zip(subject),
         websocket_key: new_key.as_ref().map(|key| str_of(key)),
+        trace: onward,
         facts,
     };
     let mut request = summary(head, client, http, (route, new_key), goal);
@@ -339,7 +365,7 @@ fn aim(
     }
     if let Some(live) = live {
         outbox.clear();
-        write_request(outbox, head, &outgoing);
+        request.span_at = write_request(outbox, head, &outgoing);
         request.key = key(head, outbox, &live.config, &outgoing);
         request.token = token(head, live);
         if http.compress(route).is_some() {
@@ -445,6 +471,7 @@ fn summary(
         mirror: through.and_then(|route| mirrored(route, head, client.worker())),
         bandwidth: through.and_then(|route| route.bandwidth),
         wish: Wish::default(),
+        span_at: None,
     }
 }
 

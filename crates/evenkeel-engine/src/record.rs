@@ -9,15 +9,17 @@ use evenkeel_core::message::Version;
 use evenkeel_core::message::header::Name;
 use evenkeel_core::message::request::RequestHead;
 use evenkeel_core::moment::Moment;
+use evenkeel_core::trace::{TraceId, Traceparent};
 
 use crate::accept::Seat;
 use crate::clock;
 use crate::connect::LocalServer;
 use crate::count::class;
 use crate::exchange::Client;
-use crate::flow::{LocalFlow, is_error};
+use crate::flow::{Ends, LocalFlow, is_error};
 use crate::log::{Line, Said};
 use crate::receive::Request;
+use crate::trace::Traced;
 use crate::worker::Worker;
 
 /// An exchange from its first byte to its last.
@@ -38,6 +40,8 @@ pub(crate) struct Record {
     address: Option<IpAddr>,
     route: Option<Rc<LocalFlow>>,
     pool: Option<Rc<LocalFlow>>,
+    /// Its place in a trace, if it has one.
+    pub(crate) traced: Option<Traced>,
     said: Said,
 }
 
@@ -76,15 +80,22 @@ impl Record {
         self.address = Some(address);
     }
 
+    /// It belongs to a trace.
+    pub(crate) fn belongs_to(&mut self, traced: Traced) {
+        self.said.set_trace_id(&traced.trace.id.digits());
+        self.traced = Some(traced);
+    }
+
     /// What only a log line will need.
     pub(crate) fn note_fields(&mut self, head: &RequestHead<'_, '_>) {
         let said = &mut self.said;
-        for (kind, name, value) in head.headers() {
+        for (kind, _, value) in head.headers() {
             match kind {
                 Name::Referer => said.set_referer(value),
                 Name::UserAgent => said.set_user_agent(value),
-                Name::Other if name.eq_ignore_ascii_case("traceparent") => {
-                    said.set_traceparent(value);
+                Name::Traceparent if self.traced.is_none() => {
+                    let told = Traceparent::parse(value);
+                    told.inspect(|it| said.set_trace_id(&it.trace.digits()));
                 }
                 _ => {}
             }
@@ -147,6 +158,9 @@ impl Record {
     pub(crate) fn hedged(&mut self, server: &Rc<LocalServer>, asked: Moment, connected: Moment) {
         (self.trying, self.connected) = (Some(asked), Some(connected));
         self.server = Some(Rc::clone(server));
+        if let Some(traced) = &mut self.traced {
+            traced.hedged();
+        }
     }
 
     /// The server that was tried has only said that the request may go on to another one.
@@ -215,18 +229,53 @@ impl Record {
         }
         // The log of this moment: a long exchange must not hold on to one that was rotated.
         let plan = &worker.local().plan;
-        if let Some(log) = &plan.log {
-            worker.log.borrow_mut().write(log, &self.line(client, (fault, active)));
-        }
         let begun = self.answered.unwrap_or(now).since(self.began);
         let is_slow = plan.snapshot.config().slow.is_some_and(|slow| begun >= slow);
-        if is_slow || is_error(self.status, fault) {
+        let is_told = is_slow || is_error(self.status, fault);
+        if let Some(log) = &plan.log {
+            let of_trace = self.traced.map(|it| it.trace.id.chance());
+            if is_told || log.0.keeps(|| of_trace.unwrap_or_else(|| worker.chance())) {
+                worker.log.borrow_mut().write(log, &self.line(client, (fault, active)));
+            } else {
+                worker.vitals().log_lines_left_out.add(1);
+            }
+        }
+        if let Some(traced) = self.traced.filter(|it| it.trace.is_sampled()) {
+            self.show(
+                traced.trace.id,
+                (active, now),
+                (&tally.ends, worker),
+                is_error(self.status, fault),
+            );
+        }
+        if is_told {
             let line = self.line(client, (fault, active));
             let pool = self.pool.as_ref().map_or(line.pool, |pool| pool.name());
             worker.mishaps.tell(worker, &line, (pool, fault, is_slow));
         }
         (self.server, self.route, self.pool) = (None, None, None);
         self.said.clear();
+    }
+
+    /// It may stand for others: somebody keeps its trace.
+    fn show(
+        &self,
+        trace: TraceId,
+        (active, now): (Duration, Moment),
+        (listener, worker): (&Ends, &Worker),
+        is_error: bool,
+    ) {
+        listener.show(trace, active, is_error);
+        if let Some(route) = &self.route {
+            route.ends.show(trace, active, is_error);
+        }
+        if let (Some(pool), Some(received)) = (&self.pool, self.received) {
+            let took = self.answered.unwrap_or(now).since(received);
+            pool.ends.show(trace, took, is_error);
+        }
+        if let Some(server) = &self.server {
+            server.tally(worker).ends.show(trace, self.tried_for(), false);
+        }
     }
 
     fn line<'a>(
@@ -322,6 +371,11 @@ impl StreamRecord<'_> {
         let local = worker.local();
         let log = local.plan.log.as_ref();
         let is_error = is_error(None, self.fault);
+        let log = log.filter(|log| {
+            let keeps = is_error || log.0.keeps(|| worker.chance());
+            worker.vitals().log_lines_left_out.add(u64::from(!keeps));
+            keeps
+        });
         if log.is_none() && !is_error {
             return;
         }

@@ -140,6 +140,8 @@ pub struct Endings {
     pub errors: u64,
     /// By termination code; only those that occurred.
     pub codes: Vec<(&'static str, u64)>,
+    /// Exchanges that stand for others.
+    pub shown: crate::exemplar::Shown,
 }
 
 /// The exchanges of a route or a pool so far.
@@ -359,6 +361,8 @@ pub struct EngineStatus {
     /// Connections ended by a defect of this program.
     pub panics_total: u64,
     pub log_lines_dropped_total: u64,
+    /// Not written because of the log's `sample`.
+    pub log_lines_left_out_total: u64,
     /// Requests of routes with a lower priority are answered 503; 0: nothing is shed.
     pub shed_level: u8,
     /// Copies of requests that were not made because too many were under way.

@@ -88,6 +88,8 @@ pub(crate) struct Vitals {
     pub(crate) accept_pauses: Counter,
     pub(crate) panics: AtomicU64,
     pub(crate) log_lines_dropped: Counter,
+    /// Of exchanges that the log's share did not take.
+    pub(crate) log_lines_left_out: Counter,
     pub(crate) copies_dropped: Counter,
     /// Processor time used, in all lives of this worker.
     pub(crate) cpu_micros: Counter,

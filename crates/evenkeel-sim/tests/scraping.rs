@@ -12,11 +12,16 @@ use evenkeel_sim::scratch::Scratch;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0";
 
-/// A node that has had a request.
+/// A node that has had a request, and one that was an error.
 fn node(server: &Origin) -> Balancer {
     let listen = free_address();
-    let lb = balancer(&http(listen, &[server]));
+    let start = "protocol = \"http\"\nforwarding = { trace = \"start\" }";
+    let lb = balancer(&http(listen, &[server]).replacen("protocol = \"http\"", start, 1));
     client(listen).get("/");
+    client(listen).get("/?status=500");
+    wait_until("both are counted", PATIENCE, || {
+        lb.metric("evenkeel_pool_answers_total", "code") >= 2.0
+    });
     lb
 }
 
@@ -106,6 +111,36 @@ fn open_metrics_is_what_its_own_reader_takes() {
         let samples = text.lines().filter(|line| !line.starts_with('#')).count();
         assert_eq!(String::from_utf8_lossy(&read.stdout).trim(), samples.to_string(), "{target}");
     }
+}
+
+#[test]
+fn buckets_and_errors_show_a_trace_in_open_metrics_only() {
+    let [server] = &origins();
+    let lb = node(server);
+    let traces: Vec<String> = server
+        .seen()
+        .iter()
+        .map(|seen| seen.head.header("traceparent").expect("it was begun")[3..35].to_owned())
+        .collect();
+    let text = scraped(&lb, "/metrics", OPEN_METRICS).text();
+    let shown = |name: &str| -> Vec<&str> {
+        let lines = text.lines().filter(|line| line.starts_with(name));
+        lines.filter_map(|line| line.split_once(" # {trace_id=\"")?.1.get(..32)).collect()
+    };
+    for name in [
+        "evenkeel_listener_request_duration_seconds_bucket",
+        "evenkeel_pool_response_duration_seconds_bucket",
+        "evenkeel_server_response_duration_seconds_bucket",
+    ] {
+        let shown = shown(name);
+        assert!(!shown.is_empty(), "{name}");
+        assert!(shown.iter().all(|shown| traces.iter().any(|trace| trace == shown)), "{shown:?}");
+    }
+    for name in ["evenkeel_listener_errors_total", "evenkeel_pool_errors_total"] {
+        assert_eq!(shown(name), [&traces[1]], "{name}");
+    }
+    let plain = scraped(&lb, "/metrics", "text/plain").text();
+    assert!(!plain.contains("trace_id"));
 }
 
 #[test]

@@ -41,7 +41,7 @@ pub(crate) enum Verb {
 
 /// Start a node from a configuration file
 ///
-/// Stays in the foreground. SIGHUP reads the file again, SIGUSR2 starts the program anew and hands
+/// Stays in the foreground. SIGHUP reads the file again, SIGUSR1 opens the access log again, SIGUSR2 starts the program anew and hands
 /// over to it, SIGTERM and SIGINT finish what runs and stop, a second one stops at once. What
 /// happens is told on stderr.
 #[derive(Debug, clap::Args)]

@@ -43,6 +43,7 @@ const NEEDS: &[Need] = &[
     Need { package: "nftables", sign: Sign::Program("nft"), reason: "faults: packets that vanish" },
     Need { package: "iproute2", sign: Sign::Program("ip"), reason: "faults: a network namespace of their own" },
     Need { package: "faketime", sign: Sign::Program("faketime"), reason: "faults: a clock that jumps" },
+    Need { package: "rsyslog", sign: Sign::Program("rsyslogd"), reason: "a receiver of access log lines that is not ours" },
     Need { package: "prometheus", sign: Sign::Program("promtool"), reason: "what it says of our metrics" },
     Need { package: "nodejs", sign: Sign::Program("node"), reason: "the page: its tests, and whether it is the one its sources build" },
     Need { package: "npm", sign: Sign::Program("npm"), reason: "what the page is built with" },

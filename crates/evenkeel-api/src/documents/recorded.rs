@@ -49,6 +49,9 @@ pub struct RecordedExchange {
     /// Path and query as the client sent them.
     pub target: String,
     pub request_id: String,
+    /// The trace it belongs to; empty where none is known of.
+    #[serde(default)]
+    pub trace_id: String,
     pub status: Option<u16>,
     /// The termination code; `--` when it ended as it should.
     pub code: String,

@@ -7,11 +7,12 @@ use evenkeel_core::config::{
     Action, Compress, CookieMatch, Forwarding, HeaderMatch, Hedge, HostPattern, Http, HttpLimits,
     Methods, PathPattern, PoolId, Route,
 };
+use evenkeel_core::trace::Tracing;
 
 use super::listener::routes;
 use super::pool::Directory;
 use super::table::{Reader, Wrong, wrong};
-use super::value::{boolean, duration, expected, integer, size, size_within, text};
+use super::value::{Choice, boolean, duration, expected, integer, size, size_within, text};
 use super::{Bench, auth, compress, edit, files, guard, shed, split, word};
 use crate::document::{Entry, Kind, Value};
 use crate::finding::{Finding, Place};
@@ -27,6 +28,16 @@ const MOST_BANDWIDTH: u64 = 1 << 40;
 
 /// What a request can lead to: a listener or a route has one of them.
 const WAYS: [&str; 4] = ["pool", "split", "redirect", "static"];
+
+const TRACE: Choice<Tracing> = Choice {
+    words: &[
+        ("off", Tracing::Off),
+        ("pass", Tracing::Pass),
+        ("start", Tracing::Start),
+        ("restart", Tracing::Restart),
+    ],
+    later: &[],
+};
 
 /// What a route has of its listener, unless it says otherwise.
 #[derive(Clone, Copy)]
@@ -348,6 +359,7 @@ fn forwarding(listener: &mut Reader<'_>) -> Forwarding {
             *target = given;
         }
     }
+    forwarding.trace = reader.read("trace", |value| TRACE.read(value)).unwrap_or_default();
     forwarding.via = reader.read("via", |value| {
         let written = text(value)?;
         let wrong = || wrong(format!("\"{written}\" is not a name for `Via`"));

@@ -382,6 +382,7 @@ fn error_pages_are_read() {
 fn the_access_log_is_off_until_asked_for() {
     let log = good(&format!("{SMALLEST}[access_log]\n")).config.access_log.unwrap();
     assert_eq!((log.format, log.to), (LogFormat::Combined, LogTarget::Stdout));
+    assert_eq!(log.sample, None);
     let text =
         format!("{SMALLEST}[access_log]\nformat = \"{{client}} {{Ta}}\"\npath = \"a.log\"\n");
     let log = good(&text).config.access_log.unwrap();

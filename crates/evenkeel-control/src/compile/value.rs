@@ -3,6 +3,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use evenkeel_core::share::Share;
+
 use super::table::{Wrong, wrong};
 use crate::document::{Kind, Value};
 use crate::nearest::nearest;
@@ -155,6 +157,24 @@ pub(super) fn percent(range: RangeInclusive<u8>) -> impl Fn(&Value) -> Result<u8
     }
 }
 
+/// `"10%"` or `"0.1%"`: from none to all, with up to four digits behind the point.
+pub(super) fn share(value: &Value) -> Result<Share, Wrong> {
+    let shown = text(value)?;
+    let parse = || {
+        let (whole, part) =
+            shown.strip_suffix('%').map(|it| it.split_once('.').unwrap_or((it, "")))?;
+        let are_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let fits = !whole.is_empty() && whole.len() <= 3 && part.len() <= 4;
+        let digits = format!("{whole}{part:0<4}");
+        let million = digits.parse().ok().filter(|_| fits && are_digits(&digits))?;
+        Share::of_million(million)
+    };
+    parse().ok_or_else(|| {
+        wrong(format!("\"{shown}\" is not a share"))
+            .help("from \"0%\" to \"100%\", such as \"10%\" or \"0.1%\"")
+    })
+}
+
 /// One of some words, each with its meaning.
 #[derive(Debug)]
 pub(super) struct Choice<T: 'static> {
@@ -222,6 +242,18 @@ mod tests {
         assert_eq!(percent(0..=50)(&words("10%")), Ok(10));
         for text in ["10", "51%", "%", "-1%"] {
             percent(0..=50)(&words(text)).expect_err(text);
+        }
+    }
+
+    #[test]
+    fn fine_shares() {
+        for (text, million) in
+            [("0%", 0), ("100%", 1_000_000), ("0.1%", 1_000), ("12.3456%", 123_456)]
+        {
+            assert_eq!(share(&words(text)).ok(), Share::of_million(million), "{text}");
+        }
+        for text in ["", "%", "1", ".1%", "100.0001%", "0.00001%", "-1%", "+1%", "1e1%", "1 %"] {
+            share(&words(text)).expect_err(text);
         }
     }
 

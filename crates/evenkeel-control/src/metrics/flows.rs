@@ -123,7 +123,7 @@ fn errors<'a>(
     let name = format!("evenkeel_{whose}_errors_total");
     let help = "Exchanges answered 5xx, or failed by no fault of the client's.";
     text.family(&name, Kind::Counter, help);
-    all.for_each(|(labels, endings)| text.sample(&name, labels, endings.errors));
+    all.for_each(|(labels, it)| text.shown_sample(&name, labels, it.errors, it.shown.error));
 }
 
 fn terminations<'a>(
@@ -152,11 +152,15 @@ fn durations<'a>(
         (format!("{name}_bucket"), format!("{name}_sum"), format!("{name}_count"));
     for (labels, endings) in all {
         let total: u64 = endings.durations.iter().sum();
-        for (millis, within) in COARSE_MILLIS.iter().zip(latency::coarse(&endings.durations)) {
+        let shown = |place: usize| endings.shown.durations.get(place).copied().flatten();
+        let coarse = COARSE_MILLIS.iter().zip(latency::coarse(&endings.durations));
+        for (place, (millis, within)) in coarse.enumerate() {
             let bound = format!("{}.{:03}", millis / 1_000, millis % 1_000);
-            text.sample(&bucket, &with(labels, ("le", bound.trim_end_matches('0'))), within);
+            let labels = with(labels, ("le", bound.trim_end_matches('0')));
+            text.shown_sample(&bucket, &labels, within, shown(place));
         }
-        text.sample(&bucket, &with(labels, ("le", "+Inf")), total);
+        let beyond = shown(COARSE_MILLIS.len());
+        text.shown_sample(&bucket, &with(labels, ("le", "+Inf")), total, beyond);
         text.sample(&sum, labels, endings.seconds);
         text.sample(&count, labels, total);
     }

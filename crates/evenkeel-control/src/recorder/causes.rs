@@ -87,6 +87,7 @@ mod tests {
             host: "shop.example".to_owned(),
             target: "/x".to_owned(),
             request_id: String::new(),
+            trace_id: String::new(),
             status: Some(503),
             code: "SC".to_owned(),
             fault: fault.to_owned(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::split::Split;
 use crate::template::{Facts, Template};
+use crate::trace::Tracing;
 
 use super::{Auth, Compress, Files, Guard, Hedge, HostPattern, PoolId, Priority};
 
@@ -63,11 +64,19 @@ pub struct Forwarding {
     pub request_id: bool,
     /// `Via` (RFC 9110 §7.6.3) with this pseudonym, on requests and answers. Default off.
     pub via: Option<Arc<str>>,
+    /// `traceparent` and `tracestate` (W3C Trace Context). Default off.
+    pub trace: Tracing,
 }
 
 impl Default for Forwarding {
     fn default() -> Self {
-        Self { x_forwarded: true, forwarded: false, request_id: true, via: None }
+        Self {
+            x_forwarded: true,
+            forwarded: false,
+            request_id: true,
+            via: None,
+            trace: Tracing::Off,
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use super::response::{AnswerBody, ResponseHead};
 use crate::compress::Form;
 use crate::config::{Forwarding, HeaderEdits, Network};
 use crate::template::Facts;
+use crate::trace::{Onward, SPAN_AT, Said, state_holds};
 
 /// Entries of `X-Forwarded-For` that are looked at from its right end: more trusted proxies in a row
 /// than anyone runs.
@@ -60,6 +61,8 @@ pub struct Outgoing<'a> {
     pub subject: Option<(&'a str, &'a str)>,
     /// For a WebSocket whose client has sent no key, as over HTTP/2.
     pub websocket_key: Option<&'a str>,
+    /// What becomes of `traceparent` and `tracestate`.
+    pub trace: Onward,
     /// What the edits' placeholders stand for.
     pub facts: Facts<'a>,
 }
@@ -85,8 +88,13 @@ pub struct AnswerOut<'a> {
 }
 
 /// Appends the head of the request to a server: always HTTP/1.1, `Host` first, exactly one framing
-/// field or none.
-pub fn write_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, outgoing: &Outgoing<'_>) {
+/// field or none. Returns where in `out` the id of the span is, if a `traceparent` was written:
+/// another try is another span.
+pub fn write_request(
+    out: &mut Vec<u8>,
+    head: &RequestHead<'_, '_>,
+    outgoing: &Outgoing<'_>,
+) -> Option<usize> {
     put(out, &[head.method, " ", outgoing.path]);
     if let Some(query) = head.query {
         put(out, &["?", query]);
@@ -98,7 +106,8 @@ pub fn write_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, outgoing: &O
     let mut cookie_is_written = false;
     for (kind, name, value) in head.headers() {
         let passes = match kind {
-            Name::Other => {
+            Name::Traceparent | Name::Tracestate if outgoing.trace != Onward::AsSent => false,
+            Name::Other | Name::Traceparent | Name::Tracestate => {
                 !head.fields.is_named_by_connection(name) && !is_reserved(outgoing.reserved, name)
             }
             Name::Trailer => head.body == Body::Chunked,
@@ -125,11 +134,16 @@ pub fn write_request(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, outgoing: &O
         put(out, &["Sec-WebSocket-Key: ", key, "\r\n"]);
     }
     write_forwarding(out, head, outgoing);
+    let span_at = match outgoing.trace {
+        Onward::Said(said) => write_trace(out, head, (edits, said)),
+        Onward::AsSent | Onward::Dropped => None,
+    };
     if let Some((name, subject)) = outgoing.subject {
         put_own(out, edits, name, subject);
     }
     write_edits(out, edits, outgoing.facts);
     out.extend_from_slice(b"\r\n");
+    span_at
 }
 
 /// Appends the head of the answer to a client: always in HTTP/1.1 (RFC 9110 §2.5), also to a client
@@ -307,6 +321,33 @@ fn put_appended(
         }
     }
     put(out, &[last, "\r\n"]);
+}
+
+/// Where the id of the span is. A `tracestate` belongs to the `traceparent` it came with, and goes
+/// on in one line, however many it came in (W3C Trace Context §3.3.1).
+fn write_trace(
+    out: &mut Vec<u8>,
+    head: &RequestHead<'_, '_>,
+    (edits, said): (&HeaderEdits, Said),
+) -> Option<usize> {
+    let mut span_at = None;
+    if !is_edited(edits, "traceparent") {
+        put(out, &["traceparent: "]);
+        span_at = Some(out.len() + SPAN_AT);
+        out.extend_from_slice(&said.traceparent.text());
+        put(out, &["\r\n"]);
+    }
+    let lines = || head.fields.of(Name::Tracestate).filter(|line| !line.is_empty());
+    let passes = said.goes_on && !is_edited(edits, "tracestate") && state_holds(lines());
+    if passes && lines().next().is_some() {
+        put(out, &["tracestate"]);
+        for (index, line) in lines().enumerate() {
+            put(out, &[if index == 0 { ": " } else { "," }]);
+            out.extend_from_slice(line);
+        }
+        put(out, &["\r\n"]);
+    }
+    span_at
 }
 
 fn write_as_sent(

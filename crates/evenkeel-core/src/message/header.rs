@@ -26,6 +26,8 @@ pub enum Name {
     ProxyConnection,
     Referer,
     Te,
+    Traceparent,
+    Tracestate,
     Trailer,
     TransferEncoding,
     Upgrade,
@@ -57,7 +59,9 @@ impl Name {
                 (b"user-agent", Self::UserAgent),
                 (b"connection", Self::Connection),
                 (b"keep-alive", Self::KeepAlive),
+                (b"tracestate", Self::Tracestate),
             ],
+            11 => &[(b"traceparent", Self::Traceparent)],
             12 => &[(b"x-request-id", Self::XRequestId)],
             13 => &[(b"authorization", Self::Authorization)],
             14 => &[

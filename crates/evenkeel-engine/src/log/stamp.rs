@@ -61,6 +61,14 @@ impl Stamp {
         out.extend_from_slice(&fraction);
     }
 
+    /// As RFC 3164 §4.1.2 writes it: `Oct 10 13:55:36`, a day below ten after two spaces.
+    pub(super) fn rfc3164(&self, out: &mut Vec<u8>) {
+        let day = &self.combined[..2];
+        out.extend_from_slice(&self.combined[3..6]);
+        out.extend_from_slice(&[b' ', if day[0] == b'0' { b' ' } else { day[0] }, day[1], b' ']);
+        out.extend_from_slice(&self.combined[12..20]);
+    }
+
     fn write(&mut self) {
         let (year, month, day) = date(self.second / 86_400);
         let (hour, minute, second) =
@@ -134,6 +142,19 @@ mod tests {
         check(1_735_689_599_000, "31/Dec/2024:23:59:59 +0000", "2024-12-31T23:59:59.000Z");
         check(4_107_542_400_000, "01/Mar/2100:00:00:00 +0000", "2100-03-01T00:00:00.000Z");
         check(u64::MAX / 1_000, "31/Dec/9999:23:59:59 +0000", "9999-12-31T23:59:59.551Z");
+    }
+
+    #[test]
+    fn rfc_3164_has_no_year_and_no_zero() {
+        let shown = |seconds: u64| {
+            let mut stamp = Stamp::default();
+            stamp.set(UNIX_EPOCH + Duration::from_secs(seconds));
+            let mut out = Vec::new();
+            stamp.rfc3164(&mut out);
+            String::from_utf8_lossy(&out).into_owned()
+        };
+        assert_eq!(shown(0), "Jan  1 00:00:00");
+        assert_eq!(shown(971_211_336), "Oct 10 20:55:36");
     }
 
     #[test]

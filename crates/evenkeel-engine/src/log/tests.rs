@@ -1,4 +1,4 @@
-use std::fs;
+use std::fs::{self, File, OpenOptions};
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::{self, Command};
@@ -36,7 +36,7 @@ impl Drop for Scratch {
 
 fn open(path: PathBuf) -> Log {
     let format = LogFormat::Template(vec![LogPart::Field(LogField::Listener)]);
-    let log = AccessLog { format, to: LogTarget::File(path) };
+    let log = AccessLog { format, to: LogTarget::File(path), sample: None };
     let file = LogFile::open(&log.to).unwrap();
     (log, Arc::new(file))
 }

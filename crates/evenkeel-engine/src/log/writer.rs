@@ -1,43 +1,56 @@
 //! The thread that writes.
 
-use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::{mpsc, oneshot};
+
+use super::sink::Sink;
 
 /// What a log's thread is told.
 #[derive(Debug)]
 pub(super) enum Order {
     /// Whole lines.
     Write(Vec<u8>),
+    /// To look whether it has to open its file again.
+    Look,
     /// Everything before this has been seen to.
     Tell(oneshot::Sender<()>),
 }
 
-/// A log as its thread holds it.
-#[derive(Debug)]
-pub(super) struct Writer<W> {
-    to: W,
-    /// For the operator.
-    name: String,
-    lost: Arc<AtomicU64>,
-    /// The last write failed: that has been said.
-    failing: bool,
-    /// A write failed within a line: the next one begins a new line.
-    torn: bool,
+/// What a log's thread shares with those who write.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    /// Lines that could not be written and that no worker has counted yet.
+    pub(super) lost: AtomicU64,
+    /// The file was moved away: another one has to be opened by its name.
+    pub(super) is_moved: AtomicBool,
 }
 
-impl<W: Write> Writer<W> {
-    pub(super) fn new(to: W, name: String, lost: Arc<AtomicU64>) -> Self {
-        Self { to, name, lost, failing: false, torn: false }
+/// A log as its thread holds it.
+pub(super) struct Writer<S> {
+    to: S,
+    /// For the operator.
+    name: String,
+    standing: Arc<Standing>,
+    /// The last write failed: that has been said.
+    failing: bool,
+}
+
+impl<S: Sink> Writer<S> {
+    pub(super) fn new(to: S, name: String, standing: Arc<Standing>) -> Self {
+        Self { to, name, standing, failing: false }
     }
 
     /// Writes until nobody can give it anything any more.
     pub(super) fn run(mut self, mut inbox: mpsc::Receiver<Order>) {
         while let Some(order) = inbox.blocking_recv() {
+            if self.standing.is_moved.swap(false, Ordering::Relaxed) {
+                self.reopen();
+            }
             match order {
                 Order::Write(text) => self.write(&text),
+                Order::Look => {}
                 Order::Tell(done) => {
                     // Who asked has stopped waiting.
                     let _ = done.send(());
@@ -46,8 +59,18 @@ impl<W: Write> Writer<W> {
         }
     }
 
+    fn reopen(&mut self) {
+        match self.to.reopen() {
+            Ok(()) => tracing::info!(log = self.name, "access log opened again"),
+            Err(error) => tracing::warn!(
+                log = self.name, %error,
+                "cannot open the access log again: lines go where they went before"
+            ),
+        }
+    }
+
     pub(super) fn write(&mut self, text: &[u8]) {
-        let (written, result) = self.put(text);
+        let (written, result) = self.to.put(text);
         let Err(error) = result else {
             if self.failing {
                 self.failing = false;
@@ -55,9 +78,7 @@ impl<W: Write> Writer<W> {
             }
             return;
         };
-        let rest = &text[written..];
-        self.torn |= written > 0 && text[written - 1] != b'\n';
-        self.lost.fetch_add(lines(rest), Ordering::Relaxed);
+        self.standing.lost.fetch_add(lines(&text[written..]), Ordering::Relaxed);
         if !self.failing {
             self.failing = true;
             tracing::warn!(
@@ -66,26 +87,6 @@ impl<W: Write> Writer<W> {
                  written to again"
             );
         }
-    }
-
-    /// How many bytes of `text` were written, and why not more.
-    fn put(&mut self, text: &[u8]) -> (usize, io::Result<()>) {
-        if self.torn {
-            if let Err(error) = self.to.write_all(b"\n") {
-                return (0, Err(error));
-            }
-            self.torn = false;
-        }
-        let mut written = 0;
-        while written < text.len() {
-            match self.to.write(&text[written..]) {
-                Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
-                Ok(more) => written += more,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return (written, Err(error)),
-            }
-        }
-        (written, Ok(()))
     }
 }
 
@@ -96,6 +97,9 @@ pub(super) fn lines(text: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{self, Write};
+
+    use super::super::sink::Appended;
     use super::*;
 
     /// Takes `room` bytes, then none.
@@ -121,29 +125,33 @@ mod tests {
         }
     }
 
+    fn writer(room: usize) -> Writer<Appended<Disk>> {
+        let disk = Disk { text: Vec::new(), room };
+        Writer::new(Appended::new(disk, None), "test".into(), Arc::default())
+    }
+
     #[test]
     fn a_full_disk_loses_the_lines_it_has_no_room_for_and_no_later_ones() {
-        let lost = Arc::<AtomicU64>::default();
-        let disk = Disk { text: Vec::new(), room: 7 };
-        let mut writer = Writer::new(disk, "test".into(), Arc::clone(&lost));
+        let mut writer = writer(7);
+        let lost = Arc::clone(&writer.standing);
+        let lost = || lost.lost.load(Ordering::Relaxed);
         writer.write(b"one\ntwo\nthree\n");
-        assert_eq!(lost.load(Ordering::Relaxed), 2);
+        assert_eq!(lost(), 2);
         writer.write(b"four\n");
-        assert_eq!(lost.load(Ordering::Relaxed), 3);
-        writer.to.room = 100;
+        assert_eq!(lost(), 3);
+        writer.to.to.room = 100;
         writer.write(b"five\n");
         writer.write(b"six\n");
-        assert_eq!(lost.load(Ordering::Relaxed), 3);
-        assert_eq!(writer.to.text, b"one\ntwo\nfive\nsix\n");
+        assert_eq!(lost(), 3);
+        assert_eq!(writer.to.to.text, b"one\ntwo\nfive\nsix\n");
     }
 
     #[test]
     fn a_disk_that_fills_up_between_lines_leaves_no_empty_one() {
-        let disk = Disk { text: Vec::new(), room: 4 };
-        let mut writer = Writer::new(disk, "test".into(), Arc::default());
+        let mut writer = writer(4);
         writer.write(b"one\ntwo\n");
-        writer.to.room = 100;
+        writer.to.to.room = 100;
         writer.write(b"three\n");
-        assert_eq!(writer.to.text, b"one\nthree\n");
+        assert_eq!(writer.to.to.text, b"one\nthree\n");
     }
 }

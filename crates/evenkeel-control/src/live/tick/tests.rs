@@ -19,7 +19,7 @@ fn flow(name: &str, requests: u64, errors: u64, fast: u64) -> FlowStatus {
 fn endings(errors: u64, fast: u64) -> Endings {
     let mut durations = vec![0; BUCKETS];
     durations[bucket(Duration::from_millis(1))] = fast;
-    Endings { durations, seconds: 0.0, errors, codes: Vec::new() }
+    Endings { durations, seconds: 0.0, errors, codes: Vec::new(), ..Endings::default() }
 }
 
 fn server(name: &str, port: u16, requests: u64) -> ServerStatus {
@@ -85,6 +85,7 @@ fn sample(at: u64, pools: Vec<PoolStatus>) -> Sample {
         accept_pauses_total: 0,
         panics_total: 0,
         log_lines_dropped_total: 0,
+        log_lines_left_out_total: 0,
         shed_level: 0,
         copies_dropped_total: 0,
         draining: false,

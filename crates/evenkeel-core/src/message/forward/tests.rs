@@ -4,6 +4,7 @@ use crate::config::HttpLimits;
 use crate::message::request::{self, Space};
 use crate::message::response::{self, Asked};
 use crate::template::{Facts, Template};
+use crate::trace::Traceparent;
 
 /// A peer and a listener to try rewriting with.
 struct Setting {
@@ -12,17 +13,24 @@ struct Setting {
     edits: HeaderEdits,
     reserved: Vec<Arc<str>>,
     subject: Option<(&'static str, &'static str)>,
+    trace: Onward,
 }
 
 impl Default for Setting {
     fn default() -> Self {
-        let off = Forwarding { x_forwarded: false, forwarded: false, request_id: false, via: None };
+        let off = Forwarding {
+            x_forwarded: false,
+            forwarded: false,
+            request_id: false,
+            ..Forwarding::default()
+        };
         Self {
             peer: "192.0.2.1",
             forwarding: off,
             edits: HeaderEdits::default(),
             reserved: Vec::new(),
             subject: None,
+            trace: Onward::AsSent,
         }
     }
 }
@@ -42,6 +50,11 @@ impl Setting {
     }
 
     fn forward(&self, sent: &str) -> String {
+        self.written(sent).0
+    }
+
+    /// And where the id of the span is.
+    fn written(&self, sent: &str) -> (String, Option<usize>) {
         let mut space = Space::new();
         let head = request::parse(sent.as_bytes(), &mut space, &HttpLimits::default());
         let head = head.expect("accepted").expect("whole");
@@ -66,11 +79,12 @@ impl Setting {
             reserved: &self.reserved,
             subject: self.subject,
             websocket_key: None,
+            trace: self.trace,
             facts: Facts::NONE,
         };
         let mut out = Vec::new();
-        write_request(&mut out, &head, &outgoing);
-        String::from_utf8(out).unwrap()
+        let span_at = write_request(&mut out, &head, &outgoing);
+        (String::from_utf8(out).unwrap(), span_at)
     }
 }
 
@@ -157,7 +171,7 @@ const CLAIMS: &str = "X-Forwarded-For: 6.6.6.6, 7.7.7.7\r\nX-Forwarded-For: 8.8.
                       X-Request-Id: theirs\r\nForwarded: for=6.6.6.6\r\n";
 
 fn all_on() -> Forwarding {
-    Forwarding { x_forwarded: true, forwarded: true, request_id: true, via: Some("lb".into()) }
+    Forwarding { forwarded: true, via: Some("lb".into()), ..Forwarding::default() }
 }
 
 #[test]
@@ -416,4 +430,45 @@ fn strict_transport_security_is_this_nodes_to_say() {
         let out = AnswerOut { hsts, ..to(Version::Http11, true, AnswerBody::Length(0)) };
         assert_eq!(answered(sent, GET, &out), format!("HTTP/1.1 200 OK\r\n{wanted}\r\n"));
     }
+}
+
+/// W3C Trace Context §3 and §4.3.
+#[test]
+fn a_trace_is_passed_as_sent_said_anew_or_dropped() {
+    let state = "tracestate: a=1,b=2\r\nTraceState: c=3\r\n";
+    let came = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let sent = format!("{came}\r\n{state}");
+    assert_eq!(
+        Setting::default().fields(&sent),
+        [came, "tracestate: a=1,b=2", "TraceState: c=3"],
+        "as sent"
+    );
+    let dropped = Setting { trace: Onward::Dropped, ..Setting::default() };
+    assert_eq!(dropped.fields(&(sent.clone() + "x: 1\r\n")), ["x: 1"]);
+
+    let traceparent = Traceparent::parse(&came.as_bytes()[13..]).unwrap();
+    let said = |goes_on| Setting {
+        trace: Onward::Said(Said { traceparent, goes_on }),
+        ..Setting::default()
+    };
+    assert_eq!(said(true).fields(&sent), [came, "tracestate: a=1,b=2,c=3"]);
+    assert_eq!(said(true).fields("tracestate:\r\n"), [came]);
+    assert_eq!(said(true).fields(&format!("{state}tracestate: =\r\n")), [came], "one is broken");
+    assert_eq!(said(false).fields(&sent), [came], "that of another trace");
+    let edited =
+        Setting { edits: edits(&["tracestate"], &[("traceparent", "x")], &[]), ..said(true) };
+    assert_eq!(edited.fields(&sent), ["traceparent: x"]);
+}
+
+#[test]
+fn another_try_finds_the_place_of_its_span() {
+    let sent = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let came = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let traceparent = Traceparent::parse(came).unwrap();
+    let trace = Onward::Said(Said { traceparent, goes_on: false });
+    let (out, span_at) = Setting { trace, ..Setting::default() }.written(sent);
+    let at = span_at.expect("one was written");
+    assert_eq!(&out[at..at + 16], "b7ad6b7169203331");
+    let edits = edits(&["traceparent"], &[], &[]);
+    assert_eq!(Setting { edits, trace, ..Setting::default() }.written(sent).1, None);
 }

@@ -12,7 +12,7 @@ fn said() -> Said {
     said.set_referer(b"https://shop.example/");
     said.set_user_agent(b"curl/7.88.1");
     said.set_request_id(b"0123456789abcdef0123456789abcdef");
-    said.set_traceparent(b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    said.set_trace_id(b"0af7651916cd43dd8448eb211c80319c");
     said
 }
 

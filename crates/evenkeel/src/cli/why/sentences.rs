@@ -160,12 +160,14 @@ fn proof(it: &RecordedExchange) -> String {
         Some(it.active_seconds),
     ];
     let timers = timers.map(timer).join("/");
+    let trace = if it.trace_id.is_empty() { "" } else { ", trace " };
     let line = format!(
-        "  {}  {what} from {}: {status} {} by {server}, {timers} ms, {} further tries",
+        "  {}  {what} from {}: {status} {} by {server}, {timers} ms, {} further tries{trace}{}",
         clock(&at),
         it.client,
         it.code,
-        it.retries
+        it.retries,
+        it.trace_id
     );
     // What a client said may hold what moves a terminal's cursor.
     line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
@@ -221,6 +223,7 @@ mod tests {
             host: "shop.example".to_owned(),
             target: "/x".to_owned(),
             request_id: String::new(),
+            trace_id: String::new(),
             status: Some(503),
             code: "SC".to_owned(),
             fault: "told by its cause".to_owned(),
@@ -280,13 +283,14 @@ mod tests {
             response_seconds: Some(4.2),
             active_seconds: 4.25,
             retries: 0,
+            trace_id: "0af7651916cd43dd8448eb211c80319c".to_owned(),
             ..exchange(30, "a", "app/a was slow to answer")
         };
         let said = of_exchanges(Case::Slow, &recorded(vec![slow], Vec::new()), 60);
         let expected = "\
 1 exchange was slow in the last 60 seconds.
 1 of them: app/a was slow to answer, the longest took 4.250 s.
-  12:00:30  GET shop.example/x from 192.0.2.7: 200 -- by a, 1/0/2/4200/4250 ms, 0 further tries";
+  12:00:30  GET shop.example/x from 192.0.2.7: 200 -- by a, 1/0/2/4200/4250 ms, 0 further tries, trace 0af7651916cd43dd8448eb211c80319c";
         assert_eq!(said, expected);
     }
 

@@ -188,14 +188,13 @@ fn one_against_two_needs_nothing_but_the_program() {
     let loss = &comparison["loss"];
     assert_eq!((&loss["how"], &loss["report"]["total"]["failed"]), (&"killed".into(), &0.into()));
     assert!(loss["after"]["good"].as_u64() >= Some(1), "{loss}");
-    assert_eq!(comparison["efficiency"], Value::Null, "one took all that was offered");
 }
 
 #[test]
 fn one_against_two_of_real_servers() {
     let services = [Service::start(), Service::start()];
     let to = services.each_ref().map(|service| service.address.to_string()).join(",");
-    let args = ["--rate", "50", "--duration", "400ms", "--steps", "1", "--timeout", "2s"];
+    let args = ["--rate", "50", "--duration", "400ms", "--steps", "1", "--timeout", "10s"];
     let comparison = compare(&[&args[..], &["--to", &to, "--path", "/ok"]].concat());
     assert_eq!(comparison["one"]["total"]["good"], 20, "{comparison}");
     assert_eq!(comparison["loss"]["how"], "taken out");

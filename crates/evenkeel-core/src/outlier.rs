@@ -69,6 +69,11 @@ impl Window {
         self.began + policy.window
     }
 
+    /// What the server did so far is not held against it: it has been taken out for it, and is back.
+    pub fn forget(&mut self, counters: Tally) {
+        self.counters = counters;
+    }
+
     /// What has come since the window began; another begins now.
     pub fn turn(&mut self, counters: Tally, now: Moment) -> Tally {
         let before = self.counters;

@@ -429,6 +429,9 @@ impl Judge {
             let (kind, word) = if usable { ("server-up", "up") } else { ("server-down", "down") };
             self.news.push((kind, case.subject(), format!("{word}: {reason}")));
             add(&mut self.stale, &case.pool);
+            if usable {
+                self.rates.forget(&case.pool, key);
+            }
         }
         if let Some(due) = case.due {
             self.agenda.remove(&(due, key));

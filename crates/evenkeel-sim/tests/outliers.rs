@@ -79,3 +79,25 @@ fn when_all_fail_alike_nobody_leaves_nor_when_it_is_switched_off() {
     lb.await_health("app", pool[0].address(), "down");
     load.stop();
 }
+
+#[test]
+fn what_took_a_server_out_is_not_held_against_it_again() {
+    let pool: [Origin; 2] = origins();
+    let [sick, _] = &pool;
+    let listen = free_address();
+    let rules = "failure_rate = { requests = 10, window = \"2s\" }\nejection = \"100ms\"\n";
+    let lb = balancer(&config(listen, &pool.each_ref(), rules));
+    lb.await_health("app", sick.address(), "up");
+    // Slow enough that a row of failures is much of a window.
+    let load = Load::start(Plan::steady(listen, 40));
+    sick.set(Mode::ResetBeforeAnswer);
+    lb.await_health("app", sick.address(), "down");
+    sick.set(Mode::Ok);
+    lb.await_health("app", sick.address(), "up");
+    // The window ends.
+    let before = load.ok();
+    wait_until("they are answered", PATIENCE, || load.ok() >= before + 100);
+    assert!(is_up(&lb, sick), "{}", lb.log());
+    assert!(!lb.log().contains(" of its peers"), "{}", lb.log());
+    load.stop();
+}

@@ -63,8 +63,12 @@ fn windows_cut_counters() {
     let turned = window.turn(Tally { requests: 110, failures: 6 }, second(10));
     assert_eq!(turned, Tally { requests: 100, failures: 5 });
     assert_eq!(window.end(&FailureRate::default()), second(20));
+    window.forget(Tally { requests: 150, failures: 30 });
+    assert_eq!(window.end(&FailureRate::default()), second(20));
+    let turned = window.turn(Tally { requests: 160, failures: 31 }, second(20));
+    assert_eq!(turned, Tally { requests: 10, failures: 1 });
     // Counters of a server that was forgotten and came back begin anew.
-    assert_eq!(window.turn(Tally::default(), second(20)), Tally::default());
+    assert_eq!(window.turn(Tally::default(), second(30)), Tally::default());
 }
 
 #[test]

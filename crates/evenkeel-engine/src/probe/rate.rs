@@ -46,6 +46,15 @@ impl Rates {
             self.0.insert(Arc::clone(&pool.name), Windows { pool, policy, ends, of_servers });
         }
     }
+
+    /// A server of this pool is used again: what took it out was before.
+    pub(super) fn forget(&mut self, pool: &LivePool, key: Key) {
+        let Some(windows) = self.0.get_mut(&pool.name) else { return };
+        let mut of_servers = windows.pool.servers.iter().zip(&mut windows.of_servers);
+        if let Some((server, window)) = of_servers.find(|(it, _)| Arc::as_ptr(it) == key) {
+            window.forget(server.traffic());
+        }
+    }
 }
 
 impl Windows {

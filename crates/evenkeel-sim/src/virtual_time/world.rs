@@ -471,6 +471,8 @@ impl World {
             self.members[server].usable = change.usable;
             if change.usable {
                 self.servers[server].came = self.now();
+                let known = &mut self.servers[server];
+                known.window.forget(known.traffic);
             }
             self.publish()?;
         }

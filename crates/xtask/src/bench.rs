@@ -81,13 +81,20 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     for (name, kib) in scenario::FILES {
         scratch::write(&files, name, vec![b'x'; kib * 1024])?;
     }
+    scratch::write(bench.scratch.path(), load::MESSAGE, message())?;
     let upstreams = Upstreams::start(&bench.scratch, &[])?;
     bench.introduce()?;
     bench.scenarios(&upstreams)?;
     bench.when("two-workers", || bench.two_workers(&upstreams))?;
     bench.when("memory", || bench.memory(&upstreams))?;
+    bench.when("memory-tls", || bench.memory_tls(&upstreams))?;
     bench.when("latency", || bench.latency(&upstreams))?;
     bench.when("many", || many::measure(&bench))
+}
+
+/// As gRPC frames it: not compressed, its length, a hundred bytes.
+fn message() -> Vec<u8> {
+    [&[0, 0, 0, 0, 100][..], &[b'x'; 100]].concat()
 }
 
 struct Bench<'a> {
@@ -164,9 +171,9 @@ impl Bench<'_> {
         let mut samples = vec![Vec::new(); proxies.len()];
         for round in 0..=self.options.rounds.get() {
             for (proxy, samples) in proxies.iter().zip(&mut samples) {
-                let address = proxy.address(scenario);
+                let address = proxy.address(scenario.listener);
                 let before = cpu::spent(proxy.pid())?;
-                let answered = load::run(address, scenario, seconds)
+                let answered = load::run(address, scenario, seconds, self.scratch.path())
                     .with_context(|| format!("{} through {}", scenario.name, proxy.kind()))?;
                 let spent = cpu::spent(proxy.pid())?.saturating_sub(before);
                 // The first round fills pools and caches.
@@ -215,12 +222,27 @@ impl Bench<'_> {
         Ok(())
     }
 
+    fn memory_tls(&self, upstreams: &Upstreams) -> Result<()> {
+        out::say(&format!(
+            "\nmemory within TLS ({} connections of HTTP/1.1 that each made one request; target of \
+             evenkeel: at most 16 KiB):",
+            memory::HELD_TLS
+        ));
+        for proxy in self.start(self.setting(1, false), upstreams)? {
+            let held = memory::measure_tls(&proxy)?;
+            let each = held.per_connection_kib;
+            out::say(&format!("{}: {each:.2} KiB per idle client connection", proxy.kind()));
+        }
+        Ok(())
+    }
+
     fn latency(&self, upstreams: &Upstreams) -> Result<()> {
         let scenario = &SCENARIOS[0];
         let proxies = self.start(self.setting(1, false), upstreams)?;
         let mut capacity = f64::INFINITY;
         for proxy in &proxies {
-            let answered = load::run(proxy.address(scenario), scenario, 1)?;
+            let answered =
+                load::run(proxy.address(scenario.listener), scenario, 1, self.scratch.path())?;
             capacity = capacity.min(answered.per_second);
         }
         let rate = capacity / 2.0;
@@ -231,7 +253,7 @@ impl Bench<'_> {
         for _ in 0..self.options.rounds.get() {
             direct.push(p99(upstreams.addresses[0])?);
             for (proxy, samples) in proxies.iter().zip(&mut through) {
-                samples.push(p99(proxy.address(scenario))?);
+                samples.push(p99(proxy.address(scenario.listener))?);
             }
         }
         let direct = median(&mut direct);
@@ -257,7 +279,7 @@ fn programs(root: &Path, options: &Options) -> Result<Programs> {
     let debian = |name: &str| {
         command::find(name).with_context(|| format!("{name} is missing: `cargo xtask setup`"))
     };
-    for tool in ["wrk", "h2load", "openssl", "taskset"] {
+    for tool in ["wrk", "h2load", "nghttpd", "openssl", "taskset"] {
         debian(tool)?;
     }
     if options.proxies.contains(&Kind::Evenkeel) && options.evenkeel.is_none() {

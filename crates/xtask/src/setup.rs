@@ -32,6 +32,7 @@ const NEEDS: &[Need] = &[
     Need { package: "libnginx-mod-stream", sign: Sign::File(NGINX_STREAM_MODULE), reason: "nginx as a peer for tcp" },
     Need { package: "haproxy", sign: Sign::Program("haproxy"), reason: "a peer in the benchmark" },
     Need { package: "nghttp2-client", sign: Sign::Program("h2load"), reason: "load over HTTP/2" },
+    Need { package: "nghttp2-server", sign: Sign::Program("nghttpd"), reason: "servers of gRPC in the benchmark" },
     Need { package: "wrk", sign: Sign::Program("wrk"), reason: "load" },
     Need { package: "curl", sign: Sign::Program("curl"), reason: "a client that is not ours" },
     Need { package: "openssl", sign: Sign::Program("openssl"), reason: "certificates and TLS ends for pass-through" },

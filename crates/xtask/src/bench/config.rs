@@ -42,11 +42,14 @@ pub(super) struct Wiring {
     pub(super) http: SocketAddr,
     pub(super) tcp: SocketAddr,
     pub(super) https: SocketAddr,
+    pub(super) grpc: SocketAddr,
     /// Of those that serve files.
     pub(super) files: SocketAddr,
     /// Of evenkeel only.
     pub(super) admin: SocketAddr,
     pub(super) servers: [SocketAddr; 2],
+    /// Servers that are called by gRPC.
+    pub(super) callees: [SocketAddr; 2],
     /// Configuration, logs, process ids.
     pub(super) folder: PathBuf,
     pub(super) setting: Setting,
@@ -86,7 +89,8 @@ const FILES: &str = "../files";
 
 /// Checks are on by default, and so is everything else the others are told to do.
 pub(super) fn evenkeel(wiring: &Wiring) -> String {
-    let Wiring { http, tcp, https, files, admin, servers: [one, two], setting, .. } = wiring;
+    let Wiring { http, tcp, https, grpc, files, admin, setting, .. } = wiring;
+    let Wiring { servers: [one, two], callees: [three, four], .. } = wiring;
     let Setting { workers, log, scale, changes, .. } = setting;
     let servers = match scale {
         Scale::Usual | Scale::Few => format!("\"{one}\", \"{two}\""),
@@ -122,6 +126,15 @@ ciphers = ["{CIPHER}"]
 versions = ["1.3"]
 limits = {{ requests = {ENDLESS} }}
 
+[listener.grpc]
+bind = ["{grpc}"]
+protocol = "https"
+pool = "grpc"
+certificates = [{{ chain = "{CERTIFICATE}", key = "{KEY}" }}]
+ciphers = ["{CIPHER}"]
+versions = ["1.3"]
+limits = {{ requests = {ENDLESS} }}
+
 [listener.files]
 bind = ["{files}"]
 protocol = "http"
@@ -137,6 +150,10 @@ pool = "tcp"
 servers = [{servers}]
 idle_connections = {KEPT}
 timeouts = {{ tunnel = "{tunnel}s" }}
+
+[pool.grpc]
+upstream = "h2c"
+servers = ["{three}", "{four}"]
 
 [pool.tcp]
 servers = ["{one}", "{two}"]
@@ -158,6 +175,7 @@ pub(super) fn nginx(wiring: &Wiring, stream: &Stream) -> String {
         Stream::BuiltIn | Stream::Missing => String::new(),
     };
     let stream = if *stream == Stream::Missing { String::new() } else { nginx_stream(wiring) };
+    let calls = nginx_calls(wiring);
     let bulk = if *tuned {
         "proxy_buffers 16 256k;\n    proxy_busy_buffers_size 512k;"
     } else {
@@ -203,6 +221,7 @@ http {{
         ssl_conf_command Ciphersuites {CIPHER};
         location / {{ proxy_pass http://pool; }}
     }}
+{calls}
     server {{
         listen {files}{option}{reuseport};
         sendfile on;
@@ -214,9 +233,18 @@ http {{
     )
 }
 
+/// What haproxy tells servers of the client.
+const FORWARDED: &str = "    option forwardfor
+    http-request set-header X-Real-IP %[src]
+    http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]
+    http-request set-header X-Forwarded-Host %[req.hdr(host)]
+    http-request set-header X-Forwarded-Port %[dst_port]
+    http-request set-header X-Request-Id %[uuid()]";
+
 /// Its log goes line by line to what its stdout is, which is a file here.
 pub(super) fn haproxy(wiring: &Wiring) -> String {
-    let Wiring { http, tcp, https, servers: [one, two], setting, .. } = wiring;
+    let Wiring { http, tcp, https, grpc, setting, .. } = wiring;
+    let Wiring { servers: [one, two], callees: [three, four], .. } = wiring;
     let Setting { workers, log, deferred, tuned, .. } = setting;
     let log = if *log { "    log global\n    option httplog\n" } else { "" };
     let option = if *deferred { " defer-accept" } else { "" };
@@ -252,14 +280,18 @@ frontend http
 {log}    default_backend http
 
 backend http
-    option forwardfor
-    http-request set-header X-Real-IP %[src]
-    http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]
-    http-request set-header X-Forwarded-Host %[req.hdr(host)]
-    http-request set-header X-Forwarded-Port %[dst_port]
-    http-request set-header X-Request-Id %[uuid()]
+{FORWARDED}
     server one {one} {check}
     server two {two} {check}
+
+frontend grpc
+    bind {grpc}{option} ssl crt {BOTH} alpn h2 ciphersuites {CIPHER} ssl-min-ver TLSv1.3
+    default_backend grpc
+
+backend grpc
+{FORWARDED}
+    server three {three} proto h2 {check}
+    server four {four} proto h2 {check}
 
 frontend tcp
     mode tcp
@@ -317,6 +349,35 @@ events {{ worker_connections {MOST_CONNECTIONS}; }}"
     )
 }
 
+fn nginx_calls(wiring: &Wiring) -> String {
+    let Wiring { grpc, callees: [three, four], setting, .. } = wiring;
+    let option = if setting.deferred { " deferred" } else { "" };
+    let reuseport = if setting.workers > 1 { " reuseport" } else { "" };
+    format!(
+        r"    upstream callees {{
+        server {three};
+        server {four};
+        keepalive {KEPT};
+        keepalive_requests {ENDLESS};
+        keepalive_timeout 60s;
+    }}
+    server {{
+        listen {grpc} ssl http2{option}{reuseport};
+        ssl_certificate {CERTIFICATE};
+        ssl_certificate_key {KEY};
+        ssl_protocols TLSv1.3;
+        ssl_conf_command Ciphersuites {CIPHER};
+        grpc_set_header X-Real-IP $remote_addr;
+        grpc_set_header X-Forwarded-For $remote_addr;
+        grpc_set_header X-Forwarded-Proto $scheme;
+        grpc_set_header X-Forwarded-Host $http_host;
+        grpc_set_header X-Forwarded-Port $server_port;
+        grpc_set_header X-Request-Id $request_id;
+        location / {{ grpc_pass grpc://callees; }}
+    }}"
+    )
+}
+
 fn nginx_stream(wiring: &Wiring) -> String {
     let Wiring { tcp, servers: [one, two], setting, .. } = wiring;
     let Setting { workers, tuned, .. } = setting;
@@ -351,9 +412,11 @@ mod tests {
             http: at(1001),
             tcp: at(1002),
             https: at(1004),
+            grpc: at(1006),
             files: at(1005),
             admin: at(1003),
             servers: [at(1), at(2)],
+            callees: [at(3), at(4)],
             folder: PathBuf::from("/scratch"),
             setting: Setting {
                 workers: 1,
@@ -370,7 +433,7 @@ mod tests {
     fn each_listens_at_both_and_knows_both_servers() {
         let wiring = wiring(false);
         for text in [evenkeel(&wiring), nginx(&wiring, &Stream::BuiltIn), haproxy(&wiring)] {
-            for port in [":1001", ":1002", ":1004", ":1", ":2"] {
+            for port in [":1001", ":1002", ":1004", ":1006", ":1", ":2", ":3", ":4"] {
                 assert!(text.contains(&format!("127.0.0.1{port}")), "{port}\n{text}");
             }
         }
@@ -384,7 +447,7 @@ mod tests {
             (nginx, haproxy(&wiring).matches(" defer-accept").count())
         };
         assert_eq!(of(false), (0, 0));
-        assert_eq!(of(true), (3, 2));
+        assert_eq!(of(true), (4, 3));
     }
 
     #[test]

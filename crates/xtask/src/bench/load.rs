@@ -1,7 +1,9 @@
-//! Closed-loop load by wrk, and for HTTP/2 by h2load.
+//! Closed-loop load by wrk, for HTTP/2 by h2load, and for resumed sessions by openssl.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
+use std::thread;
 
 use anyhow::{Result, bail};
 
@@ -14,6 +16,12 @@ pub(super) const CONNECTIONS: u32 = 64;
 /// The same for HTTP/2, and requests at once on each.
 const HTTP2: (u32, u32) = (16, 32);
 
+/// Clients that resume their session, each of which has one connection after the other.
+const RESUMING: usize = 8;
+
+/// What is said in a call of gRPC: a file in the load's folder.
+pub(super) const MESSAGE: &str = "message";
+
 /// What came back.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Answered {
@@ -21,25 +29,76 @@ pub(super) struct Answered {
     pub(super) per_second: f64,
 }
 
-/// `seconds` of `scenario` at `address`. Every request must have been answered with 2xx.
-pub(super) fn run(address: SocketAddr, scenario: &Scenario, seconds: u32) -> Result<Answered> {
+/// `seconds` of `scenario` at `address`, with what it sends from `folder`. Every request must have
+/// been answered with 2xx.
+pub(super) fn run(
+    address: SocketAddr,
+    scenario: &Scenario,
+    seconds: u32,
+    folder: &Path,
+) -> Result<Answered> {
+    let message = folder.join(MESSAGE);
     match scenario.listener {
-        Listener::Http2 => h2load(address, scenario, seconds),
+        Listener::Http2 => h2load(address, scenario, seconds, None),
+        Listener::Grpc => h2load(address, scenario, seconds, Some(&message)),
         Listener::Http | Listener::Tcp | Listener::Files => wrk("http", address, scenario, seconds),
         Listener::Https => wrk("https", address, scenario, seconds),
+        Listener::Resumed => resumed(address, scenario, seconds),
     }
 }
 
-fn h2load(address: SocketAddr, scenario: &Scenario, seconds: u32) -> Result<Answered> {
+fn h2load(
+    address: SocketAddr,
+    scenario: &Scenario,
+    seconds: u32,
+    message: Option<&Path>,
+) -> Result<Answered> {
     let (connections, streams) = HTTP2;
     let mut h2load = Command::new("h2load");
     h2load.args(["-t1", &format!("-c{connections}"), &format!("-m{streams}")]);
+    if let Some(message) = message {
+        h2load.args(["-H", "content-type: application/grpc", "-H", "te: trailers", "-d"]);
+        h2load.arg(message);
+    }
     h2load.arg(format!("-D{seconds}")).arg(format!("https://{address}{}", scenario.path));
     let (status, report) = command::stdout_of(&mut h2load)?;
     if !status.success() {
         bail!("h2load failed: {report}");
     }
     read_h2load(&report)
+}
+
+/// Several clients, because each waits for every answer.
+fn resumed(address: SocketAddr, scenario: &Scenario, seconds: u32) -> Result<Answered> {
+    let client = || {
+        let mut openssl = Command::new("openssl");
+        openssl.args(["s_time", "-reuse", "-www", scenario.path, "-time", &seconds.to_string()]);
+        openssl.args(["-connect", &address.to_string()]);
+        let (status, report) = command::stdout_of(&mut openssl)?;
+        if !status.success() {
+            bail!("openssl s_time failed: {report}");
+        }
+        read_resumed(&report)
+    };
+    let requests = thread::scope(|scope| {
+        let clients: Vec<_> = (0..RESUMING).map(|_| scope.spawn(client)).collect();
+        let reports = clients.into_iter().map(|it| it.join().expect("no client panics"));
+        reports.sum::<Result<u32>>()
+    })?;
+    Ok(Answered { requests, per_second: f64::from(requests) / f64::from(seconds) })
+}
+
+/// `s_time` draws an `r` for each session that was resumed and a `*` for each that was not.
+fn read_resumed(report: &str) -> Result<u32> {
+    let drawn = report.lines().find(|line| line.starts_with(['r', '*'])).unwrap_or_default();
+    let requests = report.lines().find_map(|line| {
+        let (count, rest) = line.split_once(" connections in ")?;
+        rest.contains("real seconds").then(|| count.parse::<u32>().ok())?
+    });
+    match requests {
+        Some(requests) if requests > 0 && drawn.bytes().all(|it| it == b'r') => Ok(requests),
+        _ => bail!("not every session was resumed:\n{report}"),
+    }
 }
 
 fn read_h2load(report: &str) -> Result<Answered> {
@@ -127,6 +186,15 @@ status codes: 11718 2xx, 0 3xx, 0 4xx, 0 5xx
         assert_eq!(answered, Answered { requests: 11_718, per_second: 5_829.81 });
         read_h2load(&H2LOAD.replace(" 0 failed", " 3 failed")).expect_err("failures");
         read_h2load(&H2LOAD.replace(" 0 5xx", " 3 5xx")).expect_err("errors");
+    }
+
+    #[test]
+    fn a_report_of_resumed_sessions_is_read() {
+        let report = "starting\nrrrr\n\n4 connections in 0.10s; 970.00 connections/user sec, bytes \
+                      read 400\n4 connections in 3 real seconds, 100 bytes read per connection\n";
+        assert_eq!(read_resumed(report).unwrap(), 4);
+        read_resumed(&report.replace("rrrr", "rr*r")).expect_err("one was new");
+        read_resumed("starting\n").expect_err("there was none");
     }
 
     #[test]

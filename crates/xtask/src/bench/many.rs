@@ -71,9 +71,10 @@ pub(super) fn measure(bench: &Bench<'_>) -> Result<()> {
     let mut samples = [Samples::default(), Samples::default(), Samples::default()];
     for round in 0..=bench.options.rounds.get() {
         for (proxy, samples) in proxies.iter().zip(&mut samples) {
-            let address = proxy.address(&SCENARIO);
+            let address = proxy.address(SCENARIO.listener);
             let before = (cpu::spent_by(proxy.pid(), "worker")?, cpu::spent(proxy.pid())?);
-            let answered = load::run(address, &SCENARIO, bench.options.seconds.get())?;
+            let answered =
+                load::run(address, &SCENARIO, bench.options.seconds.get(), bench.scratch.path())?;
             let after = (cpu::spent_by(proxy.pid(), "worker")?, cpu::spent(proxy.pid())?);
             let each = |before: Duration, after: Duration| {
                 after.saturating_sub(before).as_secs_f64() * 1e6 / f64::from(answered.requests)

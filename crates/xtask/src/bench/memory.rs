@@ -1,16 +1,26 @@
 //! What a proxy holds at rest, and what each idle client connection adds.
 
 use std::fs;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
+use super::child::Child;
 use super::cpu;
 use super::http::Connection;
 use super::proxy::Proxy;
-use super::scenario::{SCENARIOS, SMALL};
+use super::scenario::{Listener, SMALL};
+use crate::clock;
 
 /// Client connections held.
 pub(super) const HELD: u32 = 4_000;
+
+/// The same within TLS.
+pub(super) const HELD_TLS: u32 = 2_000;
+
+/// How long those are held: half of it is for shaking hands.
+const HOLDING: Duration = Duration::from_secs(20);
 
 /// In KiB.
 #[derive(Debug)]
@@ -23,7 +33,7 @@ pub(super) struct Held {
 /// made one request and stay open.
 pub(super) fn measure(proxy: &Proxy) -> Result<Held> {
     let at_rest = proportional(proxy.pid())?;
-    let address = proxy.address(&SCENARIOS[0]);
+    let address = proxy.address(Listener::Http);
     let mut connections = Vec::new();
     for number in 0..HELD {
         let context = || format!("{}: connection {number} of {HELD}", proxy.kind());
@@ -37,6 +47,26 @@ pub(super) fn measure(proxy: &Proxy) -> Result<Held> {
     drop(connections);
     let added = f64::from(holding) - f64::from(at_rest);
     Ok(Held { at_rest_kib: at_rest.into(), per_connection_kib: added / f64::from(HELD) })
+}
+
+/// The same within TLS: h2load shakes hands, asks once on each connection, and holds them.
+pub(super) fn measure_tls(proxy: &Proxy) -> Result<Held> {
+    let at_rest = proportional(proxy.pid())?;
+    let address = proxy.address(Listener::Https);
+    let seconds = HOLDING.as_secs();
+    let mut h2load = Command::new("h2load");
+    h2load.args(["--h1", "-t1", &format!("-c{HELD_TLS}"), &format!("-D{seconds}")]);
+    // One request each, then none until the end.
+    h2load.arg(format!("--rps={}", 0.5 / HOLDING.as_secs_f64()));
+    h2load.arg(format!("https://{address}{SMALL}")).stdin(Stdio::null()).stdout(Stdio::null());
+    let mut h2load = Child::spawn(&mut h2load)?;
+    // A second half of rest: what handshakes needed is given back.
+    if clock::wait_until(HOLDING / 2, || h2load.has_ended()) {
+        bail!("{}: h2load does not hold {HELD_TLS} connections", proxy.kind());
+    }
+    let holding = proportional(proxy.pid())?;
+    let added = f64::from(holding) - f64::from(at_rest);
+    Ok(Held { at_rest_kib: at_rest.into(), per_connection_kib: added / f64::from(HELD_TLS) })
 }
 
 /// KiB of memory of a process and its descendants, what they share counted once.

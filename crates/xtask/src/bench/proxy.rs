@@ -51,14 +51,16 @@ impl Proxy {
         upstreams: &Upstreams,
         scratch: &Scratch,
     ) -> Result<Self> {
-        let [http, tcp, https, files, admin] = upstream::free_addresses()?;
+        let [http, tcp, https, grpc, files, admin] = upstream::free_addresses()?;
         let wiring = Wiring {
             http,
             tcp,
             https,
+            grpc,
             files,
             admin,
             servers: upstreams.addresses,
+            callees: upstreams.callees,
             folder: scratch.folder(&format!("{kind}-{}", http.port()))?,
             setting,
         };
@@ -85,17 +87,22 @@ impl Proxy {
         match scenario.listener {
             Listener::Tcp => self.tcp,
             Listener::Files => self.kind != Kind::Haproxy,
-            Listener::Http | Listener::Https | Listener::Http2 => true,
+            Listener::Http
+            | Listener::Https
+            | Listener::Resumed
+            | Listener::Http2
+            | Listener::Grpc => true,
         }
     }
 
-    /// Where the load of a scenario goes.
-    pub(super) fn address(&self, scenario: &Scenario) -> SocketAddr {
-        match scenario.listener {
+    /// Where load goes.
+    pub(super) fn address(&self, listener: Listener) -> SocketAddr {
+        match listener {
             Listener::Http => self.wiring.http,
             Listener::Tcp => self.wiring.tcp,
             Listener::Files => self.wiring.files,
-            Listener::Https | Listener::Http2 => self.wiring.https,
+            Listener::Https | Listener::Resumed | Listener::Http2 => self.wiring.https,
+            Listener::Grpc => self.wiring.grpc,
         }
     }
 

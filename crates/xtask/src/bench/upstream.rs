@@ -13,11 +13,13 @@ use super::scenario::SMALL;
 use super::scratch::{self, Scratch};
 use crate::{clock, command};
 
-/// Both servers; they end with it.
+/// The servers; they end with it.
 #[derive(Debug)]
 pub(super) struct Upstreams {
     pub(super) addresses: [SocketAddr; 2],
-    _servers: [Child; 2],
+    /// Those that are called by gRPC.
+    pub(super) callees: [SocketAddr; 2],
+    _servers: [Child; 4],
 }
 
 /// How long a server or a proxy may take to answer for the first time.
@@ -26,14 +28,16 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 impl Upstreams {
     /// `aliases`: what each listens on besides its own address, on the same port.
     pub(super) fn start(scratch: &Scratch, aliases: &[Ipv4Addr]) -> Result<Self> {
-        let addresses = free_addresses()?;
-        let [one, two] = addresses;
+        let [one, two, three, four] = free_addresses()?;
+        let addresses = [one, two];
         let mut servers =
             [server("one", one, aliases, scratch)?, server("two", two, aliases, scratch)?];
         for (address, server) in addresses.into_iter().zip(&mut servers) {
             await_answer(address, server).context("an upstream server")?;
         }
-        Ok(Self { addresses, _servers: servers })
+        let [one, two] = servers;
+        let servers = [one, two, callee(three)?, callee(four)?];
+        Ok(Self { addresses, callees: [three, four], _servers: servers })
     }
 }
 
@@ -85,5 +89,15 @@ fn server(
     command.arg("-p").arg(&folder).arg("-c").arg(config).stdin(Stdio::null());
     // Until it has read its configuration nginx complains on stderr about a log it cannot open.
     command.arg("-e").arg(folder.join("error.log"));
+    Child::spawn(&mut command)
+}
+
+/// Says again what it is told, with the trailer of a call that went well.
+fn callee(address: SocketAddr) -> Result<Child> {
+    let nghttpd = command::find("nghttpd").context("nghttpd is missing: `cargo xtask setup`")?;
+    let mut command = Command::new(nghttpd);
+    command.args(["--no-tls", "--echo-upload", "--trailer", "grpc-status: 0"]);
+    command.args(["-a", &address.ip().to_string(), &address.port().to_string()]);
+    command.stdin(Stdio::null()).stdout(Stdio::null());
     Child::spawn(&mut command)
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
+use evenkeel_sim::balancer::binary;
 use evenkeel_sim::prelude::*;
 use evenkeel_sim::process::{self, Process};
 use evenkeel_sim::scratch::Scratch;
@@ -215,4 +216,42 @@ fn an_authority_that_refuses_is_left_alone_for_a_while() {
     let shown = tls::certificate_at(authority.https, Some("shop.test"));
     assert!(shown.contains("nocertificatehasarrivedyet"), "{shown}");
     assert!(failed(&lb) < 2.0, "no haste");
+}
+
+#[test]
+fn of_a_pair_one_node_orders_and_both_have_the_certificate() {
+    let authority = skip_unless!(Authority::start(90 * 24 * 60 * 60), NO_PEBBLE);
+    let server = origin("app");
+    // The authority looks at the first node, whichever of them orders.
+    let on_a = authority.config("http-01", "[{ acme = [\"shop.test\"] }]", &server);
+    let [http, https, link_a, link_b] = [(); 4].map(|()| free_address());
+    let on_b = on_a
+        .replace(&authority.http.to_string(), &http.to_string())
+        .replace(&authority.https.to_string(), &https.to_string())
+        .replace("/state\"", "/state-of-b\"");
+    let secret = authority.scratch.file("pair.secret");
+    process::run(Command::new(binary()).args(["pair", "init", "--out"]).arg(&secret));
+    let pair = |own: SocketAddr, peer: SocketAddr| {
+        let secret = secret.display();
+        format!("[pair]\nbind = \"{own}\"\npeer = \"{peer}\"\nsecret_file = \"{secret}\"\n")
+    };
+    let on_a = on_a.replace("[node]\n", "[node]\nname = \"a\"\n");
+    let a = balancer(&(on_a + &pair(link_a, link_b)));
+    let b = balancer(&(on_b + &pair(link_b, link_a)));
+    let folder = authority.directory.to_string().replace(':', "_");
+    let kept = |state: &str, file: &str| {
+        let path = authority.scratch.file(state).join("acme").join(&folder).join(file);
+        fs::read_to_string(path).unwrap_or_default()
+    };
+    let both_have = |file: &str| kept("state", file) == kept("state-of-b", file);
+    let replaced = |lb: &Balancer| lb.metric("evenkeel_certificate_replaced_total", "");
+    wait_until("both show what has arrived", PATIENCE * 3, || {
+        both_have("shop.test.pem") && replaced(&a) >= 1.0 && replaced(&b) >= 1.0
+    });
+    assert!((arrived(&a) + arrived(&b) - 1.0).abs() < 0.5, "one of them has ordered");
+    assert!(failed(&a) + failed(&b) < 1.0, "{}\n{}", a.log(), b.log());
+    // Each could go on alone: the account is theirs, too.
+    wait_until("the account is kept by both", PATIENCE, || {
+        both_have("account.json") && !kept("state", "account.json").is_empty()
+    });
 }

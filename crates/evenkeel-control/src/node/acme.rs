@@ -2,6 +2,7 @@
 //! directory, ordered when [`acme::due`] says so, shown as certificates in files are.
 
 mod authority;
+mod shared;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,6 +17,8 @@ use evenkeel_core::config::{CertificateSource, Config, Protocol};
 use tokio::time::{sleep, timeout};
 
 use self::authority::OrderError;
+use self::shared::Shared;
+pub(super) use self::shared::Told;
 use super::{LoadError, Node};
 use crate::compile::AcmeSettings;
 use crate::state_file::save_secret_bytes;
@@ -43,6 +46,7 @@ pub(crate) struct Orders {
     failed_total: u64,
     /// What did not arrive, by its file.
     troubles: BTreeMap<PathBuf, Trouble>,
+    shared: Shared,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -98,11 +102,17 @@ impl Node {
     /// Orders what is due. Returns when the next is, in seconds since 1970.
     async fn order_due(&self, wanted: &Wanted, chance: u64) -> Option<i64> {
         let mut next: Option<i64> = None;
+        self.share_account(&wanted.settings).await;
         for (path, names) in &wanted.certificates {
             let (file, names) = (path.clone(), names.clone());
             let held = tokio::task::spawn_blocking(move || held(&file)).await.ok().flatten();
+            if let Some((_, pem)) = held.as_ref().filter(|(facts, _)| acme::serves(facts, &names)) {
+                self.share_certificate(path, pem);
+            }
+            let held = held.map(|(facts, _)| facts);
             let attempts = self.orders().troubles.get(path).cloned().unwrap_or_default().attempts;
             let mut due = acme::due(held.as_ref(), &names, attempts, chance);
+            due = self.own_turn(due);
             if due <= epoch_seconds() {
                 due = self.order(&wanted.settings, path, &names, chance).await;
             }
@@ -119,12 +129,12 @@ impl Node {
         names: &[Arc<str>],
         chance: u64,
     ) -> i64 {
-        let ordering = authority::order(&self.engine, settings, names);
+        let ordering = authority::order(self, settings, names);
         let ordered = timeout(PATIENCE, ordering).await.unwrap_or(Err(OrderError::Late));
         // Nobody has anything to look for any more; nothing to show cannot fail.
-        let _ = self.engine.set_challenges(&[]);
+        let _ = self.show(Vec::new()).await;
         let arrived = match ordered {
-            Ok(pem) => self.take(path, names, pem, chance).await,
+            Ok(pem) => self.take(settings, path, names, pem, chance).await,
             Err(error) => Err(error),
         };
         let shown = names.join(", ");
@@ -159,6 +169,7 @@ impl Node {
     /// Keeps what has arrived, if it is what was ordered.
     async fn take(
         &self,
+        settings: &AcmeSettings,
         path: &Path,
         names: &[Arc<str>],
         pem: String,
@@ -172,9 +183,11 @@ impl Node {
         if acme::renewal(&held, chance) <= epoch_seconds() {
             return Err(OrderError::Useless("would have to be renewed at once".into()));
         }
-        let path = path.to_owned();
-        let kept = tokio::task::spawn_blocking(move || save_secret_bytes(&path, pem.as_bytes()));
+        let (file, text) = (path.to_owned(), pem.clone());
+        let kept = tokio::task::spawn_blocking(move || save_secret_bytes(&file, text.as_bytes()));
         kept.await.map_err(|defect| OrderError::Useless(defect.to_string()))??;
+        self.share_account(settings).await;
+        self.share_certificate(path, &pem);
         Ok(held)
     }
 
@@ -202,6 +215,7 @@ impl Node {
 /// Orders certificates as they become due; never returns.
 pub(crate) async fn keep_orders(node: &Arc<Node>) {
     let chance = RandomState::new().hash_one(0_u8);
+    node.meet_before_ordering().await;
     loop {
         let wanted = node.current().acme.clone();
         let next = match &wanted {
@@ -220,12 +234,17 @@ pub(crate) async fn keep_orders(node: &Arc<Node>) {
 }
 
 /// What is in the file, if it is a certificate with its key.
-fn held(path: &Path) -> Option<Facts> {
-    let pem = fs::read(path).ok()?;
-    evenkeel_engine::examine(&pem, &pem).ok()
+fn held(path: &Path) -> Option<(Facts, String)> {
+    let pem = fs::read_to_string(path).ok()?;
+    let facts = evenkeel_engine::examine(pem.as_bytes(), pem.as_bytes()).ok()?;
+    Some((facts, pem))
 }
 
 fn epoch_seconds() -> i64 {
-    let since = clock::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    seconds(clock::now())
+}
+
+fn seconds(at: SystemTime) -> i64 {
+    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

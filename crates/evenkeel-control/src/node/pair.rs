@@ -15,9 +15,9 @@ use evenkeel_core::pair::clock::MOST_AHEAD;
 use evenkeel_core::pair::{NodeId, leads};
 use tokio::sync::{Notify, watch};
 
-use super::Node;
 use super::offer::Pending;
 use super::servers::Servers;
+use super::{Node, acme};
 use crate::clock;
 use crate::compile::PairSettings;
 use crate::overrides::{Dropped, Overrides};
@@ -103,6 +103,7 @@ pub(crate) struct Told {
     tickets: Vec<[u8; 16]>,
     /// The number of the last offer.
     offer: u64,
+    pub(super) acme: acme::Told,
     views: Views,
 }
 
@@ -180,7 +181,7 @@ impl Pair {
         *self.is_up.borrow()
     }
 
-    fn is_configured(&self) -> bool {
+    pub(super) fn is_configured(&self) -> bool {
         self.settings.borrow().is_some()
     }
 
@@ -191,7 +192,13 @@ impl Pair {
 
     /// Whether this node does what only one of two should do. Alone it does everything.
     pub(super) fn leads(&self) -> bool {
-        self.link().other.as_ref().is_none_or(|other| leads(self.run, other.run))
+        self.led_since().is_none()
+    }
+
+    /// Since when the other node does what only one of two should do; `None`: this one does.
+    pub(super) fn led_since(&self) -> Option<SystemTime> {
+        let link = self.link();
+        link.other.as_ref().filter(|other| !leads(self.run, other.run)).map(|_| link.since)
     }
 
     fn link(&self) -> MutexGuard<'_, Link> {
@@ -313,6 +320,7 @@ impl Node {
         // Whoever waits for what it says of an offer hears that it is gone.
         drop(self.pair.offered().take());
         self.pair.views().clear();
+        self.forget_peer_proofs();
         self.engine.vip_peer_is_silent();
         self.pair.is_up.send_replace(false);
         let name = other.name;
@@ -418,6 +426,7 @@ impl Node {
             told.tickets = names;
             news.push(Message::Tickets(keys.iter().map(KeptKey::new).collect()));
         }
+        news.extend(self.orders_for_peer(&mut told.acme));
         if let Some(Pending { offer, .. }) = &*self.pair.offered()
             && offer.number != told.offer
         {

@@ -14,7 +14,7 @@ use super::words::Word;
 use crate::ticket_file::KeptKey;
 
 /// What is spoken. Nodes that speak another version do not understand each other.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// The largest message: a configuration of 1 MiB, each byte escaped at worst.
 pub(crate) const MOST_BYTES: usize = 8 << 20;
@@ -56,6 +56,54 @@ pub(crate) enum Message {
     /// A configuration for both nodes.
     Offer(Offer),
     Verdict(Verdict),
+    /// What an authority is about to look for.
+    Proofs(Proofs),
+    /// The proofs of this number are shown.
+    Shown(u64),
+    /// The account with an authority.
+    Account(Account),
+    /// A certificate that has arrived.
+    Certificate(Certificate),
+}
+
+/// What an authority looks for: it may be at either node that it does.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Proofs {
+    pub(crate) number: u64,
+    pub(crate) proofs: Vec<Proof>,
+}
+
+/// One of them, see [`evenkeel_engine::Proof`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Proof {
+    Http { token: String, answer: String },
+    Tls { name: String, certificate: Vec<u8>, key: Vec<u8> },
+}
+
+impl From<Proof> for evenkeel_engine::Proof {
+    fn from(proof: Proof) -> Self {
+        match proof {
+            Proof::Http { token, answer } => Self::Http { token, answer },
+            Proof::Tls { name, certificate, key } => Self::Tls { name, certificate, key },
+        }
+    }
+}
+
+/// An account as its file has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Account {
+    /// URL of the authority.
+    pub(crate) directory: String,
+    pub(crate) text: String,
+}
+
+/// A certificate of an authority: its chain and its key (PEM).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Certificate {
+    /// URL of the authority.
+    pub(crate) directory: String,
+    pub(crate) pem: String,
 }
 
 /// How a node judges a server.

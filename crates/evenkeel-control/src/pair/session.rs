@@ -109,6 +109,13 @@ async fn heed(
                 answers.send(verdict).await.map_err(io::Error::other)?;
             }
             Message::Verdict(verdict) => node.take_verdict(verdict),
+            Message::Proofs(proofs) => {
+                let shown = Message::Shown(node.show_for_peer(proofs));
+                answers.send(shown).await.map_err(io::Error::other)?;
+            }
+            Message::Shown(number) => node.peer_shows(number),
+            Message::Account(account) => node.take_account(account).await,
+            Message::Certificate(certificate) => node.take_certificate(certificate).await,
         }
     }
     Ok(())

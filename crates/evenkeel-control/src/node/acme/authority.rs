@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use evenkeel_core::acme::Challenge;
-use evenkeel_engine::{Engine, Proof};
 use instant_acme::{
     Account, AccountBuilder, AccountCredentials, AuthorizationStatus, ChallengeType, Error,
     Identifier, KeyAuthorization, NewAccount, NewOrder, Order, OrderStatus, RetryPolicy,
@@ -13,6 +12,8 @@ use rcgen::{CertificateParams, CustomExtension, DistinguishedName, DnType, KeyPa
 use serde::{Deserialize, Serialize};
 
 use crate::compile::AcmeSettings;
+use crate::node::Node;
+use crate::pair::message::Proof;
 use crate::state_file::{self, StateError};
 
 /// Beside the certificates.
@@ -51,12 +52,12 @@ struct Kept {
 
 /// Orders one certificate for `names`: its chain and its key (PEM), one behind the other.
 pub(super) async fn order(
-    engine: &Engine,
+    node: &Node,
     settings: &AcmeSettings,
     names: &[Arc<str>],
 ) -> Result<String, OrderError> {
     let failed = |doing| move |source| OrderError::Failed { doing, source };
-    let path = settings.folder.join(ACCOUNT_FILE);
+    let path = account_file(settings);
     let account = account(settings, &path).await?;
     let identifiers: Vec<Identifier> =
         names.iter().map(|name| Identifier::Dns(name.to_string())).collect();
@@ -68,7 +69,7 @@ pub(super) async fn order(
         }
         ordered => ordered.map_err(failed("the authority does not take the order"))?,
     };
-    prove(engine, settings, &mut order).await?;
+    prove(node, settings, &mut order).await?;
     let patience = RetryPolicy::default().timeout(super::PATIENCE);
     match order.poll_ready(&patience).await {
         Ok(OrderStatus::Invalid) | Err(Error::Api(_)) => {
@@ -83,11 +84,7 @@ pub(super) async fn order(
 }
 
 /// Puts up what the authority wants to see of each name, and tells it to look.
-async fn prove(
-    engine: &Engine,
-    settings: &AcmeSettings,
-    order: &mut Order,
-) -> Result<(), OrderError> {
+async fn prove(node: &Node, settings: &AcmeSettings, order: &mut Order) -> Result<(), OrderError> {
     let failed = |doing| move |source| OrderError::Failed { doing, source };
     let (kind, word) = match settings.challenge {
         Challenge::Http01 => (ChallengeType::Http01, "http-01"),
@@ -111,7 +108,7 @@ async fn prove(
             }
             Challenge::TlsAlpn01 => in_tls(of, &answer)?,
         });
-        engine.set_challenges(&proofs).map_err(OrderError::Show)?;
+        node.show(proofs.clone()).await.map_err(OrderError::Show)?;
         asked.set_ready().await.map_err(failed("the authority does not look"))?;
     }
     Ok(())
@@ -129,6 +126,16 @@ async fn reason(order: &mut Order) -> String {
         }
     }
     "it does not say why".to_owned()
+}
+
+/// Where the account with this authority is kept.
+pub(super) fn account_file(settings: &AcmeSettings) -> PathBuf {
+    settings.folder.join(ACCOUNT_FILE)
+}
+
+/// Whether this is an account as it is kept.
+pub(super) fn is_account(text: &str, directory: &str) -> bool {
+    serde_json::from_str::<Kept>(text).is_ok_and(|kept| kept.directory == directory)
 }
 
 /// The account of this node, registered if there is none yet.

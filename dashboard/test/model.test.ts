@@ -63,7 +63,7 @@ test("figures_are_short_and_none_is_invented", () => {
   for (const [value, text] of spans) assert.equal(span(value), text);
   const amounts: [number | null | undefined, string][] = [[null, "–"], [undefined, "–"], [Number.NaN, "–"], [0, "0"], [0.01, "<0.1"], [0.44, "0.4"], [9.96, "10"], [412.4, "412"], [999.6, "1k"], [1234, "1.2k"], [12_345, "12k"], [2_500_000, "2.5M"]];
   for (const [value, text] of amounts) assert.equal(amount(value), text);
-  assert.deepEqual([0.0004, 0.0123, 1.25, null].map(latency), ["0.4 ms", "12 ms", "1.3 s", "–"]);
+  assert.deepEqual([0, 0.0000002, 0.00002, 0.0004, 0.0123, 1.25, null].map(latency), ["0 ms", "1 µs", "20 µs", "0.4 ms", "12 ms", "1.3 s", "–"]);
   assert.deepEqual([0, 1023, 1536, 41 << 20].map(bytes), ["0 B", "1023 B", "1.5 KiB", "41 MiB"]);
   assert.deepEqual([0, 0.0004, 0.045, 0.5, 1].map(share), ["0 %", "<0.1 %", "4.5 %", "50 %", "100 %"]);
   assert.equal(shortened("app-server-14.internal:8000", 12), "app-se…:8000");

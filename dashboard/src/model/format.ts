@@ -38,10 +38,11 @@ export function amount(value: number | null | undefined): string {
   return `${Math.round(value / 1e6)}M`;
 }
 
-/** A latency, given in seconds: `0.4 ms`, `12 ms`, `1.2 s`. */
+/** A latency, given in seconds: `20 µs`, `0.4 ms`, `12 ms`, `1.2 s`. */
 export function latency(seconds: number | null | undefined): string {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return UNKNOWN;
   const milliseconds = seconds * 1000;
+  if (milliseconds > 0 && milliseconds < 0.095) return `${Math.max(1, Math.round(milliseconds * 1000))} µs`;
   if (milliseconds < 9.95) return `${trimmed(milliseconds, 1)} ms`;
   if (milliseconds < 999.5) return `${Math.round(milliseconds)} ms`;
   return `${trimmed(seconds, 1)} s`;

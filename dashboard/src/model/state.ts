@@ -157,6 +157,7 @@ function sentence(it: Seen, now: number): string {
 /** Words for so many in a state, in the order of their weight. */
 export function summary(servers: readonly Seen[]): string {
   const found = counts(servers.map((it) => it.state));
+  if (servers.length > 0 && found.up === servers.length) return allUp(found.up);
   const words: Record<ServerState, string> = {
     down: "down",
     checking: "being checked",

@@ -59,6 +59,9 @@ export class Explain implements View {
     // Something that this node would take, to begin with.
     const listener = status.listeners.find((it) => it.protocol.startsWith("http"));
     const address = listener?.addresses[0] ?? "";
+    if (listener === undefined && this.#answer.childElementCount === 0) {
+      this.#answer.replaceChildren(h("p", { class: "none" }, "No listener of this node speaks HTTP: it passes connections on, and there is no request to explain."));
+    }
     if (listener !== undefined) this.#url.value = `${listener.protocol}://${address.replace(/^(0\.0\.0\.0|\[::\])/, "localhost")}/`;
   }
 

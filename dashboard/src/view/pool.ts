@@ -15,7 +15,7 @@ export class PoolView implements View {
   readonly title: string;
   readonly #bridge: Bridge;
   readonly #pool: string;
-  readonly #lead = h("div");
+  readonly #lead = h("div", { class: "lead" });
   readonly #events = h("div");
   readonly #trendHost = h("div");
   readonly #table: Servers;

@@ -135,8 +135,8 @@ export class ServerView implements View {
     return h("ol", { class: "events" }, ...entries.map((entry) => h("li", { "data-state": merged("ready", entry.to) },
       stateSign(merged("ready", entry.to)),
       h("time", { datetime: entry.at }, clock(Date.parse(entry.at), now)),
-      h("span", { class: "kind" }, entry.to),
-      h("span", { class: "subject" }, entry.usable ? "usable" : "not usable"),
+      h("span", { class: "subject" }, entry.to),
+      h("span", { class: "kind" }, entry.usable ? "usable" : "not usable"),
       h("span", { class: "message" }, entry.reason))));
   }
 }

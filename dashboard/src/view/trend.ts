@@ -5,7 +5,7 @@ import { get, isStatus } from "../api/client.ts";
 import type { History } from "../api/documents.ts";
 import { LANES, type Happening, type Lane } from "../model/events.ts";
 import { LEAST_WITHIN, type Filter } from "../model/exchanges.ts";
-import { clock, UNKNOWN } from "../model/format.ts";
+import { bytes, clock, UNKNOWN } from "../model/format.ts";
 import { hashOf } from "../model/place.ts";
 import { KEPT, type Change } from "../store.ts";
 import { button, h, mark, s, tell } from "./dom.ts";
@@ -53,6 +53,9 @@ const LEFT = 46;
 const RIGHT = 18;
 const HEIGHT = 96;
 const LANE = 18;
+
+/** Between the lines behind a graph of bytes: up to a pebibyte. */
+const BYTE_STEPS = Array.from({ length: 51 }, (_, power) => 2 ** power);
 
 /** Longer ranges are asked for anew so often. */
 const REREAD = 10_000;
@@ -196,10 +199,10 @@ export class Trend implements View {
       legend: { show: false },
       padding: [6, RIGHT, isLast ? 0 : 4, 0],
       cursor: { sync: { key: this.#sync.key }, y: false, points: { size: 6 }, drag: { x: false, y: false } },
-      scales: { x: { time: true }, y: { range: (_, __, most) => [0, most > 0 ? most * 1.15 : 1] } },
+      scales: { x: { time: true }, y: { range: (_, __, most) => [0, most > 0 ? most * 1.15 : 1.15] } },
       axes: [
         { show: isLast, stroke: ink, font, grid, ticks: { show: false }, size: 22, values: (_, splits) => splits.map((at) => clock(at * 1000, at * 1000).slice(0, this.#seconds <= 900 ? 8 : 5)), space: 90 },
-        { stroke: ink, font, grid, ticks: { show: false }, size: LEFT, values: (_, splits) => splits.map((value) => short(panel.write(value))), space: 26, gap: 6 },
+        { stroke: ink, font, grid, ticks: { show: false }, size: LEFT, ...(panel.write === bytes ? { incrs: BYTE_STEPS } : {}), values: (_, splits) => splits.map((value) => short(panel.write(value))), space: 26, gap: 6 },
       ],
       series: [{}, ...lines.map((line, place) => ({
         stroke: colour(`--${line.colour ?? PALETTE[place] ?? "line-1"}`),

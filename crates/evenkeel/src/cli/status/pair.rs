@@ -31,7 +31,7 @@ pub(super) fn in_words(status: &Status, now: SystemTime, screen: Screen) -> Stri
 fn does(figures: &PeerFigures) -> String {
     let PeerFigures { rate, errors, connections, cpu } = figures;
     format!(
-        "it does {rate:.0} requests/s, {errors:.0} errors/s, holds {connections} connections, uses {:.0} % CPU",
+        "it does {rate:.0} requests/s, {errors:.0} errors/s; connections {connections}, CPU {:.0} %",
         cpu * 100.0
     )
 }

@@ -240,6 +240,7 @@ export interface RecordedExchange {
   host: string;
   target: string;
   request_id: string;
+  trace_id?: string;
   status: number | null;
   code: string;
   fault: string;

@@ -218,7 +218,7 @@ export function keysOf(all: readonly RecordedExchange[]): string[] {
 
 /** Whether an exchange has these words in it. */
 export function hasWords(it: RecordedExchange, words: string): boolean {
-  const text = [requestInWords(it), whereOf(it), it.listener, it.route, it.client, it.request_id, it.code, it.status ?? "", it.cause].join(" ").toLowerCase();
+  const text = [requestInWords(it), whereOf(it), it.listener, it.route, it.client, it.request_id, it.trace_id ?? "", it.code, it.status ?? "", it.cause].join(" ").toLowerCase();
   return words.toLowerCase().split(/\s+/).every((word) => text.includes(word));
 }
 

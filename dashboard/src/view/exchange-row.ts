@@ -108,6 +108,7 @@ function details(it: RecordedExchange, bridge: Bridge): HTMLElement[] {
       ["server", it.server === "" ? "none was asked" : h("span", {}, whereLink(it))],
       ["further tries", it.retries === 0 ? "none" : String(it.retries)],
       ["request id", it.request_id === "" ? undefined : h("span", { class: "mono" }, it.request_id)],
+      ["trace", it.trace_id ? h("span", { class: "mono" }, it.trace_id) : undefined],
       ["why", it.cause],
       [code, h("span", {}, ...inCode(meaning))],
       ["what to do", advice === "" ? undefined : h("span", {}, ...inCode(advice))],

@@ -31,7 +31,7 @@ export class Exchanges implements View {
   readonly element: HTMLElement;
   readonly title = "Failed and slow";
   readonly #bridge: Bridge;
-  readonly #words = h("input", { type: "search", placeholder: "filter by path, client, cause", "aria-label": "Filter exchanges" });
+  readonly #words = h("input", { type: "search", placeholder: "filter by path, client, trace, cause", "aria-label": "Filter exchanges" });
   readonly #place = h("select", { "aria-label": "Listener, pool or server" });
   readonly #status = h("select", { "aria-label": "Status" });
   readonly #code = h("select", { "aria-label": "Termination code" });

@@ -32,7 +32,7 @@ enum Task {
     Test,
     /// The fault matrix: what goes wrong under load, and what was promised
     Faults {
-        /// Passed on: --short, --only NAME, --against nginx|haproxy, --list
+        /// Passed on: --short, --only NAME, --records N, --against nginx|haproxy, --list
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },

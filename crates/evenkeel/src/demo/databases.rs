@@ -21,7 +21,6 @@ use self::maria::{Maria, Part, column, copy};
 use self::roles::{Loss, Roles};
 use super::cast::Cast;
 use super::scene::{Actor, Ground, SHARDS, Word};
-use super::service::last_words;
 use super::stage::Stage;
 
 /// A server is up long before, also after a crash.
@@ -176,12 +175,11 @@ impl Databases {
     }
 
     async fn await_ready(&self, cast: &mut Cast, actor: Actor) -> Result<()> {
-        let (socket, data) = (self.maria.socket(actor), self.maria.data(actor));
+        let socket = self.maria.socket(actor);
         let waiting = async {
             while UnixStream::connect(&socket).await.is_err() {
                 if !cast.lives(actor) {
-                    let home = data.parent().unwrap_or(&data);
-                    bail!("{actor} has ended: {}", last_words(home, &actor.to_string()));
+                    bail!("{actor} has ended: {}", self.maria.last_words(actor));
                 }
                 sleep(LOOK_EVERY).await;
             }

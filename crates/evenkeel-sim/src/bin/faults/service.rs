@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use evenkeel_core::dice::Dice;
 use evenkeel_sim::balancer::binary;
@@ -33,10 +33,12 @@ pub(crate) const SERVICE_ROWS: &[Trial] = &[
 const PATIENCE: Duration = Duration::from_mins(3);
 /// The balancers, on loopback.
 const FRONTS: [&str; 2] = ["127.77.0.2:5000", "127.77.0.3:5000"];
-/// Devices that send as fast as they may: comm takes a hundred readings a second of each.
+/// Devices of that row: comm takes a hundred readings a second of each.
 const DEVICES: u64 = 400;
 /// What the row `million` sends, unless told otherwise.
 const RECORDS: u64 = 1_000_000;
+/// In which time, one after the other.
+const LASTS: Duration = Duration::from_secs(75);
 /// Until the last reading of it is acknowledged, after the last was sent.
 const LAST_ANSWERS: &str = "120s";
 
@@ -202,43 +204,38 @@ struct Killed {
     for_time: Duration,
 }
 
+/// What devices did, and what is stored of them.
+#[derive(Debug)]
+struct Sent {
+    acknowledged: u64,
+    records: u64,
+    seconds: f64,
+}
+
 fn million(options: &Options) -> Tried {
     let demo = Demo::start(&["--db", "mariadb", "--loopback"])?;
     let each = options.records.unwrap_or(RECORDS).div_ceil(DEVICES);
-    let began = clock::now();
-    let mut senders = senders(&demo, each)?;
     let mut broken = Vec::new();
-    let killed = kill_while(&demo, || senders.iter_mut().any(Process::is_running), &mut broken);
-    let mut acknowledged = 0;
-    for (number, sender) in senders.iter_mut().enumerate() {
-        if !sender.wait(PATIENCE).success() {
-            broken.push(format!("some readings had no answer: {}", sender.stdout.text()));
-        }
-        let path = demo.folder().join(format!("report{number}.json"));
-        let report: Value = fs::read(path)
-            .ok()
-            .and_then(|text| serde_json::from_slice(&text).ok())
-            .unwrap_or_default();
-        acknowledged += report["acknowledged"].as_u64().unwrap_or(0);
-    }
-    let seconds = began.elapsed().as_secs_f64();
-    let stored = demo.stored("load-")?;
-    let records: u64 = stored.iter().map(|[_, _, records]| records).sum();
-    // As many as numbers from the first to the last: none is missing, none is there twice.
-    let is_whole = |it: &&[u64; 3]| **it == [1, each, each];
-    let whole = stored.iter().filter(is_whole).count();
-    if acknowledged != each * DEVICES || records != acknowledged || whole as u64 != DEVICES {
-        broken.push(format!(
-            "{acknowledged} acknowledged, {records} stored, {whole} of {DEVICES} devices whole"
-        ));
+    // As fast as they are acknowledged, as many as comm takes of a device at once.
+    let mut free = senders(&demo, "free", each.min(1_000), Duration::ZERO)?;
+    let (free, _) = account(&demo, "free", &mut free, clock::now(), &mut broken)?;
+    let began = clock::now();
+    let interval = LASTS / u32::try_from(each).unwrap_or(u32::MAX);
+    let mut load = senders(&demo, "load", each, interval)?;
+    let killed = kill_while(&demo, || load.iter_mut().any(Process::is_running), &mut broken);
+    let (load, whole) = account(&demo, "load", &mut load, began, &mut broken)?;
+    if load.acknowledged != each * DEVICES || load.records != load.acknowledged || whole != DEVICES
+    {
+        broken.push(format!("{load:?}, {whole} of {DEVICES} devices whole"));
     }
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-    let rate = acknowledged as f64 / seconds;
+    let rate = free.acknowledged as f64 / free.seconds;
+    let Sent { acknowledged, records, seconds } = load;
     let Killed { comms, primaries, for_time } = killed;
     Ok((
         format!(
-            "{acknowledged} acknowledged, {records} stored in {seconds:.1} s: {rate:.0} a second; \
-             {comms} comm and {primaries} primaries killed in {:.0} s",
+            "{rate:.0} a second undisturbed; then {acknowledged} acknowledged, {records} stored in \
+             {seconds:.0} s, with {comms} comm and {primaries} primaries killed in {:.0} s",
             for_time.as_secs_f64()
         ),
         broken,
@@ -246,33 +243,50 @@ fn million(options: &Options) -> Tried {
 }
 
 /// Two programs that play half of the devices each, by way of a balancer each.
-fn senders(demo: &Demo, each: u64) -> Result<Vec<Process>, String> {
-    let count = DEVICES.to_string();
-    let keys =
-        process::run(&mut demo.monitor(&["register", "--count", &count, "--prefix", "load-"]));
+fn senders(demo: &Demo, name: &str, each: u64, interval: Duration) -> Result<Vec<Process>, String> {
+    let (count, prefix) = (DEVICES.to_string(), format!("{name}-"));
+    let register = ["register", "--count", &count, "--prefix", &prefix];
+    let keys = process::run(&mut demo.monitor(&register));
     let lines: Vec<&str> = keys.lines().collect();
-    let (records, mut senders) = (each.to_string(), Vec::new());
-    for (number, (half, front)) in lines.chunks(lines.len().div_ceil(2)).zip(FRONTS).enumerate() {
-        let (file, report) = (format!("load{number}.txt"), format!("report{number}.json"));
+    let (records, interval) = (each.to_string(), format!("{}us", interval.as_micros()));
+    let mut senders = Vec::new();
+    for (half, front) in lines.chunks(lines.len().div_ceil(2)).zip(FRONTS) {
+        let file = format!("{name}-{}.txt", senders.len());
+        let report = format!("{name}-{}.json", senders.len());
         fs::write(demo.folder().join(&file), half.join("\n")).map_err(|error| error.to_string())?;
-        let command = demo.monitor(&[
-            "device",
-            "--to",
-            front,
-            "--devices",
-            &file,
-            "--interval",
-            "0s",
-            "--records",
-            &records,
-            "--patience",
-            LAST_ANSWERS,
-            "--report",
-            &report,
-        ]);
+        let mut command = demo.monitor(&["device", "--to", front, "--devices", &file]);
+        command.args(["--interval", &interval, "--records", &records]);
+        command.args(["--patience", LAST_ANSWERS, "--report", &report]);
         senders.push(Process::start("devices", command));
     }
     Ok(senders)
+}
+
+/// Waits until everything has its answer; also how many devices have everything from the first to
+/// the last: as many records as numbers, so none is missing and none is there twice.
+fn account(
+    demo: &Demo,
+    name: &str,
+    senders: &mut [Process],
+    began: Instant,
+    broken: &mut Vec<String>,
+) -> Result<(Sent, u64), String> {
+    let mut acknowledged = 0;
+    for (number, sender) in senders.iter_mut().enumerate() {
+        if !sender.wait(PATIENCE).success() {
+            broken.push(format!("some readings had no answer: {}", sender.stdout.text()));
+        }
+        let report = fs::read(demo.folder().join(format!("{name}-{number}.json")));
+        let report = report.map_err(|error| error.to_string())?;
+        let report: Value = serde_json::from_slice(&report).map_err(|error| error.to_string())?;
+        acknowledged += report["acknowledged"].as_u64().unwrap_or(0);
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    let stored = demo.stored(&format!("{name}-"))?;
+    let records = stored.iter().map(|[_, _, records]| records).sum();
+    let is_whole = |it: &&[u64; 3]| it[0] == 1 && it[1] == it[2];
+    let whole = stored.iter().filter(is_whole).count();
+    Ok((Sent { acknowledged, records, seconds }, whole as u64))
 }
 
 /// Kills somebody and starts it again, again and again, while `goes_on`.

@@ -161,7 +161,12 @@ impl Maria {
         self.home.join(format!("{actor}.sock"))
     }
 
-    /// How `who` is told to follow the server at `primary`, from where its own data ends.
+    /// What `actor` said before it ended.
+    pub(super) fn last_words(&self, actor: Actor) -> String {
+        last_words(&self.home, &actor.to_string())
+    }
+
+    /// How a copy is told to follow the server at `primary`, from where its own data ends.
     pub(super) fn following(&self, primary: std::net::SocketAddr) -> String {
         let (host, port) = (primary.ip(), primary.port());
         format!(

@@ -11,8 +11,8 @@ use ureq::http::Response;
 use ureq::{Agent, Body};
 
 use crate::documents::{
-    Applied, Explanation, Pool, Problem, Recorded, Server, ServerAddition, ServerChange,
-    ServerRemoval, Status, Tick, Upgraded, Vip, VipChange,
+    Applied, Drill, DrillEnd, DrillStart, DrillWord, Drills, Explanation, Pool, Problem, Recorded,
+    Server, ServerAddition, ServerChange, ServerRemoval, Status, Tick, Upgraded, Vip, VipChange,
 };
 
 /// Where a node is unless somebody says otherwise.
@@ -119,6 +119,12 @@ impl Client {
         Ok(Self { agent: config.new_agent(), url, token })
     }
 
+    /// Where the node is: host and port of its URL.
+    pub fn authority(&self) -> &str {
+        let rest = self.url.strip_prefix("http://").unwrap_or(&self.url);
+        rest.split('/').next().unwrap_or(rest)
+    }
+
     /// The node at a glance.
     pub fn status(&self) -> Result<Status, ClientError> {
         self.get("/api/v1/status")
@@ -167,6 +173,24 @@ impl Client {
     pub fn set_vip(&self, name: &str, change: &VipChange) -> Result<Vip, ClientError> {
         let request = self.agent.put(self.at(&vip_path(name)));
         self.read(self.authorised(request).send_json(change))
+    }
+
+    /// Begins a drill. From then on the node wants to hear of it.
+    pub fn begin_drill(&self, start: &DrillStart) -> Result<Drill, ClientError> {
+        let request = self.agent.post(self.at("/api/v1/drills"));
+        self.read(self.authorised(request).send_json(start))
+    }
+
+    /// Says that a drill goes on, and how far it is to be; the answer is the drill as it is then.
+    pub fn continue_drill(&self, id: &str, word: &DrillWord) -> Result<Drill, ClientError> {
+        let request = self.agent.put(self.at(&drill_path(id)));
+        self.read(self.authorised(request).send_json(word))
+    }
+
+    /// Ends a drill; what is away is put back.
+    pub fn end_drill(&self, id: &str, end: &DrillEnd) -> Result<Drills, ClientError> {
+        let request = self.agent.delete(self.at(&drill_path(id))).force_send_body();
+        self.read(self.authorised(request).send_json(end))
     }
 
     /// What the node would do with a request.
@@ -305,6 +329,10 @@ fn server_path(pool: &str, server: &str) -> String {
 
 fn vip_path(name: &str) -> String {
     format!("/api/v1/vips/{}", segment(name))
+}
+
+fn drill_path(id: &str) -> String {
+    format!("/api/v1/drills/{}", segment(id))
 }
 
 /// A query (RFC 3986 §3.4).

@@ -1,6 +1,7 @@
 //! What is read from and written to `/api/v1`.
 
 mod config;
+mod drill;
 mod explanation;
 mod figures;
 mod pair;
@@ -11,6 +12,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use self::config::{Applied, ConfigStatus, ConfigVersion, Found, Severity};
+pub use self::drill::{
+    Drill, DrillEnd, DrillKind, DrillRecord, DrillStage, DrillStart, DrillWord, Drills,
+};
 pub use self::explanation::{
     ExplainedCertificate, ExplainedOutcome, ExplainedPool, ExplainedRetry, ExplainedServer,
     Explanation, PassedOver,
@@ -52,6 +56,8 @@ pub struct Status {
     /// Absent when this node is not one of a pair.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pair: Option<Pair>,
+    #[serde(default)]
+    pub drills: Drills,
     /// What an operator should look after: state that cannot be kept, files that cannot be read.
     #[serde(default)]
     pub problems: Vec<String>,

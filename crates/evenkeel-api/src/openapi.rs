@@ -15,8 +15,9 @@ use utoipa::{PartialSchema, ToSchema};
 
 use self::query::Parameter;
 use crate::documents::{
-    Applied, ConfigVersion, Event, Explanation, History, Pool, Problem, Recorded, Server,
-    ServerAddition, ServerChange, ServerRemoval, Status, Tick, Upgraded, Vip, VipChange,
+    Applied, ConfigVersion, Drill, DrillEnd, DrillStart, DrillWord, Drills, Event, Explanation,
+    History, Pool, Problem, Recorded, Server, ServerAddition, ServerChange, ServerRemoval, Status,
+    Tick, Upgraded, Vip, VipChange,
 };
 
 /// How a resource is spoken to.
@@ -53,12 +54,13 @@ enum Body {
 }
 
 /// Everything that can be asked of a node.
-pub const OPERATIONS: [Operation; 24] = {
+pub const OPERATIONS: [Operation; 28] = {
     use Body::{Json, List, Nothing, Text};
     use Method::{Delete, Get, Patch, Post, Put};
     const SERVERS: &str = "/api/v1/pools/{pool}/servers";
     const SERVER: &str = "/api/v1/pools/{pool}/servers/{server}";
     const VIP: &str = "/api/v1/vips/{vip}";
+    const DRILL: &str = "/api/v1/drills/{drill}";
     [
         operation(Get, "/api/v1/status", "The node at a glance", Nothing, Json("Status")),
         operation(Get, "/api/v1/pools", "Every pool with its servers", Nothing, List("Pool")),
@@ -70,6 +72,16 @@ pub const OPERATIONS: [Operation; 24] = {
         operation(Get, "/api/v1/vips", "Every virtual address", Nothing, List("Vip")),
         operation(Get, VIP, "A virtual address", Nothing, Json("Vip")),
         operation(Put, VIP, "Have another node own it, or not", Json("VipChange"), Json("Vip")),
+        operation(Get, "/api/v1/drills", "Drills, by what they were of", Nothing, Json("Drills")),
+        operation(Post, "/api/v1/drills", "Begin a drill", Json("DrillStart"), Json("Drill")),
+        operation(Put, DRILL, "Say that it goes on, and how far", Json("DrillWord"), Json("Drill")),
+        operation(
+            Delete,
+            DRILL,
+            "End it, and keep what came of it",
+            Json("DrillEnd"),
+            Json("Drills"),
+        ),
         operation(
             Get,
             "/api/v1/events",
@@ -201,6 +213,11 @@ fn components() -> utoipa::openapi::Components {
     with_parts::<ServerRemoval>(&mut schemas);
     with_parts::<Vip>(&mut schemas);
     with_parts::<VipChange>(&mut schemas);
+    with_parts::<Drills>(&mut schemas);
+    with_parts::<Drill>(&mut schemas);
+    with_parts::<DrillStart>(&mut schemas);
+    with_parts::<DrillWord>(&mut schemas);
+    with_parts::<DrillEnd>(&mut schemas);
     with_parts::<Applied>(&mut schemas);
     with_parts::<Upgraded>(&mut schemas);
     with_parts::<ConfigVersion>(&mut schemas);

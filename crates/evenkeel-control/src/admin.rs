@@ -2,6 +2,7 @@
 
 mod answer;
 mod config;
+mod drills;
 mod events;
 mod explain;
 mod figures;
@@ -19,7 +20,7 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use evenkeel_api as api;
 use evenkeel_engine::{EngineStatus, PoolMode};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -94,6 +95,8 @@ pub(crate) fn router(node: Arc<Node>) -> Router {
         )
         .route("/api/v1/vips", get(vips::all))
         .route("/api/v1/vips/{vip}", get(vips::read).put(vips::change))
+        .route("/api/v1/drills", get(drills::all).post(drills::begin))
+        .route("/api/v1/drills/{drill}", put(drills::go_on).delete(drills::end))
         .route("/api/v1/events", get(events::events))
         .route("/api/v1/live", get(figures::live))
         .route("/api/v1/history", get(figures::history))

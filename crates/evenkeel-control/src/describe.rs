@@ -41,6 +41,7 @@ pub(crate) fn node(node: &Node) -> api::Status {
         ),
         vips: node.with_peer(vips.iter().map(vip)),
         pair: node.pair_status(),
+        drills: node.drills(),
         problems: node.problems(),
     }
 }

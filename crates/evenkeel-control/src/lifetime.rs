@@ -107,6 +107,8 @@ pub async fn run(
             admin::serve(&node, listener),
             node.relay_events(),
             node.keep_servers(),
+            Box::pin(node.keep_drills()),
+            Box::pin(node.run_errands()),
             keep_names(&node),
             keep_certificates(&node),
             keep_orders(&node),

@@ -1,5 +1,6 @@
 //! `/metrics`: what the node counts, as text for Prometheus.
 
+mod drills;
 mod flows;
 mod form;
 mod haproxy;
@@ -158,6 +159,7 @@ fn own(text: &mut Exposition, node: &Node, status: &EngineStatus) {
     if let Some(figures) = node.link_figures() {
         pair::about_pair(text, figures, node.judged_otherwise(&status.pools));
     }
+    drills::about_drills(text, &node.drills());
 }
 
 fn about_node(text: &mut Exposition, node: &Node, status: &EngineStatus) {

@@ -2,6 +2,7 @@
 
 pub(crate) mod acme;
 pub(crate) mod certificates;
+mod drills;
 mod layers;
 pub(crate) mod names;
 mod offer;
@@ -27,6 +28,8 @@ use evenkeel_engine::{
 use tokio::sync::{Notify, broadcast, mpsc};
 
 use self::acme::{Orders, Wanted};
+pub(crate) use self::drills::DrillError;
+use self::drills::{DRILLS_FILE, Drills};
 pub(crate) use self::layers::Membership;
 use self::pair::Pair;
 pub(crate) use self::pair::{LinkFigures, Told};
@@ -155,6 +158,7 @@ pub struct Node {
     history: History,
     recorder: Recorder,
     pair: Pair,
+    drills: Drills,
 }
 
 /// Why a node did not start.
@@ -190,6 +194,7 @@ impl Node {
         }
         let (events, _) = broadcast::channel(MOST_EVENTS);
         let (pair, pair_problem) = Pair::restore(state_directory(&origin, &settings));
+        let (drills, drills_problem) = Drills::restore(state_directory(&origin, &settings));
         let node = Self {
             servers: Mutex::new(Servers::restore(state_directory(&origin, &settings))),
             rebuild_wanted: Notify::new(),
@@ -211,12 +216,16 @@ impl Node {
             history,
             recorder: Recorder::default(),
             pair,
+            drills,
         };
-        if let Some(problem) = pair_problem {
-            node.servers().problem(pair::WORDS_FILE, &problem);
-        }
-        if let Some(problem) = boot_problem {
-            node.servers().problem(vips::BOOT_FILE, &problem);
+        for (file, problem) in [
+            (pair::WORDS_FILE, pair_problem),
+            (vips::BOOT_FILE, boot_problem),
+            (DRILLS_FILE, drills_problem),
+        ] {
+            if let Some(problem) = problem {
+                node.servers().problem(file, &problem);
+            }
         }
         node.restore_ticket_keys().await;
         node.put_in_force(loaded).await?;
@@ -385,6 +394,7 @@ impl Node {
             | "certificate-expires"
             | "certificate-ocsp-expired"
             | "certificate-refused"
+            | "drill-aborted"
             | "vip-advert-refused"
             | "vip-conflict"
             | "vip-differs"

@@ -17,6 +17,7 @@ pub mod coding;
 pub mod compress;
 pub mod config;
 pub mod dice;
+pub mod drill;
 pub mod ewma;
 pub mod fault;
 pub mod files;

@@ -16,8 +16,10 @@ use evenkeel_sim::tls::{Certificate, NO_OPENSSL};
 use serde_json::Value;
 
 /// Metrics of which this test can have none, each with its reason.
-const NOT_HERE: [(&str, &str); 1] =
-    [("evenkeel_vip_", "no virtual address: it would be taken on an interface of this machine")];
+const NOT_HERE: [(&str, &str); 2] = [
+    ("evenkeel_vip_", "no virtual address: it would be taken on an interface of this machine"),
+    ("evenkeel_drill_last_", "nobody has drilled"),
+];
 
 /// The variables of the dashboards.
 const VARIABLES: [(&str, &str); 4] =

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(crate) use crate::bench::args::Bench;
+pub(crate) use crate::drill::args::Drill;
 
 /// Load balancer that keeps a service up: TCP, TLS and HTTP over any number of servers
 #[derive(Debug, Parser)]
@@ -34,6 +35,7 @@ pub(crate) enum Verb {
     Reload(Reload),
     Apply(Apply),
     Upgrade(Upgrade),
+    Drill(Box<Drill>),
     Bench(Box<Bench>),
     Completions(Completions),
     Man(Man),

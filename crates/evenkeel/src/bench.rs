@@ -3,7 +3,7 @@
 //! Requests leave by a schedule that was made before, whether or not earlier ones were answered, and
 //! a request's latency begins when it was due: a stall is not hidden by the requests it held up.
 
-mod answer;
+pub(crate) mod answer;
 pub(crate) mod args;
 mod compare;
 mod connection;
@@ -13,9 +13,9 @@ mod progress;
 mod report;
 mod schedule;
 mod tally;
-mod target;
-mod text;
-mod tls;
+pub(crate) mod target;
+pub(crate) mod text;
+pub(crate) mod tls;
 
 use std::num::NonZeroU32;
 use std::path::Path;

@@ -6,6 +6,7 @@ mod bench;
 mod cli;
 mod clock;
 mod demo;
+mod drill;
 mod run;
 mod serve;
 mod top;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Verb::Reload(args) => cli::reload::reload(&args),
         Verb::Apply(args) => cli::apply::apply(&args),
         Verb::Upgrade(args) => cli::upgrade::upgrade(&args),
+        Verb::Drill(args) => drill::drill(&args),
         Verb::Bench(args) => bench::bench(&args),
         Verb::Completions(args) => Ok(cli::document::completions(&args)),
         Verb::Man(args) => cli::document::man(&args),

@@ -1,5 +1,6 @@
 //! What this node has in common with the other one of its pair.
 
+mod loan;
 mod views;
 mod words;
 
@@ -15,6 +16,8 @@ use evenkeel_core::pair::clock::MOST_AHEAD;
 use evenkeel_core::pair::{NodeId, leads};
 use tokio::sync::{Notify, watch};
 
+use self::loan::Loan;
+use super::drills::Errand;
 use super::offer::Pending;
 use super::servers::Servers;
 use super::{Node, acme};
@@ -61,6 +64,8 @@ pub(crate) struct Pair {
     views: Mutex<Views>,
     /// Of the configuration in force, see [`Beat::config`].
     print: Mutex<Option<u64>>,
+    /// An address that the other node has for a while.
+    loan: Mutex<Option<Loan>>,
 }
 
 /// How the link stands.
@@ -84,7 +89,9 @@ struct Link {
     /// What it does.
     figures: Option<api::PeerFigures>,
     /// Its virtual addresses by their names, as it says they stand.
-    vips: HashMap<String, api::PeerVip>,
+    vips: HashMap<String, VipBeat>,
+    /// What is being drilled there.
+    drilled: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -139,6 +146,7 @@ impl Pair {
             is_same: None,
             figures: None,
             vips: HashMap::new(),
+            drilled: None,
         };
         let pair = Self {
             run,
@@ -153,6 +161,7 @@ impl Pair {
             offered: Mutex::default(),
             views: Mutex::default(),
             print: Mutex::default(),
+            loan: Mutex::default(),
         };
         (pair, problem)
     }
@@ -313,7 +322,7 @@ impl Node {
         let mut link = self.pair.link();
         let Some(other) = link.other.take() else { return };
         (link.since, link.reason, link.apart) = (clock::now(), why.to_owned(), None);
-        (link.is_same, link.figures) = (None, None);
+        (link.is_same, link.figures, link.drilled) = (None, None, None);
         link.vips.clear();
         link.is_told = true;
         drop(link);
@@ -361,9 +370,13 @@ impl Node {
     /// What is said with each beat.
     pub(crate) fn beat(&self) -> Beat {
         let vips = self.engine.vip_heartbeats();
-        let vips = vips.iter().take(MOST_VIPS).map(|(vip, beat)| VipBeat::new(vip, *beat));
+        let vips = vips.iter().take(MOST_VIPS).map(|(vip, beat)| {
+            let wanted = !beat.owns && self.pair.wants_back(vip);
+            VipBeat::new(vip, *beat, wanted)
+        });
         let (config, figures) = (*self.pair.print(), self.live().totals());
-        Beat { now: millis(clock::now()), config, figures, vips: vips.collect() }
+        let (now, drilled) = (millis(clock::now()), self.drilled());
+        Beat { now, config, figures, drilled, vips: vips.collect() }
     }
 
     /// What the other node says with its own.
@@ -380,9 +393,12 @@ impl Node {
         let is_first = link.other.is_some() && link.is_same.is_none();
         link.is_same = is_same;
         link.figures = beat.figures;
-        let vips = beat.vips.iter().take(MOST_VIPS);
-        link.vips = vips.map(|said| (said.vip.clone(), said.document())).collect();
+        let wanted_back = link.hear(beat);
         drop(link);
+        if let Some(vip) = wanted_back {
+            // Whom it does not reach asks for so long, and then leaves it here.
+            let _ = self.drills.run_errand(Errand::GiveBack(vip));
+        }
         // While one of them takes what the other offers, they differ for a moment.
         if is_first && is_same == Some(false) {
             let message = "the configurations of the two nodes differ in more than what is each \

@@ -33,7 +33,7 @@ fn end(now: SystemTime, seconds: u64) -> Result<api::Timestamp, ServerError> {
 }
 
 /// What people write ends up in logs and tables: one line of bounded length.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     /// Enough for a sentence.
     const MOST_CHARACTERS: usize = 200;
     let visible = text.chars().map(|c| if c.is_control() { ' ' } else { c });

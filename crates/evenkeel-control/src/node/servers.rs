@@ -42,7 +42,7 @@ pub(super) struct Servers {
     files: Files,
     pub(super) looks: BTreeMap<PathBuf, Look>,
     /// What the engine was last given.
-    applied: Config,
+    pub(super) applied: Config,
     kept_names: Vec<Kept>,
     /// What went wrong with the files in `state_dir`, by their names.
     pub(super) problems: BTreeMap<&'static str, String>,

@@ -154,6 +154,9 @@ pub(crate) struct Beat {
     /// What it does; `None`: it does not look.
     #[serde(default)]
     pub(crate) figures: Option<api::PeerFigures>,
+    /// What is being drilled there.
+    #[serde(default)]
+    pub(crate) drilled: Option<String>,
     pub(crate) vips: Vec<VipBeat>,
 }
 
@@ -166,16 +169,19 @@ pub(crate) struct VipBeat {
     claim: Option<u8>,
     boot: u64,
     claims: u64,
+    /// It has lent the address to the other node, and wants it back.
+    #[serde(default)]
+    pub(crate) wanted: bool,
 }
 
 impl VipBeat {
-    pub(crate) fn new(vip: &str, heartbeat: Heartbeat) -> Self {
+    pub(crate) fn new(vip: &str, heartbeat: Heartbeat, wanted: bool) -> Self {
         let Heartbeat { node, owns, claim, boot, claims } = heartbeat;
-        Self { vip: vip.to_owned(), node, owns, claim, boot, claims }
+        Self { vip: vip.to_owned(), node, owns, claim, boot, claims, wanted }
     }
 
     pub(crate) fn heartbeat(&self) -> Heartbeat {
-        let Self { vip: _, node, owns, claim, boot, claims } = *self;
+        let Self { vip: _, node, owns, claim, boot, claims, wanted: _ } = *self;
         Heartbeat { node, owns, claim, boot, claims }
     }
 
@@ -262,14 +268,16 @@ mod tests {
             boot: u64::MAX,
             claims: 3,
         };
-        let vips = vec![VipBeat::new("main", heartbeat)];
-        let beat = Beat { now: 7, config: None, figures: None, vips };
+        let vips = vec![VipBeat::new("main", heartbeat, true)];
+        let beat = Beat { now: 7, config: None, figures: None, drilled: None, vips };
         write(&mut one, &Message::Beat(beat), LIMIT).await.unwrap();
         write(&mut one, &Message::Words(Vec::new()), LIMIT).await.unwrap();
         let Message::Beat(Beat { now, vips, .. }) = read(&mut other, LIMIT).await.unwrap() else {
             panic!("it was a beat");
         };
-        assert_eq!((now, vips[0].vip.as_str(), vips[0].heartbeat()), (7, "main", heartbeat));
+        let [said] = &vips[..] else { panic!("it was one") };
+        let expected = (7, "main", heartbeat, true);
+        assert_eq!((now, said.vip.as_str(), said.heartbeat(), said.wanted), expected);
         assert!(matches!(read(&mut other, LIMIT).await.unwrap(), Message::Words(_)));
         drop(one);
         let ended = read(&mut other, LIMIT).await.err().expect("it has ended");

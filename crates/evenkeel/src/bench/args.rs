@@ -218,7 +218,7 @@ fn max_errors(written: &str) -> Result<MaxErrors, String> {
 }
 
 /// A whole number with its unit.
-fn duration(written: &str) -> Result<Duration, String> {
+pub(crate) fn duration(written: &str) -> Result<Duration, String> {
     let number = written.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let milliseconds = match &written[number.len()..] {
         "ms" => Some(1),
@@ -236,7 +236,7 @@ fn duration(written: &str) -> Result<Duration, String> {
 /// Long enough for whatever a person waits for.
 const LONGEST_TIMEOUT: Duration = Duration::from_mins(5);
 
-fn patience(written: &str) -> Result<Duration, String> {
+pub(crate) fn patience(written: &str) -> Result<Duration, String> {
     let limit = Err("at most 5m".to_owned());
     duration(written).and_then(|it| if it <= LONGEST_TIMEOUT { Ok(it) } else { limit })
 }

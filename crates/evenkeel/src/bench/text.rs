@@ -103,7 +103,7 @@ fn client_limit(limit: ClientLimit) -> String {
 }
 
 /// A time in the unit that fits.
-pub(super) fn time(seconds: f64) -> String {
+pub(crate) fn time(seconds: f64) -> String {
     match seconds {
         it if it < 0.000_995 => format!("{:.0} µs", it * 1e6),
         it if it < 0.009_95 => format!("{:.2} ms", it * 1e3),

@@ -20,7 +20,7 @@ pub(crate) struct Trust<'a> {
 }
 
 /// HTTP/1.1 in TLS, with sessions resumed as browsers do.
-pub(super) fn config(trust: &Trust<'_>) -> Result<Arc<ClientConfig>> {
+pub(crate) fn config(trust: &Trust<'_>) -> Result<Arc<ClientConfig>> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?;

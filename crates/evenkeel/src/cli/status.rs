@@ -1,6 +1,7 @@
 //! `evenkeel status`
 
 mod certificates;
+mod drills;
 mod pair;
 mod server;
 mod vip;
@@ -65,8 +66,10 @@ fn in_words(status: &Status, now: SystemTime, screen: Screen) -> String {
     let vips = vip::in_words(&status.vips, other, now, screen);
     let certificates = certificates::in_words(&status.listeners, now, screen);
     let pair = pair::in_words(status, now, screen);
+    let drills = drills::in_words(&status.drills, now, screen);
     let mut parts = vec![head(status, now), listeners(status, screen), certificates, vips, pair];
     parts.extend(status.pools.iter().map(|it| pool(it, now, screen)));
+    parts.push(drills);
     parts.extend(notes(status));
     parts.retain(|part| !part.is_empty());
     parts.join("\n\n")

@@ -5,7 +5,7 @@ use evenkeel_engine::{AdminState, PoolStatus, ServerStatus};
 
 use super::{MOST_VIEWS, Node, Told};
 use crate::describe;
-use crate::pair::message::{MOST_WORDS, Message, View};
+use crate::pair::message::{MOST_WORDS, Message, View, VipBeat};
 
 impl Node {
     /// How servers are judged here, where that was not told over this connection.
@@ -59,7 +59,8 @@ impl Node {
     /// Virtual addresses with what the other node says of them.
     pub(crate) fn with_peer(&self, vips: impl Iterator<Item = api::Vip>) -> Vec<api::Vip> {
         let link = self.pair.link();
-        vips.map(|vip| api::Vip { peer: link.vips.get(&vip.name).cloned(), ..vip }).collect()
+        vips.map(|vip| api::Vip { peer: link.vips.get(&vip.name).map(VipBeat::document), ..vip })
+            .collect()
     }
 
     /// Servers that the other node judges otherwise.

@@ -102,13 +102,13 @@ pub async fn run(
     admin.set_nonblocking(true)?;
     let listener = TcpListener::from_std(admin.try_clone()?)?;
     notify(Notice::Ready);
-    let serving = async {
+    let serving = Box::pin(async {
         tokio::join!(
             admin::serve(&node, listener),
             node.relay_events(),
             node.keep_servers(),
-            Box::pin(node.keep_drills()),
-            Box::pin(node.run_errands()),
+            node.keep_drills(),
+            node.run_errands(),
             keep_names(&node),
             keep_certificates(&node),
             keep_orders(&node),
@@ -120,7 +120,7 @@ pub async fn run(
             keep_targets(&node),
             await_vips(&node, heritage),
         );
-    };
+    });
     let replaced = tokio::select! {
         replaced = live(&node, &admin, &mut signals) => replaced,
         () = serving => false,

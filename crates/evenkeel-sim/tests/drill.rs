@@ -78,8 +78,9 @@ fn a_server_that_is_drilled_is_missed_by_nobody() {
     let clients = load.stop();
     assert!(clients.is_clean(), "{clients}");
     assert_eq!(lb.server("app", &servers[1].address().to_string())["in_use"], true);
-    let log = lb.log();
-    assert!(log.contains("drill-begun") && log.contains("drill-passed"), "{log}");
+    wait_until("it is told", PATIENCE, || {
+        lb.log().contains("drill-begun") && lb.log().contains("drill-passed")
+    });
     let passed = last_success(&lb, &which);
     assert!(passed > 1e9, "{passed}");
     // It is known after a restart, too.
@@ -148,10 +149,12 @@ fn errors_beyond_the_limit_put_it_back() {
     await_admin(&lb, drilled, "drain");
     other.set(Mode::ResetBeforeAnswer);
     assert_eq!(drill.wait(PATIENCE * 3).code(), Some(1));
-    let (report, said) = (drill.stdout.text(), drill.stderr.text());
-    assert!(report.contains("ABORTED") && said.contains("it is put back"), "{report}\n{said}");
+    wait_until("it is told", PATIENCE, || {
+        drill.stdout.text().contains("ABORTED")
+            && drill.stderr.text().contains("it is put back")
+            && lb.log().contains("drill-aborted")
+    });
     assert_eq!(admin(&lb, drilled), "ready");
-    assert!(lb.log().contains("drill-aborted"), "{}", lb.log());
 }
 
 #[test]
@@ -174,8 +177,9 @@ fn what_an_operator_says_meanwhile_holds() {
     await_admin(&lb, drilled, "drain");
     lb.cli(&["server", "maint", &which(drilled), "--reason", "it burns"]);
     assert_eq!(drill.wait(PATIENCE * 2).code(), Some(1));
-    let said = drill.stdout.text();
-    assert!(said.contains("somebody else has set the server's state"), "{said}");
+    wait_until("it is told", PATIENCE, || {
+        drill.stdout.text().contains("somebody else has set the server's state")
+    });
     assert_eq!(admin(&lb, drilled), "maint");
 }
 
@@ -237,7 +241,8 @@ fn an_address_is_drilled_there_and_back() {
         stands(&a) == ("active".into(), false.into())
             && stands(&b) == ("backup".into(), false.into())
     });
-    assert!(seen.answered > 0 && a.log().contains("drill-passed"), "{}", a.log());
+    assert!(seen.answered > 0);
+    wait_until("it is told", PATIENCE, || a.log().contains("drill-passed"));
     let passed = a.metric("evenkeel_drill_last_success_timestamp_seconds", "kind=\"vip\"");
     assert!(passed > 1e9, "{passed}");
 }
@@ -259,7 +264,7 @@ fn an_address_comes_back_though_its_drill_was_killed() {
     });
     drill.expect("it was started").signal(Signal::KILL);
     a.await_state("main", "active");
-    assert!(a.log().contains("nothing was heard of who drills"), "{}", a.log());
+    wait_until("it is told", PATIENCE, || a.log().contains("nothing was heard of who drills"));
 }
 
 /// A drill that begins once both nodes know that they are configured alike.

@@ -11,7 +11,7 @@ use evenkeel_sim::authority::{Authority, Secured};
 use evenkeel_sim::balancer::binary;
 use evenkeel_sim::link::{Link, NO_LINK, Node};
 use evenkeel_sim::prelude::*;
-use evenkeel_sim::process::{self, find};
+use evenkeel_sim::process::{self, Signal, find};
 use evenkeel_sim::scratch::Scratch;
 use rustls::version::TLS13;
 use serde_json::Value;
@@ -264,6 +264,34 @@ fn a_file_that_is_reloaded_on_one_node_is_in_force_on_both() {
     let refused = reload(&vip.replace("far", "farther"), "?both=true");
     assert_eq!(refused["status"], 409, "{refused}");
     assert_eq!(in_force(&a), before);
+}
+
+#[test]
+fn what_a_signal_or_apply_brings_to_one_node_is_in_force_on_both() {
+    let link = skip_unless!(Link::with(&["a", "b"]), NO_LINK);
+    let (mut a, b) = nodes(&link, &|_| String::new());
+    let more = |name: &str| format!("[pool.{name}]\nservers = [\"127.0.0.1:3\"]\n");
+    let in_force = |node: &Node<'_>| node.api("GET", "/api/v1/config", "").unwrap_or_default();
+    a.write(&(on_link(1) + &more("hung")));
+    a.process().signal(Signal::HUP);
+    wait_until("b has what a was told to read", PATIENCE, || in_force(&b).contains("[pool.hung]"));
+    wait_until("b would find it after a restart", PATIENCE, || {
+        b.read("evenkeel.toml").contains("[pool.hung]")
+    });
+    let file = a.read("evenkeel.toml") + &more("applied");
+    let scratch = Scratch::new("apply");
+    let file = scratch.write("applied.toml", file);
+    let program = binary();
+    let program = program.to_str().expect("paths here are UTF-8");
+    let mut apply = link.command("a", program);
+    apply.args(["apply", "--json", "-c"]).arg(&file);
+    let applied: Value = serde_json::from_str(&process::run(&mut apply)).expect("it is JSON");
+    assert_eq!(applied["peer"]["applied"], true, "{applied}");
+    for node in [&a, &b] {
+        assert!(in_force(node).contains("[pool.applied]"));
+        assert!(!node.read("evenkeel.toml").contains("[pool.applied]"), "it is written nowhere");
+    }
+    assert!(b.log().contains("pair-offer-taken"), "{}", b.log());
 }
 
 #[test]

@@ -45,15 +45,18 @@ fn step(name: &str, perform: impl FnOnce() -> Result<Tally>) -> Tally {
     tally
 }
 
-/// The program at the speed of a release, without its long link.
+/// In which everything of a run is built.
+const PROFILE: &str = "fast";
+
+/// The programs that end-to-end tests start.
 fn build(root: &Path) -> Result<PathBuf> {
     let mut cargo = command::cargo(root);
-    cargo.args(["build", "--quiet", "--profile", "fast", "--package", "evenkeel"]);
+    cargo.args(["build", "--quiet", "--profile", PROFILE, "--package", "evenkeel"]);
     cargo.args(["--package", "monitor"]);
     if !command::succeeds(&mut cargo)? {
-        bail!("evenkeel does not build in the `fast` profile; the compiler's words are above");
+        bail!("evenkeel does not build in the `{PROFILE}` profile; the compiler's words are above");
     }
-    let binary = target_directory(root)?.join("fast").join("evenkeel");
+    let binary = target_directory(root)?.join(PROFILE).join("evenkeel");
     if !binary.is_file() {
         bail!("cargo built evenkeel, but {} is not there", binary.display());
     }
@@ -72,11 +75,13 @@ fn tests(root: &Path, binary: &Path) -> Result<Tally> {
     cargo.env(BINARY_VARIABLE, binary);
     let nextest = command::find("cargo-nextest").is_some();
     if nextest {
-        cargo.args(["nextest", "run", "--workspace", "--no-fail-fast", "--no-tests", "pass"]);
+        cargo.args(["nextest", "run", "--workspace", "--cargo-profile", PROFILE]);
+        cargo.args(["--no-fail-fast", "--no-tests", "pass"]);
         cargo.args(["--color", "never", "--success-output", "final"]);
     } else {
         out::say("cargo-nextest is not installed: plain `cargo test`");
-        cargo.args(["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"]);
+        cargo.args(["test", "--workspace", "--profile", PROFILE]);
+        cargo.args(["--lib", "--bins", "--tests", "--no-fail-fast"]);
         cargo.args(["--", "--show-output"]);
     }
     let mut report = if nextest { report::Report::nextest() } else { report::Report::libtest() };
@@ -95,7 +100,7 @@ fn tests(root: &Path, binary: &Path) -> Result<Tally> {
 
 fn documentation_tests(root: &Path) -> Result<Tally> {
     let mut cargo = command::cargo(root);
-    cargo.args(["test", "--workspace", "--doc", "--quiet"]);
+    cargo.args(["test", "--workspace", "--profile", PROFILE, "--doc", "--quiet"]);
     let mut report = report::Report::libtest();
     let status = command::watch(&mut cargo, |line| {
         if report.read(line) {
@@ -118,7 +123,8 @@ pub(crate) fn faults(root: &Path, arguments: &[String]) -> Result<bool> {
 fn matrix(root: &Path, binary: &Path) -> Command {
     let mut cargo = command::cargo(root);
     cargo.env(BINARY_VARIABLE, binary);
-    cargo.args(["run", "--quiet", "--package", "evenkeel-sim", "--bin", "faults", "--"]);
+    cargo.args(["run", "--quiet", "--profile", PROFILE, "--package", "evenkeel-sim"]);
+    cargo.args(["--bin", "faults", "--"]);
     cargo
 }
 

@@ -17,7 +17,7 @@ const FIRST: u32 = 6;
 /// Answers after which older ones count half: the estimate follows a server that has changed.
 const HALVING: u32 = 1024;
 /// Answers before there is an estimate: with fewer, p95 is the luck of a handful.
-const LEAST_ANSWERS: u32 = 100;
+pub const LEAST_ANSWERS: u32 = 100;
 
 /// What share of a route's answers takes how long, from the last thousand or two. A plain value of
 /// a few hundred bytes, one for each route and worker.

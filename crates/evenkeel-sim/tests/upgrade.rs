@@ -72,12 +72,12 @@ fn requests_and_streams_survive_three_upgrades() {
         let before = load.ok();
         lb.write_config(&both(http, tcp, &web, &echo, workers));
         lb.upgrade();
-        wait_until("requests go on", PATIENCE, || load.ok() > before + 1_000);
+        wait_until("requests go on", PATIENCE * 3, || load.ok() > before + 1_000);
         for stream in &mut streams {
             assert_eq!(stream.send("again").receive(5), b"again");
         }
     }
-    wait_until("many requests are answered", PATIENCE, || load.ok() >= 20_000);
+    wait_until("many requests are answered", PATIENCE * 6, || load.ok() >= 20_000);
     let report = load.stop();
     assert!(report.is_clean(), "{report}");
     assert_eq!(echo.spoken(), 200, "no stream was made anew");

@@ -45,8 +45,8 @@ fn step(name: &str, perform: impl FnOnce() -> Result<Tally>) -> Tally {
     tally
 }
 
-/// In which everything of a run is built.
-const PROFILE: &str = "fast";
+/// In which everything of a run is built, so that nothing is compiled twice.
+pub(crate) const PROFILE: &str = "fast";
 
 /// The programs that end-to-end tests start.
 fn build(root: &Path) -> Result<PathBuf> {

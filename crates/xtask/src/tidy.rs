@@ -19,7 +19,7 @@ use graph::Graph;
 use source::Source;
 
 use crate::tally::Tally;
-use crate::{command, out};
+use crate::{command, out, suite};
 
 /// Applies every rule; prints each finding under its rule's name.
 pub(crate) fn run(root: &Path) -> Result<Tally> {
@@ -41,7 +41,8 @@ pub(crate) fn run(root: &Path) -> Result<Tally> {
     };
     total += judge("fmt", &passes(command::cargo(root).args(["fmt", "--all", "--check"]))?);
     let mut clippy = command::cargo(root);
-    clippy.args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]);
+    clippy.args(["clippy", "--quiet", "--profile", suite::PROFILE, "--workspace"]);
+    clippy.args(["--all-targets", "--", "-D", "warnings"]);
     total += judge("clippy", &passes(&mut clippy)?);
     total += if command::find("cargo-deny").is_some() {
         judge("deny", &passes(command::cargo(root).args(["deny", "--workspace", "check"]))?)
@@ -81,7 +82,8 @@ fn passes(program: &mut Command) -> Result<Vec<String>> {
 
 fn openapi(root: &Path) -> Result<Vec<String>> {
     let mut cargo = command::cargo(root);
-    cargo.args(["run", "--quiet", "--package", "evenkeel-api", "--example", "openapi"]);
+    cargo.args(["run", "--quiet", "--profile", suite::PROFILE]);
+    cargo.args(["--package", "evenkeel-api", "--example", "openapi"]);
     let (status, printed) = command::stdout_of(&mut cargo)?;
     if !status.success() {
         return Ok(vec![format!("`{}` failed; see above", openapi::COMMAND)]);

@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use evenkeel_core::client_hello;
 use evenkeel_core::compress::Form;
 use evenkeel_core::config::{Forwarding, HeaderEdits, HttpLimits};
+use evenkeel_core::http2::hpack;
 use evenkeel_core::message::chunked::{Decoder, Step};
 use evenkeel_core::message::forward::{self, AnswerOut, Client, Outgoing};
 use evenkeel_core::message::request::{self, RequestHead};
@@ -179,6 +180,31 @@ pub fn neighbour(bytes: &[u8]) {
     let Some(message) = ndp::Message::parse(bytes, &envelope) else { return };
     let written = message.write(&envelope);
     assert_eq!(ndp::Message::parse(&written, &envelope), Some(message));
+}
+
+/// What could be read of a block of header fields means the same after it was encoded anew, on a
+/// connection on which it comes often and the table is resized.
+pub fn hpack(bytes: &[u8]) {
+    let mut fields = Vec::new();
+    // What came before a fault is as good as any.
+    let _ = hpack::Decoder::new(1 << 16).decode(bytes, |name, value| {
+        fields.push((name.to_vec(), value.to_vec()));
+    });
+    let (mut encoder, mut decoder) = (hpack::Encoder::new(), hpack::Decoder::new(4096));
+    for most_table in [4096, 4096, 4096, 300, 300, 0, 1 << 16, 1 << 16] {
+        let mut block = Vec::new();
+        encoder.set_most_table(most_table);
+        encoder.begin(&mut block);
+        for (name, value) in &fields {
+            encoder.field(name, value, &mut block);
+        }
+        let mut expected = fields.iter();
+        let read = decoder.decode(&block, |name, value| {
+            let (same_name, same_value) = expected.next().expect("no more than were encoded");
+            assert_eq!((name, value), (&same_name[..], &same_value[..]));
+        });
+        assert_eq!((read, expected.next()), (Ok(()), None));
+    }
 }
 
 /// All of them for small inputs, the last ones for others.

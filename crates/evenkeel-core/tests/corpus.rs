@@ -27,7 +27,7 @@ type Property = fn(&[u8]);
 
 #[test]
 fn fuzz_seeds() {
-    let targets: [(&str, Property); 7] = [
+    let targets: [(&str, Property); 8] = [
         ("request_head", properties::request_head),
         ("response_head", properties::response_head),
         ("chunked_body", properties::chunked_body),
@@ -35,6 +35,7 @@ fn fuzz_seeds() {
         ("proxy_protocol", properties::proxy_protocol),
         ("advert", properties::advert),
         ("neighbour", properties::neighbour),
+        ("hpack", properties::hpack),
     ];
     for (target, check) in targets {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);

@@ -106,6 +106,7 @@ proptest! {
         properties::proxy_protocol(&bytes);
         properties::advert(&bytes);
         properties::neighbour(&bytes);
+        properties::hpack(&bytes);
     }
 
     #[test]
@@ -150,6 +151,22 @@ proptest! {
             let at = at % bytes.len();
             bytes[at] = byte;
             properties::proxy_protocol(&bytes);
+        }
+    }
+
+    #[test]
+    fn broken_blocks(at in 0..512_usize, byte in any::<u8>()) {
+        for seed in [
+            &include_bytes!("../../../fuzz/corpus/hpack/answer")[..],
+            include_bytes!("../../../fuzz/corpus/hpack/evicted-name"),
+            include_bytes!("../../../fuzz/corpus/hpack/literals"),
+            include_bytes!("../../../fuzz/corpus/hpack/resize"),
+            include_bytes!("../../../fuzz/corpus/hpack/same-again"),
+        ] {
+            let mut bytes = seed.to_vec();
+            let at = at % bytes.len();
+            bytes[at] = byte;
+            properties::hpack(&bytes);
         }
     }
 

@@ -397,6 +397,7 @@ impl Node {
             | "drill-aborted"
             | "vip-advert-refused"
             | "vip-conflict"
+            | "vip-cut"
             | "vip-differs"
             | "vip-fault"
             | "vip-mute"

@@ -6,12 +6,14 @@
 //! - [`policy`] is what was configured, with the times that follow, and who is listened to.
 //! - [`track`] says what a node's claim is worth.
 //! - [`machine`] decides who owns the address.
+//! - [`parting`] says when it may leave, if it leaves on purpose.
 //!
 //! What is not met: the virtual MAC address of RFC 9568 §7.3. An owner answers with the MAC of its
 //! interface, as keepalived does by default, and tells the link so when it takes an address.
 
 pub mod machine;
 pub mod packet;
+pub mod parting;
 pub mod policy;
 pub mod reason;
 pub mod signature;

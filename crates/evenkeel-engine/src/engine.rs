@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use std::{env, io};
 
-use evenkeel_core::config::{Config, LogTarget};
+use evenkeel_core::config::{Config, LogTarget, Vip};
 use evenkeel_core::ticket_key::TicketKey;
 use evenkeel_core::vrrp::machine::{Heartbeat, State};
 use tokio::sync::{Notify, broadcast, mpsc, watch};
@@ -23,7 +23,7 @@ use crate::plan::Plan;
 use crate::probe;
 use crate::status::{AdminChange, EngineStatus, Event};
 use crate::tls::{Challenges, News, Proof};
-use crate::vip::{MoveError, Vips};
+use crate::vip::{Leaving, MoveError, Vips};
 use crate::worker::{self, Order, Phase, Shared};
 
 /// Failures and successes on their way to the judge. More at once are dropped: those that got
@@ -34,9 +34,6 @@ const MOST_EVENTS: usize = 1_024;
 
 /// How long clients have to make their next request, the answer to which asks them to connect anew.
 const PARTING: Duration = Duration::from_secs(1);
-
-/// How long exchanges that are under way then have to end.
-const PARTED: Duration = Duration::from_millis(500);
 
 /// A successor is there within an interval of the adverts; who hears of none keeps the address.
 const HANDING_OVER: Duration = Duration::from_secs(5);
@@ -257,8 +254,9 @@ impl Engine {
         true
     }
 
-    /// Gives a virtual address to another node. Clients are asked to connect anew first, as far as
-    /// they do so in time; returns when another node has it, or none has taken it.
+    /// Gives a virtual address to another node. Clients are asked to connect anew first, and what is
+    /// under way ends, as far as both are done in time; returns when another node has it, or none has
+    /// taken it.
     pub async fn give_vip(&self, name: &str) -> Result<(), MoveError> {
         let _one = self.applying.lock().await;
         match self.vips.state(name)? {
@@ -266,7 +264,7 @@ impl Engine {
             other => return Err(MoveError::NotOwner(other)),
         }
         let _afterwards = Stays(self);
-        self.part().await;
+        self.part(self.vips.owned(Some(name)), Duration::MAX).await;
         let given = self.vips.set_moved(name, true);
         let handed_over = async {
             while self.vips.is_moving(name) {
@@ -283,13 +281,33 @@ impl Engine {
         self.vips.set_moved(name, false)
     }
 
-    /// Ends connections while new ones are served: those of an address that moves would be cut.
-    async fn part(&self) {
+    /// Ends connections while new ones are served: those of an address that moves are cut. What is
+    /// under way at one of `vips` may end first, within the longest `drain` of them and `most`.
+    async fn part(&self, vips: Vec<Arc<Vip>>, most: Duration) {
         let order = self.orders.borrow().clone();
-        for (phase, most) in [(Phase::Parting, PARTING), (Phase::Parted, PARTED)] {
-            self.order(Order { phase, ..order.clone() }).await;
-            // Who is not done by then is cut.
-            let _ = tokio::time::timeout(most, self.until(|| self.connections() == 0)).await;
+        let ports = order.plan.all_bound().map(|bound| bound.actual().port()).collect();
+        let leaving = Leaving::new(vips, ports);
+        self.order(Order { phase: Phase::Parting, ..order.clone() }).await;
+        let nobody = || self.until(|| self.connections() == 0);
+        // Who has not asked by then hears nothing of it.
+        let _ = tokio::time::timeout(PARTING, nobody()).await;
+        self.order(Order { phase: Phase::Parted, ..order }).await;
+        let (names, drain) = (leaving.names(), leaving.drain().min(most));
+        let cut = match leaving.finish(drain).await {
+            Ok(cut) => cut,
+            Err(error) => {
+                tracing::warn!("vip {names}: the kernel does not tell of its connections: {error}");
+                // Those of all addresses, then, and of new clients, too.
+                match tokio::time::timeout(drain, nobody()).await {
+                    Ok(()) => 0,
+                    Err(_elapsed) => usize::try_from(self.connections()).unwrap_or(usize::MAX),
+                }
+            }
+        };
+        if cut > 0 {
+            let seconds = drain.as_secs_f64();
+            let message = format!("still under way after {seconds} s, and cut: connections {cut}");
+            self.shared.tell("vip-cut", names, message);
         }
     }
 
@@ -386,8 +404,9 @@ impl Engine {
     async fn end(&self, phase: Phase, limit: Duration) -> Drained {
         let _one = self.applying.lock().await;
         // Clients go where they are still welcome, before they are not here.
-        if self.vips.own_any() {
-            self.part().await;
+        let owned = self.vips.owned(None);
+        if !owned.is_empty() {
+            self.part(owned, limit).await;
         }
         self.vips.stop();
         let given_away = self.until(|| self.vips.have_stopped());

@@ -10,6 +10,7 @@ mod driver;
 pub(crate) mod guard;
 mod hand;
 mod lookout;
+mod parting;
 mod program;
 mod seal;
 mod session;
@@ -32,6 +33,7 @@ use tokio::sync::{Notify, watch};
 use self::board::Board;
 use self::driver::Driver;
 use self::lookout::{Lookouts, Outlook};
+pub(crate) use self::parting::Leaving;
 use crate::status::VipStatus;
 use crate::worker::{Order, Shared};
 
@@ -267,9 +269,12 @@ impl Vips {
         })
     }
 
-    /// Whether this node owns any.
-    pub(crate) fn own_any(&self) -> bool {
-        self.live().iter().any(|live| live.post.board().state().owns())
+    /// Those that this node owns; of one `name` only, if there is one.
+    pub(crate) fn owned(&self, name: Option<&str>) -> Vec<Arc<Vip>> {
+        let live = self.live();
+        let named = live.iter().filter(|live| name.is_none_or(|name| &*live.vip.name == name));
+        let owned = named.filter(|live| live.post.board().state().owns());
+        owned.map(|live| Arc::clone(&live.vip)).collect()
     }
 
     /// Gives an address to another node, or lets this node have it again.

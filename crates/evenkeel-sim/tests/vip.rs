@@ -9,9 +9,10 @@ use std::time::Duration;
 use evenkeel_core::vrrp::packet::{self, Advert, ChecksumForm};
 use evenkeel_core::vrrp::signature::{Key, Keys, Signer};
 use evenkeel_core::vrrp::{Envelope, GROUP_V4, HOP_LIMIT, PROTOCOL, RouterId, Version};
-use evenkeel_sim::client::{Answer, client};
+use evenkeel_sim::client::{Answer, client, get};
 use evenkeel_sim::clock::{PATIENCE, comes_true, now, pause_until, wait_until};
 use evenkeel_sim::link::{Link, NO_LINK};
+use evenkeel_sim::origin::{Mode, Origin};
 use evenkeel_sim::process::Signal;
 use evenkeel_sim::scratch::Scratch;
 use evenkeel_sim::skip_unless;
@@ -84,7 +85,7 @@ fn a_link_that_is_down_is_a_fault_until_it_is_up() {
 }
 
 #[test]
-fn a_planned_move_loses_no_more_than_what_is_under_way() {
+fn a_planned_move_loses_no_more_than_what_has_just_come() {
     let link = skip_unless!(Link::with(&["a", "b", "client"]), NO_LINK);
     let (mut a, b) = link.pair(|priority| vip(priority, ""));
     let client = link.watch("client", VIP);
@@ -144,6 +145,53 @@ fn clients_are_asked_to_connect_anew_before_an_address_moves() {
         let mut again = client("192.0.2.1:8080".parse().expect("an address"));
         assert_ne!(again.get("/").header("connection"), Some("close"));
     });
+}
+
+/// Has requests for `/slow` answered by the fourth machine.
+const SLOW: &str = "[[listener.front.route]]\npath = \"/slow\"\npool = \"app\"\n\
+                    [pool.app]\nservers = [\"192.0.2.4:8000\"]\n";
+
+fn slow_server(link: &Link) -> Origin {
+    let address = "192.0.2.4:8000".parse().expect("an address");
+    link.enter("server", || Origin::start("server", address))
+}
+
+#[test]
+fn what_is_under_way_ends_before_an_address_moves() {
+    let link = skip_unless!(Link::with(&["a", "b", "client", "server"]), NO_LINK);
+    let server = slow_server(&link);
+    let (a, b) = link.pair(|priority| SLOW.to_owned() + &vip(priority, "drain = \"30s\""));
+    let answer = thread::scope(|scope| {
+        let slow = scope.spawn(|| {
+            let address = format!("{VIP}:8080").parse().expect("an address");
+            // Longer than clients have to hear that they should leave.
+            link.enter("client", || get(address, "/slow?wait=2500"))
+        });
+        wait_until("it is under way", PATIENCE, || !server.seen().is_empty());
+        a.api("PUT", "/api/v1/vips/main", r#"{"moved": true}"#).expect("a serves");
+        slow.join().expect("it is answered")
+    });
+    assert_eq!((answer.status, answer.server()), (200, "server"));
+    assert!(answer.is_intact());
+    b.await_state("main", "active");
+    assert!(!a.log().contains("vip-cut"), "{}", a.log());
+}
+
+#[test]
+fn what_does_not_end_is_cut_by_a_move_and_told() {
+    let link = skip_unless!(Link::with(&["a", "b", "client", "server"]), NO_LINK);
+    let server = slow_server(&link);
+    server.set(Mode::Hang);
+    let (a, b) = link.pair(|priority| SLOW.to_owned() + &vip(priority, "drain = \"100ms\""));
+    let _waits = link.enter("client", || {
+        let mut waits = client(format!("{VIP}:8080").parse().expect("an address"));
+        waits.send("GET /slow HTTP/1.1\r\nHost: any\r\n\r\n");
+        waits
+    });
+    wait_until("it is under way", PATIENCE, || !server.seen().is_empty());
+    a.api("PUT", "/api/v1/vips/main", r#"{"moved": true}"#).expect("a serves");
+    b.await_state("main", "active");
+    wait_until("it is told", PATIENCE, || a.log().contains("vip-cut"));
 }
 
 #[test]

@@ -41,6 +41,10 @@ const MOST_TRACKED: usize = 16;
 /// One of these stands in each thing that is tracked.
 const TRACKED: [&str; 3] = ["pool", "reach", "command"];
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Longer than nearly all requests take, and no trouble to whoever waits for a node to end.
+const DRAIN: Duration = Duration::from_secs(5);
+/// Who has asked for a move waits for it within a call, which ends after a minute.
+const MOST_DRAIN: Duration = Duration::from_secs(40);
 /// With white space around it; a secret has 128 digits at most.
 const MOST_SECRET_BYTES: usize = 1_024;
 
@@ -126,6 +130,7 @@ fn vip(name: Arc<str>, mut reader: Reader<'_>, bench: Bench<'_>, pools: &Directo
     let track = track(&mut reader, bench, pools);
     let witnesses = witnesses(&mut reader);
     let look_every = reader.read("look_every", duration).unwrap_or(LOOK_EVERY);
+    let drain = reader.read("drain", drain).unwrap_or(DRAIN);
     reader.finish();
     let (addresses, prefixes): (Vec<IpAddr>, Vec<u8>) = addresses?.into_iter().unzip();
     let policy = Policy {
@@ -153,6 +158,7 @@ fn vip(name: Arc<str>, mut reader: Reader<'_>, bench: Bench<'_>, pools: &Directo
         track,
         witnesses,
         look_every,
+        drain,
     })
 }
 
@@ -313,6 +319,16 @@ fn interval(value: &Value, version: Version) -> Result<Duration, Wrong> {
         }
         _ => Ok(interval),
     }
+}
+
+/// `drain = "5s"`
+fn drain(value: &Value) -> Result<Duration, Wrong> {
+    let drain = duration(value)?;
+    if drain > MOST_DRAIN {
+        let most = MOST_DRAIN.as_secs();
+        return Err(wrong(format!("longer than {most} s")).help(format!("at most \"{most}s\"")));
+    }
+    Ok(drain)
 }
 
 /// `preempt = true`, or how long a weaker owner must have been heard.

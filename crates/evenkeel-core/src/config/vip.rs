@@ -35,6 +35,8 @@ pub struct Vip {
     pub witnesses: Vec<Target>,
     /// How often both are looked at, and for how long at most.
     pub look_every: Duration,
+    /// How long what is under way may go on before the addresses leave on purpose.
+    pub drain: Duration,
 }
 
 /// Something a claim depends on.

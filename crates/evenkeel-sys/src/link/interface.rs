@@ -187,10 +187,14 @@ impl AsFd for InterfacesWatch {
     }
 }
 
+/// As the kernel numbers it.
+pub(super) const fn family(address: IpAddr) -> u8 {
+    if address.is_ipv4() { FAMILY_V4 } else { FAMILY_V6 }
+}
+
 /// The fixed part of messages about addresses: family, prefix, flags, scope, interface.
 pub(super) fn head(index: u32, address: IpAddr, prefix: u8) -> Vec<u8> {
-    let family = if address.is_ipv4() { FAMILY_V4 } else { FAMILY_V6 };
-    let mut head = vec![family, prefix, 0, 0];
+    let mut head = vec![family(address), prefix, 0, 0];
     head.extend(index.to_ne_bytes());
     head
 }

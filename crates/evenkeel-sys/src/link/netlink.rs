@@ -1,4 +1,4 @@
-//! Messages of rtnetlink (RFC 3549, rtnetlink(7)): written, sent, and read back.
+//! Messages of netlink (RFC 3549, netlink(7), rtnetlink(7)): written, sent, and read back.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recv, send, socket_with,
-    sockopt,
+    AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recv, send,
+    socket_with, sockopt,
 };
 
 pub(super) const GET_LINK: u16 = 18;
@@ -31,7 +31,7 @@ const HEAD_BYTES: usize = 16;
 const BUFFER_BYTES: usize = 32 * 1024;
 /// The kernel answers before it returns; this is for the day it does not.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Parts of one answer: more addresses than any machine has.
+/// Parts of one answer: more addresses, or connections at some 300 a part, than any machine has.
 const MOST_PARTS: usize = 10_000;
 
 /// A request being written.
@@ -145,10 +145,15 @@ pub(super) struct Netlink {
 }
 
 impl Netlink {
-    /// Hears of what these groups are told.
+    /// To rtnetlink; hears of what these groups are told.
     pub(super) fn open(groups: u32) -> io::Result<Self> {
+        Self::open_on(None, groups)
+    }
+
+    /// To another part of the kernel.
+    pub(super) fn open_on(part: Option<Protocol>, groups: u32) -> io::Result<Self> {
         let flags = SocketFlags::CLOEXEC;
-        let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
+        let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, part)?;
         bind(&socket, &SocketAddrNetlink::new(0, groups))?;
         sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(PATIENCE))?;
         Ok(Self { socket, sequence: 0, buffer: vec![0; BUFFER_BYTES] })

@@ -20,6 +20,7 @@ pub mod client;
 pub mod clock;
 pub mod corpus;
 pub mod dnsmasq;
+pub mod fake_clock;
 pub mod frames;
 pub mod http1;
 pub mod keepalived;

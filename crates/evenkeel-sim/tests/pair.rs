@@ -9,6 +9,7 @@ use std::process::Command;
 
 use evenkeel_sim::authority::{Authority, Secured};
 use evenkeel_sim::balancer::binary;
+use evenkeel_sim::fake_clock::FakeClock;
 use evenkeel_sim::link::{Link, NO_LINK, Node};
 use evenkeel_sim::prelude::*;
 use evenkeel_sim::process::{self, Signal, find};
@@ -134,6 +135,74 @@ fn who_has_another_secret_is_not_the_other_node() {
     assert!(a.log().contains("pair-refused") && b.log().contains("pair-refused"));
     b.reload(&on_b);
     wait_until("with the same one they meet", PATIENCE, || is_up(&a) && is_up(&b));
+}
+
+#[test]
+fn a_secret_is_replaced_and_only_the_link_is_down_meanwhile() {
+    let folder = Scratch::new("pair");
+    let [one, two] = origins();
+    let (on_a, next) = (secret(&folder, "pair.secret"), secret(&folder, "next.secret"));
+    let on_b = folder.file("copy.secret");
+    let copy = |from: &Path, to: &Path| fs::copy(from, to).expect("both are in this folder");
+    copy(&on_a, &on_b);
+    let ([for_a, for_b], listen) = self::two(&[&one, &two], &on_a);
+    let [path_a, path_b] = [&on_a, &on_b].map(|path| path.to_str().expect("it is UTF-8"));
+    let for_b = for_b.replace(path_a, path_b);
+    let (a, b) = (balancer(&for_a), balancer(&for_b));
+    wait_until("they hear each other", PATIENCE, || is_up(&a) && is_up(&b));
+    copy(&next, &on_a);
+    a.reload(&for_a);
+    let refused = |node: &Balancer| node.metric("evenkeel_pair_refusals_total", "secret");
+    wait_until("who has the one refuses who has the other", PATIENCE * 2, || {
+        !is_up(&a) && !is_up(&b) && refused(&a) > 0.0 && refused(&b) > 0.0
+    });
+    for address in listen {
+        assert_eq!(get(address, "/").status, 200);
+    }
+    let which = format!("app/{}", one.address());
+    a.cli(&["server", "drain", &which]);
+    copy(&next, &on_b);
+    b.reload(&for_b);
+    wait_until("with the same one they meet", PATIENCE * 2, || is_up(&a) && is_up(&b));
+    wait_until("what was said meanwhile holds on both", PATIENCE, || {
+        b.server("app", &one.address().to_string())["admin"]["state"] == "drain"
+    });
+}
+
+#[test]
+fn what_a_clock_that_was_ahead_has_dated_holds_once_it_is_set() {
+    let clock = skip_unless!(FakeClock::new(), "libfaketime is not installed");
+    let folder = Scratch::new("pair");
+    let [one, two] = origins();
+    let ([on_a, on_b], _) = self::two(&[&one, &two], &secret(&folder, "pair.secret"));
+    clock.set("+2d");
+    let a = balancer(&on_a);
+    let b = clock.show(Start::with(&on_b)).start();
+    let told = |word: &str| [&a, &b].iter().all(|node| node.log().contains(word));
+    wait_until("both say so", PATIENCE * 2, || told("pair-clock") && told("s are the limit"));
+    assert!(a.status()["pair"]["clock_apart_seconds"].as_f64() > Some(86_400.0));
+    let state = |node: &Balancer, server: &Origin| {
+        node.server("app", &server.address().to_string())["admin"]["state"].clone()
+    };
+    let which = |server: &Origin| format!("app/{}", server.address());
+    b.cli(&["server", "drain", &which(&one)]);
+    b.cli(&["server", "drain", &which(&two)]);
+    // Said later, though b thinks that it was two days ago.
+    a.cli(&["server", "maint", &which(&two)]);
+    wait_until("b has heard of it", PATIENCE, || {
+        b.metric("evenkeel_pair_words", "") > 1.0 && a.metric("evenkeel_pair_words", "") > 0.0
+    });
+    assert_eq!((state(&a, &one), state(&b, &two)), ("ready".into(), "drain".into()));
+    clock.set("+0");
+    wait_until("both say that it is right again", PATIENCE, || told("the same again"));
+    for node in [&a, &b] {
+        wait_until("the last word holds", PATIENCE, || {
+            (state(node, &one), state(node, &two)) == ("drain".into(), "maint".into())
+        });
+    }
+    // And so does what is said from now on.
+    b.cli(&["server", "ready", &which(&one)]);
+    wait_until("a knows of it", PATIENCE, || state(&a, &one) == "ready");
 }
 
 #[test]

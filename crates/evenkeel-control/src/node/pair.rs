@@ -82,8 +82,8 @@ struct Link {
     ups_total: u64,
     refusals_total: [u64; Refusal::ALL.len()],
     refusal_told: Option<SystemTime>,
-    /// How far the other's time of day is off, when that is too far.
-    apart: Option<Duration>,
+    /// How far the nodes' times of day are apart, when that is too far.
+    apart: Option<Apart>,
     /// Its configuration is the same; `None`: it has not said.
     is_same: Option<bool>,
     /// What it does.
@@ -92,6 +92,14 @@ struct Link {
     vips: HashMap<String, VipBeat>,
     /// What is being drilled there.
     drilled: Option<String>,
+}
+
+/// Times of day that are too far apart.
+#[derive(Clone, Copy, Debug)]
+struct Apart {
+    by: Duration,
+    /// It is this node's that is later.
+    is_ahead: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -134,6 +142,9 @@ impl Pair {
             Ok(kept) => (kept.unwrap_or_default(), None),
             Err(error) => (Vec::new(), Some(error)),
         };
+        let mut words = Words::new(run, kept);
+        // By how much the clock was ahead that dated them is not known any more.
+        words.set_back(Duration::ZERO, clock::now());
         let link = Link {
             other: None,
             since: clock::now(),
@@ -154,7 +165,7 @@ impl Pair {
             news: watch::Sender::new(0),
             is_up: watch::Sender::new(false),
             link: Mutex::new(link),
-            words: Mutex::new(Words::new(run, kept)),
+            words: Mutex::new(words),
             unfit: Mutex::default(),
             offering: tokio::sync::Mutex::default(),
             offer_wanted: Notify::new(),
@@ -279,7 +290,7 @@ impl Node {
         if settings.is_some() {
             *self.pair.print() = shared_text::print(text);
             let overrides = self.servers().overrides.clone();
-            let is_new = self.pair.words().make_up(&overrides, self.pair.run);
+            let is_new = self.pair.words().make_up(&overrides, self.pair.run, clock::now());
             if is_new {
                 self.keep_words().await;
             }
@@ -384,8 +395,10 @@ impl Node {
         for said in beat.vips.iter().take(MOST_VIPS) {
             self.engine.vip_peer_says(&said.vip, said.heartbeat());
         }
-        let apart = Duration::from_millis(beat.now.abs_diff(millis(clock::now())));
-        let apart = Some(apart).filter(|apart| *apart > MOST_AHEAD);
+        let now = millis(clock::now());
+        let by = Duration::from_millis(beat.now.abs_diff(now));
+        let apart = Apart { by, is_ahead: now > beat.now };
+        let apart = Some(apart).filter(|apart| apart.by > MOST_AHEAD);
         let mut link = self.pair.link();
         let before = std::mem::replace(&mut link.apart, apart);
         let own = *self.pair.print();
@@ -405,17 +418,29 @@ impl Node {
                            one's own; `evenkeel reload` offers that of this node to the other";
             self.announce("pair-differs", message.to_owned());
         }
-        match (before, apart) {
+        self.compare_clocks(before, apart);
+    }
+
+    /// How far the times of day were apart before, and are now.
+    fn compare_clocks(&self, before: Option<Apart>, now: Option<Apart>) {
+        match (before, now) {
             (None, Some(apart)) => {
-                let (seconds, most) = (apart.as_secs(), MOST_AHEAD.as_secs());
+                let (seconds, most) = (apart.by.as_secs(), MOST_AHEAD.as_secs());
+                let whose = if apart.is_ahead { "behind" } else { "ahead" };
                 let message = format!(
-                    "its time of day is {seconds} s off, {most} s are the limit: what is said on \
-                     the node that is ahead is not taken in on the other before its time; set \
+                    "its time of day is {seconds} s {whose}, {most} s are the limit: what is said \
+                     on the node that is ahead is not taken in on the other before its time; set \
                      the clocks"
                 );
                 self.announce("pair-clock", message);
             }
-            (Some(_), None) => {
+            (Some(apart), None) => {
+                // What is kept is put right with the next word, or the next start.
+                if apart.is_ahead {
+                    self.pair.words().set_back(apart.by, clock::now());
+                }
+                self.pair.words().renew();
+                self.pair.has_news();
                 self.announce("pair-clock", "the time of day is the same again".to_owned());
             }
             _ => {}
@@ -465,7 +490,7 @@ impl Node {
             program: link.other.as_ref().map(|other| other.program.clone()),
             words: self.pair.words().count(),
             same_configuration: link.is_same,
-            clock_apart_seconds: link.apart.map(|apart| apart.as_secs_f64()),
+            clock_apart_seconds: link.apart.map(|apart| apart.by.as_secs_f64()),
             figures: link.figures,
         })
     }

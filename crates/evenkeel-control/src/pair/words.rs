@@ -131,6 +131,18 @@ impl Words {
         Self { clock: Clock::new(node), ledger }
     }
 
+    /// This node's time of day was so far ahead, as far as is known, and is `now`.
+    pub(crate) fn set_back(&mut self, ahead: Duration, now: SystemTime) {
+        let ahead = u64::try_from(ahead.as_millis()).unwrap_or(u64::MAX);
+        self.ledger.set_back(millis(now), ahead);
+        self.clock.set_back(millis(now));
+    }
+
+    /// The other node is told all of them once more.
+    pub(crate) fn renew(&mut self) {
+        self.ledger.renew();
+    }
+
     /// What an operator has changed here. Returns whether there is anything to tell.
     pub(crate) fn say(
         &mut self,
@@ -148,15 +160,17 @@ impl Words {
         !changes.is_empty()
     }
 
-    /// What was said while there was no ledger gets the time at which it was said. Returns whether
-    /// there was anything.
-    pub(crate) fn make_up(&mut self, overrides: &Overrides, node: NodeId) -> bool {
+    /// What was said while there was no ledger gets the time at which it was said, which is not later
+    /// than `now`. Returns whether there was anything.
+    pub(crate) fn make_up(&mut self, overrides: &Overrides, node: NodeId, now: SystemTime) -> bool {
         let mut is_new = false;
         for (key, value) in facets(overrides) {
             let Ok(said) = serde_json::from_str::<api::Said>(&value) else { continue };
-            let stamp = Stamp { millis: millis(said.since.0), count: 0, node };
-            let known = self.ledger.get(&key);
-            if known.is_some_and(|it| it.stamp.millis >= stamp.millis) {
+            let stamp = Stamp { millis: millis(said.since.0.min(now)), count: 0, node };
+            let is_known = |it: &Entry<String>| {
+                it.stamp.millis >= stamp.millis || it.value.as_ref() == Some(&value)
+            };
+            if self.ledger.get(&key).is_some_and(is_known) {
                 continue;
             }
             let (author, reason) = (said.author.into(), said.reason.into());

@@ -68,6 +68,13 @@ impl Clock {
         }
         Ok(())
     }
+
+    /// The time of day was ahead and is `now`. What follows is later than all that was said by then.
+    pub fn set_back(&mut self, now: u64) {
+        if self.last.millis > now {
+            (self.last.millis, self.last.count) = (now, u32::MAX);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -100,6 +107,17 @@ mod tests {
         assert_eq!(clock.stamp(NOW).millis, NOW);
         clock.hear(stamp(0), NOW).unwrap();
         assert_eq!(clock.stamp(NOW).count, 1, "one that is behind changes nothing");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_speaks_of_the_present() {
+        let mut clock = Clock::new(NodeId(1));
+        let ahead = clock.stamp(NOW + 86_400_000);
+        clock.set_back(NOW);
+        let now = clock.stamp(NOW);
+        assert!(now < ahead && now.millis == NOW + 1, "{now:?}");
+        clock.set_back(NOW + 5);
+        assert_eq!(clock.stamp(NOW).count, 1, "one that was not ahead stays as it is");
     }
 
     proptest! {

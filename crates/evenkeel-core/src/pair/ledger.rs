@@ -84,6 +84,24 @@ impl<K: Ord, V: Ord> Ledger<K, V> {
         }
     }
 
+    /// The time of day was `ahead` milliseconds too far, and is `now`: what is dated later was said so
+    /// much earlier.
+    pub fn set_back(&mut self, now: u64, ahead: u64) {
+        for Noted { entry, .. } in self.entries.values_mut() {
+            if entry.stamp.millis > now {
+                entry.stamp.millis = entry.stamp.millis.saturating_sub(ahead).min(now);
+            }
+        }
+    }
+
+    /// All of them are new once more: the other node may not have believed them.
+    pub fn renew(&mut self) {
+        for noted in self.entries.values_mut() {
+            self.number += 1;
+            noted.number = self.number;
+        }
+    }
+
     /// The last word on a thing.
     pub fn get(&self, key: &K) -> Option<&Entry<V>> {
         self.entries.get(key).map(|noted| &noted.entry)

@@ -105,17 +105,31 @@ fn a_clock_that_is_wrong_is_not_followed() {
 }
 
 #[test]
+fn what_was_said_by_a_clock_that_was_ahead_is_dated_back_once_it_is_set() {
+    let (mut a, mut b) = (Node::new(1), Node::new(2));
+    a.is_told(Some(api::AdminState::Drain), 3_610);
+    b.is_told(Some(api::AdminState::Maint), 20);
+    assert_eq!(b.hears(&a, 30).new.len(), 0);
+    a.words.set_back(Duration::from_secs(3_600), at(30));
+    assert_eq!((a.hears(&b, 30).new.len(), b.hears(&a, 30).new.len()), (1, 0));
+    assert_eq!((a.state(), b.state()), (b.state(), Some(api::AdminState::Maint)), "said later");
+    a.is_told(Some(api::AdminState::Drain), 40);
+    b.hears(&a, 40);
+    assert_eq!(b.state(), Some(api::AdminState::Drain));
+}
+
+#[test]
 fn what_was_said_before_there_was_a_pair_counts_from_then() {
     let mut overrides = Overrides::default();
-    for (pool, seconds) in [("old", 1), ("new", 9)] {
+    for (pool, seconds) in [("old", 1), ("new", 9), ("future", 90)] {
         let said = said(seconds, None);
         overrides.change(pool, "a", |over| over.removed = Some(said));
     }
     let mut words = Words::new(NodeId(1), Vec::new());
-    assert!(words.make_up(&overrides, NodeId(1)));
-    assert!(!words.make_up(&overrides, NodeId(1)), "once");
+    assert!(words.make_up(&overrides, NodeId(1), at(60)));
+    assert!(!words.make_up(&overrides, NodeId(1), at(80)), "once");
     let stamps: Vec<u64> = words.since(0).0.iter().map(|word| word.millis / 1_000 - NOW).collect();
-    assert_eq!(stamps, [9, 1]);
+    assert_eq!(stamps, [60, 9, 1], "none is later than now");
 }
 
 #[test]

@@ -46,6 +46,22 @@ fn what_is_new_is_told_once() {
 }
 
 #[test]
+fn what_a_clock_dated_too_late_is_dated_back_and_told_again() {
+    let mut ledger = Ledger::default();
+    ledger.take(1, entry(50, 1, Some(1)));
+    ledger.take(2, entry(170, 1, Some(2)));
+    ledger.take(3, entry(900, 1, None));
+    let told = ledger.number();
+    ledger.set_back(100, 120);
+    let dates: Vec<u64> = ledger.iter().map(|(_, entry)| entry.stamp.millis).collect();
+    assert_eq!(dates, [50, 50, 100], "none is later than now");
+    assert_eq!(ledger.since(told).count(), 0);
+    ledger.renew();
+    assert_eq!(ledger.since(told).count(), 3);
+    assert_eq!(ledger.since(ledger.number()).count(), 0);
+}
+
+#[test]
 fn both_nodes_end_a_word_alike_and_a_later_one_stands() {
     let said = entry(5, 1, Some(1));
     let (mut a, mut b) = (Ledger::default(), Ledger::default());

@@ -1,8 +1,7 @@
 //! The balancer that things go wrong for.
 
-use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::str::FromStr;
 
@@ -10,6 +9,7 @@ use evenkeel_sim::address::free_address;
 use evenkeel_sim::balancer::{Balancer, Start};
 use evenkeel_sim::client::Client;
 use evenkeel_sim::clock::{self, PATIENCE};
+use evenkeel_sim::fake_clock::FakeClock;
 use evenkeel_sim::name_server::{NameServer, Say, name_server};
 use evenkeel_sim::process::{self, Process, Signal};
 use evenkeel_sim::scratch::Scratch;
@@ -75,7 +75,7 @@ pub(crate) struct Subject {
 
 #[derive(Debug)]
 enum Running {
-    Evenkeel { balancer: Box<Balancer>, clock: Scratch, names: Option<NameServer> },
+    Evenkeel { balancer: Box<Balancer>, clock: Option<FakeClock>, names: Option<NameServer> },
     Peer { process: Process, scratch: Scratch },
 }
 
@@ -94,7 +94,10 @@ impl Subject {
                 if setup == Setup::NothingKept {
                     config = config.replace("[pool.app]\n", "[pool.app]\nidle_connections = 0\n");
                 }
-                let faketime = (setup == Setup::FakeClock).then(faketime).transpose()?;
+                let clock = (setup == Setup::FakeClock).then(|| {
+                    FakeClock::new().ok_or_else(|| "libfaketime is not installed".to_owned())
+                });
+                let clock = clock.transpose()?;
                 let mut start = Start::with(&config).under(&words(&wrapper));
                 if setup == Setup::StuckLog {
                     start = start.stdout(stuck_pipe());
@@ -102,13 +105,8 @@ impl Subject {
                 if setup == Setup::PanicPath {
                     start = start.variable("EVENKEEL_FAULT_PANIC_PATH", PANIC_PATH);
                 }
-                let clock = Scratch::new("clock");
-                if let Some(library) = &faketime {
-                    let file = clock.write(CLOCK_FILE, "+0d");
-                    start = start.variable("LD_PRELOAD", &library.to_string_lossy());
-                    start = start.variable("FAKETIME_TIMESTAMP_FILE", &file.to_string_lossy());
-                    start = start.variable("FAKETIME_NO_CACHE", "1");
-                    start = start.variable("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+                if let Some(clock) = &clock {
+                    start = clock.show(start);
                 }
                 Running::Evenkeel { balancer: Box::new(start.start()), clock, names }
             }
@@ -184,8 +182,8 @@ impl Subject {
 
     /// Moves the wall clock it sees, as `+1d`.
     pub(crate) fn set_clock(&mut self, offset: &str) {
-        if let Running::Evenkeel { clock, .. } = &self.running {
-            clock.write(CLOCK_FILE, offset);
+        if let Running::Evenkeel { clock: Some(clock), .. } = &self.running {
+            clock.set(offset);
         }
     }
 
@@ -255,18 +253,6 @@ fn wrapper(setup: Setup) -> Vec<String> {
 
 fn words(wrapper: &[String]) -> Vec<&str> {
     wrapper.iter().map(String::as_str).collect()
-}
-
-/// Where libfaketime reads the offset.
-const CLOCK_FILE: &str = "clock";
-
-/// The library that shows a program another wall clock.
-fn faketime() -> Result<PathBuf, String> {
-    let folders = fs::read_dir("/usr/lib").map_err(|error| error.to_string())?;
-    let libraries =
-        folders.flatten().map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
-    let found = libraries.into_iter().find(|library| library.is_file());
-    found.ok_or_else(|| "libfaketime is not installed".to_owned())
 }
 
 /// A pipe whose reader never reads.

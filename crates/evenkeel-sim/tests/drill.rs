@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::process::{Command, Output};
+use std::thread;
 
 use evenkeel_sim::balancer::binary;
 use evenkeel_sim::link::{Link, NO_LINK, Node};
@@ -190,25 +191,31 @@ fn pair_with_address(link: &Link) -> (Node<'_>, Node<'_>) {
     process::run(Command::new(binary()).args(["pair", "init", "--out"]).arg(&secret));
     let secret = fs::read_to_string(&secret).expect("just written");
     let files = [("pair.secret", secret.as_str())];
-    let config = |number: u8| {
-        let (other, priority) = (3 - number, [150, 100][usize::from(number - 1)]);
-        format!(
-            "[pair]\nbind = \"192.0.2.{number}:7071\"\npeer = \"192.0.2.{other}:7071\"\n\
-             secret_file = \"pair.secret\"\n[vip.main]\naddress = \"192.0.2.10/24\"\n\
-             interface = \"eth0\"\nrouter_id = 51\npriority = {priority}\nadvertise = \"fast\"\n"
-        )
-    };
-    let a = link.node_with("a", &config(1), &files);
+    let a = link.node_with("a", &with_address(1), &files);
     a.await_state("main", "active");
-    let b = link.node_with("b", &config(2), &files);
+    let b = link.node_with("b", &with_address(2), &files);
     b.await_state("main", "backup");
-    let pair = |node: &Node<'_>, key: &str| -> Value {
-        let status = node.api("GET", "/api/v1/status", "").unwrap_or_default();
-        let status: Value = serde_json::from_str(&status).unwrap_or_default();
-        status["pair"][key].clone()
-    };
     wait_until("they hear each other", PATIENCE * 2, || pair(&a, "up") == true);
     (a, b)
+}
+
+/// What a node says of the link.
+fn pair(node: &Node<'_>, key: &str) -> Value {
+    let status = node.api("GET", "/api/v1/status", "").unwrap_or_default();
+    let status: Value = serde_json::from_str(&status).unwrap_or_default();
+    status["pair"][key].clone()
+}
+
+fn with_address(number: u8) -> String {
+    let (other, priority) = (3 - number, [150, 100][usize::from(number - 1)]);
+    format!(
+        "[[listener.front.route]]\npath = \"/slow\"\npool = \"app\"\n\
+         [pool.app]\nservers = [\"192.0.2.3:8000\"]\n\
+         [pair]\nbind = \"192.0.2.{number}:7071\"\npeer = \"192.0.2.{other}:7071\"\n\
+         secret_file = \"pair.secret\"\n[vip.main]\naddress = \"192.0.2.10/24\"\n\
+         interface = \"eth0\"\nrouter_id = 51\npriority = {priority}\nadvertise = \"fast\"\n\
+         drain = \"30s\"\n"
+    )
 }
 
 fn drill_vip(link: &Link, more: &[&str]) -> Command {
@@ -221,16 +228,30 @@ fn drill_vip(link: &Link, more: &[&str]) -> Command {
 #[test]
 fn an_address_is_drilled_there_and_back() {
     let link = skip_unless!(Link::with(&["a", "b", "client"]), NO_LINK);
+    let server = "192.0.2.3:8000".parse().expect("an address");
+    let server = link.enter("client", || Origin::start("slow", server));
     let (a, b) = pair_with_address(&link);
     // Each redirects to another name.
     let refused = drill_vip(&link, &["--away", "1s"]).output().expect("it starts");
     let said = stderr(&refused);
     assert!(refused.status.code() == Some(1) && said.contains("another configuration"), "{said}");
     a.api("POST", "/api/v1/reload", "{}").expect("a runs");
+    let alike = "they know that they are configured alike";
+    wait_until(alike, PATIENCE, || pair(&a, "same_configuration") == true);
     let client = link.watch("client", "192.0.2.10");
-    let report = wait_for_success(&link);
+    let (report, answer) = thread::scope(|scope| {
+        let slow = scope.spawn(|| {
+            let address = "192.0.2.10:8080".parse().expect("an address");
+            // Longer than clients have to hear that they should leave.
+            link.enter("client", || get(address, "/slow?wait=2500"))
+        });
+        wait_until("it is under way", PATIENCE, || !server.seen().is_empty());
+        (wait_for_success(&link), slow.join().expect("it is answered"))
+    });
     let seen = client.end();
     eprintln!("drilled: {seen}");
+    assert_eq!((answer.status, answer.server()), (200, "slow"));
+    assert!(answer.is_intact() && !a.log().contains("vip-cut"), "{}", a.log());
     let owners = report["owners"].as_array().expect("a list").iter();
     let owners: Vec<&str> = owners.filter_map(|it| it["owner"].as_str()).collect();
     assert_eq!(owners, ["192.0.2.1", "192.0.2.2", "192.0.2.1"], "{report}");
@@ -252,19 +273,64 @@ fn an_address_comes_back_though_its_drill_was_killed() {
     let link = skip_unless!(Link::with(&["a", "b"]), NO_LINK);
     let (a, b) = pair_with_address(&link);
     a.api("POST", "/api/v1/reload", "{}").expect("a runs");
+    let mut drill = drill_until_away(&link, &b, &["--away", "1m", "--lease", "2"]);
+    drill.signal(Signal::KILL);
+    a.await_state("main", "active");
+    wait_until("it is told", PATIENCE, || a.log().contains("nothing was heard of who drills"));
+}
+
+#[test]
+fn a_node_that_is_killed_in_its_own_drill_comes_back_to_a_pair_in_order() {
+    let link = skip_unless!(Link::with(&["a", "b"]), NO_LINK);
+    let (mut a, b) = pair_with_address(&link);
+    a.api("POST", "/api/v1/reload", "{}").expect("a runs");
+    let mut drill = drill_until_away(&link, &b, &["--away", "1m"]);
+    a.kill();
+    a.start(&with_address(1));
+    assert_eq!(drill.wait(PATIENCE * 3).code(), Some(1));
+    wait_until("it says why", PATIENCE, || {
+        let said = drill.stdout.text();
+        said.contains("ABORTED") && said.contains("the node was restarted")
+    });
+    // As after any other failure: it stays where it was taken.
+    wait_until("a hears b", PATIENCE, || a.vip("main")["owner"] == "192.0.2.2");
+    let stands = |node: &Node<'_>| {
+        let vip = node.vip("main");
+        (vip["state"].clone(), vip["moved"].clone())
+    };
+    assert_eq!(stands(&a), ("backup".into(), false.into()));
+    assert_eq!(stands(&b), ("active".into(), false.into()));
+    let drills = a.api("GET", "/api/v1/drills", "").expect("a runs");
+    assert!(!drills.contains("under_way\":{"), "{drills}");
+}
+
+#[test]
+fn an_address_whose_holder_is_killed_in_a_drill_is_back_at_once() {
+    let link = skip_unless!(Link::with(&["a", "b"]), NO_LINK);
+    let (a, mut b) = pair_with_address(&link);
+    a.api("POST", "/api/v1/reload", "{}").expect("a runs");
+    let mut drill = drill_until_away(&link, &b, &["--away", "1m"]);
+    b.kill();
+    a.await_state("main", "active");
+    assert_eq!(drill.wait(PATIENCE * 3).code(), Some(1));
+    wait_until("it says why", PATIENCE, || {
+        drill.stdout.text().contains("it came back before its time")
+    });
+    assert_eq!(a.vip("main")["moved"], false);
+}
+
+/// A drill under way that has moved the address to `b`.
+fn drill_until_away(link: &Link, b: &Node<'_>, more: &[&str]) -> Process {
     let mut drill = None;
     wait_until("b has it", PATIENCE * 3, || {
         let running = drill.as_mut().is_some_and(Process::is_running);
         if !running && b.vip("main")["state"] == "backup" {
             // Refused until they know that they are configured alike.
-            let more = ["--away", "1m", "--lease", "2"];
-            drill = Some(Process::start("drill", drill_vip(&link, &more)));
+            drill = Some(Process::start("drill", drill_vip(link, more)));
         }
         b.vip("main")["state"] == "active"
     });
-    drill.expect("it was started").signal(Signal::KILL);
-    a.await_state("main", "active");
-    wait_until("it is told", PATIENCE, || a.log().contains("nothing was heard of who drills"));
+    drill.expect("it was started")
 }
 
 /// A drill that begins once both nodes know that they are configured alike.

@@ -106,6 +106,13 @@ function status() {
       peer: { address: "192.0.2.3", owns: false, claim: 100 } }],
     pair: { peer: "192.0.2.3:7071", up: true, since: ago(5000), node: "lb1", program: "0.1.0", words: 2, same_configuration: true,
       figures: { rate: 12.4, errors: 0, connections: 31, cpu: 0.04 } },
+    drills: {
+      under_way: { id: "5f0c1a2b", kind: "server", object: `${pools[0].name}/${pools[0].servers[1].name}`, stage: "away", author: "ann", reason: "each Friday", since: ago(12), lease_seconds: 10, requests: 742, errors: 0 },
+      records: [
+        { kind: "server", object: `${pools[0].name}/${pools[0].servers[0].name}`, ended: ago(5 * 86_400), last_success: ago(5 * 86_400), passed: true, message: "75 probes, the longest time without a good one 0.24 s", gap_seconds: 0.24 },
+        { kind: "vip", object: "main", ended: ago(12 * 86_400), last_success: ago(40 * 86_400), passed: false, message: "4 probes failed, 3 may: connection refused", gap_seconds: 1.2 },
+      ],
+    },
     problems: [],
   };
 }

@@ -51,7 +51,7 @@ const steps = {
     await page.getByRole("button", { name: "Open" }).click();
   },
   async says(...words) {
-    await page.getByText(words.join(" ")).waitFor();
+    await page.getByText(words.join(" ")).first().waitFor();
   },
   async server(server, state, ...words) {
     await page.locator(`tr[data-key="${server}"][data-state="${state}"]`).waitFor();

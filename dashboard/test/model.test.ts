@@ -4,10 +4,11 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import type { Pair, Pool, Recorded, RecordedExchange, Server, Status, Vip } from "../src/api/documents.ts";
+import type { Drill, DrillRecord, Pair, Pool, Recorded, RecordedExchange, Server, Status, Vip } from "../src/api/documents.ts";
 import { ofState, ofWeight } from "../src/model/change.ts";
 import { CODES, codeOf } from "../src/model/codes.ts";
 import { diff } from "../src/model/diff.ts";
+import { drillInWords, inOrder, placeOfDrill, recordInWords, recordOf } from "../src/model/drill.ts";
 import { happening, joined, remembered } from "../src/model/events.ts";
 import { bar, found, keysOf, pathOf, question, readFilter, shownTarget, timers, toneOfExchange, unseen, writtenFilter, type Filter } from "../src/model/exchanges.ts";
 import { expiry } from "../src/model/expiry.ts";
@@ -51,7 +52,7 @@ function status(pools: Pool[], change: Partial<Status> = {}): Status {
     node: "lb0", version: "0.1.0", state: "running", started: before(7200), process: 7, workers: 2, connections: 3, shed_level: 0,
     config: { version: "v1", origin: "evenkeel.toml", applied: before(7200), needs_restart: [], warnings: [] },
     listeners: [{ name: "front", protocol: "http", addresses: ["0.0.0.0:80"], pools: pools.map((it) => it.name), connections: 0, connections_total: 0, requests_total: 0 }],
-    pools, vips: [], problems: [],
+    pools, vips: [], drills: { records: [] }, problems: [],
     ...change,
   };
 }
@@ -99,6 +100,25 @@ test("the_state_of_things_is_a_sentence", () => {
   assert.deepEqual(say(status([])), ["wary", "No pool has a server."]);
   const many = status([pool("app", [...Array.from({ length: 496 }, (_, place) => server(`u${place}`)), ...["a", "b", "c", "d"].map((name) => down(name))])]);
   assert.deepEqual(say(many), ["bad", "Of 500 servers 4 down and 496 up."]);
+});
+
+test("drills_are_told_in_words", () => {
+  const drill: Drill = { id: "7", kind: "server", object: "app/a", stage: "away", author: "ann", reason: "friday", since: before(12), lease_seconds: 10, requests: 742, errors: 0 };
+  assert.equal(drillInWords(drill, NOW), "A drill of app/a by ann (friday) has been under way for 12 s: it is taken out; 742 requests, none failed.");
+  const vip: Drill = { ...drill, kind: "vip", object: "main", author: "", reason: "", requests: 1, errors: 2 };
+  assert.equal(drillInWords(vip, NOW), "A drill of main has been under way for 12 s: it is moved to the other node; 1 request, 2 failed.");
+  assert.match(drillInWords({ ...drill, stage: "begun" }, NOW), /nothing was touched yet/);
+  assert.deepEqual([placeOfDrill(drill), placeOfDrill(vip)], [{ view: "server", pool: "app", server: "a" }, { view: "addresses" }]);
+  const passed: DrillRecord = { kind: "server", object: "app/a", ended: before(9000), passed: true, message: "75 probes", last_success: before(9000) };
+  const aborted: DrillRecord = { kind: "vip", object: "main", ended: before(60), passed: false, message: "it was interrupted" };
+  const drills = { records: [passed, aborted] };
+  assert.deepEqual(inOrder(drills), [aborted, passed]);
+  assert.deepEqual([recordOf(drills, "vip", "main"), recordOf(drills, "vip", "app/a")], [aborted, undefined]);
+  assert.equal(recordInWords(passed, NOW), "passed: 75 probes");
+  assert.equal(recordInWords(aborted, NOW), "aborted: it was interrupted; none has passed");
+  assert.equal(recordInWords({ ...aborted, last_success: before(200_000) }, NOW), "aborted: it was interrupted; one last passed 2 d ago");
+  const seen = remembered(status([], { drills }), []).filter((it) => it.kind.startsWith("drill-"));
+  assert.deepEqual(seen.map((it) => [it.kind, it.lane, it.tone]), [["drill-passed", "servers", "good"], ["drill-aborted", "addresses", "bad"]]);
 });
 
 test("a_change_is_foretold", () => {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use evenkeel_sim::prelude::*;
 use evenkeel_sim::process::{self, Process};
+use serde_json::Value;
 
 /// A browser starts, and has a patience of its own for each step.
 const STEP: Duration = Duration::from_secs(40);
@@ -62,6 +63,17 @@ fn the_page_shows_what_is_and_does_what_is_asked() {
     assert_eq!((&admin["state"], &admin["author"]), (&"drain".into(), &"ann".into()));
     browser.does(&format!("set {one} ready ann"));
     browser.does(&format!("server {one} up"));
+
+    browser.does("says None yet. evenkeel drill server POOL/SERVER takes a server out");
+    let start = format!(
+        r#"{{"kind": "server", "object": "{one}", "away_seconds": 60, "lease_seconds": 60, "author": "ann"}}"#
+    );
+    let drill = lb.api("POST", "/api/v1/drills", &start).text();
+    let drill: Value = serde_json::from_str(&drill).expect("it is JSON");
+    let path = format!("/api/v1/drills/{}", drill["id"].as_str().expect("it has a name"));
+    browser.does(&format!("says A drill of {one} by ann has been under way for"));
+    lb.api("DELETE", &path, r#"{"passed": true, "message": "nobody missed it"}"#);
+    browser.does("says passed: nobody missed it");
 
     b.kill();
     browser.does(&format!("server {other} down refused"));

@@ -66,6 +66,36 @@ export interface PeerView {
   since: string;
 }
 
+/** A drill under way. */
+export interface Drill {
+  id: string;
+  kind: "server" | "vip";
+  object: string;
+  stage: "begun" | "away" | "back";
+  author: string;
+  reason: string;
+  since: string;
+  lease_seconds: number;
+  requests: number;
+  errors: number;
+}
+
+/** What is known of the drills of a server or an address. */
+export interface DrillRecord {
+  kind: "server" | "vip";
+  object: string;
+  last_success?: string;
+  ended: string;
+  passed: boolean;
+  message: string;
+  gap_seconds?: number;
+}
+
+export interface Drills {
+  under_way?: Drill;
+  records: DrillRecord[];
+}
+
 /** The other node of the pair, and the link to it. */
 export interface Pair {
   peer: string;
@@ -167,6 +197,7 @@ export interface Status {
   pools: Pool[];
   vips: Vip[];
   pair?: Pair;
+  drills: Drills;
   problems: string[];
 }
 

@@ -21,18 +21,20 @@ export const MOST_HAPPENINGS = 1000;
 
 const BAD = new Set([
   "server-down", "vip-conflict", "vip-fault", "vip-mute", "config-refused", "certificate-expired",
-  "certificate-refused", "upgrade-failed", "state-unwritable", "acme-failed",
+  "certificate-refused", "upgrade-failed", "state-unwritable", "acme-failed", "drill-aborted",
 ]);
 const GOOD = new Set([
   "server-up", "pool-recovered", "vip-restored", "config-applied", "certificate-replaced", "acme-arrived", "name-resolved",
+  "drill-passed",
 ]);
 
 export function happening(event: NodeEvent): Happening {
   const { kind, subject, message } = event;
-  return { at: Date.parse(event.at), kind, subject, message, lane: laneOf(kind), tone: toneOfEvent(kind, message) };
+  return { at: Date.parse(event.at), kind, subject, message, lane: laneOf(kind, subject), tone: toneOfEvent(kind, message) };
 }
 
-function laneOf(kind: string): Lane {
+function laneOf(kind: string, subject: string): Lane {
+  if (kind.startsWith("drill-")) return subject.includes("/") ? "servers" : "addresses";
   if (kind.startsWith("server-")) return "servers";
   if (kind.startsWith("pool-") || kind.startsWith("name-")) return "pools";
   return kind.startsWith("vip-") ? "addresses" : "node";
@@ -65,6 +67,9 @@ export function remembered(status: Status, versions: readonly ConfigVersion[]): 
   }
   for (const vip of status.vips) {
     events.push({ at: vip.since, kind: "vip-state", subject: vip.name, message: `${vip.state}: ${vip.reason}` });
+  }
+  for (const { passed, message, object, ended } of status.drills.records) {
+    events.push({ at: ended, kind: passed ? "drill-passed" : "drill-aborted", subject: object, message });
   }
   for (const version of versions) {
     events.push({ at: version.applied, kind: "config-applied", subject: version.origin, message: `configuration ${version.version}` });

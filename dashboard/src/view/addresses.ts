@@ -1,6 +1,7 @@
 // Virtual addresses: who owns them, and what became of them.
 
 import type { Vip } from "../api/documents.ts";
+import { recordOf } from "../model/drill.ts";
 import { clock, counted, span } from "../model/format.ts";
 import { nameOf, ownerInWords, peerOfVipInWords } from "../model/pair.ts";
 import type { Tone } from "../model/state.ts";
@@ -8,7 +9,7 @@ import type { Change } from "../store.ts";
 import { askToMove } from "./actions.ts";
 import { button, h } from "./dom.ts";
 import { configLink } from "./config.ts";
-import { eventList, facts, toned } from "./parts.ts";
+import { drilled, eventList, facts, toned } from "./parts.ts";
 import type { Bridge, View } from "./view.ts";
 
 export class Addresses implements View {
@@ -54,6 +55,7 @@ export class Addresses implements View {
         ["obstacle", vip.obstacle],
         ["claimed", `${counted(vip.claims_total, "time")} since the start`],
         ["last gap", vip.gap_seconds === undefined ? undefined : `${vip.gap_seconds.toFixed(2)} s without an owner`],
+        ["last drill", drilled(status && recordOf(status.drills, "vip", vip.name), now)],
         ["conflicts", vip.conflicts_total === 0 ? undefined : toned("bad", String(vip.conflicts_total))],
       ]),
       h("div", { class: "head-actions" },

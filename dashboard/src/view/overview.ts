@@ -1,7 +1,8 @@
 // All of it at a glance.
 
 import type { Status } from "../api/documents.ts";
-import { amount, bytes, latency, span } from "../model/format.ts";
+import { drillInWords, inOrder, placeOfDrill, recordInWords, toneOfRecord } from "../model/drill.ts";
+import { amount, bytes, clock, latency, span } from "../model/format.ts";
 import { differences, doesInWords, linkInWords, toneOfPair } from "../model/pair.ts";
 import { headline } from "../model/state.ts";
 import type { Change } from "../store.ts";
@@ -16,6 +17,9 @@ import type { Bridge, View } from "./view.ts";
 /** The latest are enough here; there is a page with all of them. */
 const MOST_EVENTS = 8;
 
+/** Drills that are told; the page of a server or an address tells of its own. */
+const MOST_DRILLS = 5;
+
 /** The table of so many servers is on this page; of more, those that are not up. */
 const MOST_SERVERS = 24;
 
@@ -26,6 +30,8 @@ export class Overview implements View {
   readonly #headline = h("h1", { class: "headline" });
   readonly #facts = h("p", { class: "node-facts" });
   readonly #pair = h("p", { class: "pair-facts", hidden: true });
+  readonly #drill = h("p", { class: "drill-facts", hidden: true }, toneSign("wary"), h("span"));
+  readonly #drills = h("div");
   readonly #problems = h("ul", { class: "problems" });
   readonly #flow: Flow;
   readonly #events = h("div");
@@ -39,12 +45,13 @@ export class Overview implements View {
     this.#flow = new Flow(bridge);
     this.#parts = [];
     this.element = h("div", { class: "view" },
-      h("header", { class: "lead" }, this.#headline, this.#facts, this.#pair, this.#problems),
+      h("header", { class: "lead" }, this.#headline, this.#facts, this.#pair, this.#drill, this.#problems),
       this.#flow.element,
       h("div", { class: "beside" },
         h("section", { class: "block" }, h("h2", {}, "Traffic"), this.#trendHost),
         h("section", { class: "block" }, h("h2", {}, "Latest events ", link("all", { view: "events" }, "more")), this.#events)),
-      h("section", { class: "block" }, h("h2", {}, "Servers ", link("all", { view: "servers" }, "more")), this.#tableHost));
+      h("section", { class: "block" }, h("h2", {}, "Servers ", link("all", { view: "servers" }, "more")), this.#tableHost),
+      h("section", { class: "block" }, h("h2", {}, "Drills"), this.#drills));
   }
 
   close(): void {
@@ -63,6 +70,7 @@ export class Overview implements View {
       for (const part of this.#parts) part.update("status");
     }
     if (change === "status" || change === "tick") this.#tellLead();
+    if (change === "status") this.#drills.replaceChildren(this.#lastDrills(status, store.now()));
     if (change === "events" || change === "status") this.#events.replaceChildren(eventList(store.happenings.slice(0, MOST_EVENTS), this.#bridge));
     this.#flow.update();
     for (const part of this.#parts) part.update(change);
@@ -98,6 +106,22 @@ export class Overview implements View {
     tell(this.#pair.lastElementChild ?? this.#pair, text);
   }
 
+  #tellDrill({ drills }: Status, now: number): void {
+    this.#drill.hidden = drills.under_way === undefined;
+    if (drills.under_way !== undefined) tell(this.#drill.lastElementChild ?? this.#drill, drillInWords(drills.under_way, now));
+  }
+
+  #lastDrills({ drills }: Status, now: number): HTMLElement {
+    const rows = inOrder(drills).slice(0, MOST_DRILLS).map((record) => h("li", { "data-tone": toneOfRecord(record) },
+      toneSign(toneOfRecord(record)),
+      h("time", { datetime: record.ended, title: clock(Date.parse(record.ended), now) }, `${span(now - Date.parse(record.ended))} ago`),
+      h("span", { class: "kind" }, record.kind === "vip" ? "address" : "server"),
+      link(record.object, placeOfDrill(record), "subject"),
+      h("span", { class: "message" }, recordInWords(record, now))));
+    if (rows.length > 0) return h("ol", { class: "events" }, ...rows);
+    return h("p", { class: "none" }, "None yet. ", h("code", {}, "evenkeel drill server POOL/SERVER"), " takes a server out for a moment beside real clients, and puts it back.");
+  }
+
   #tellLead(): void {
     const { store } = this.#bridge;
     const { status, tick } = store;
@@ -115,6 +139,7 @@ export class Overview implements View {
     if (status.shed_level > 0) parts.push(`sheds below priority ${status.shed_level}`);
     tell(this.#facts, parts.join(" · "));
     this.#tellPair(status, now);
+    this.#tellDrill(status, now);
     const problems = [
       ...status.problems,
       ...differences(store.servers, status.pair),

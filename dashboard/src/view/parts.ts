@@ -1,5 +1,7 @@
 // Small parts that several views are made of.
 
+import type { DrillRecord } from "../api/documents.ts";
+import { recordInWords, toneOfRecord } from "../model/drill.ts";
 import { clock, span } from "../model/format.ts";
 import type { Happening } from "../model/events.ts";
 import type { Tone } from "../model/state.ts";
@@ -20,6 +22,12 @@ export function link(text: string, place: Place, kind?: string): HTMLAnchorEleme
 
 export function toned(tone: Tone, text: string): HTMLElement {
   return h("span", { class: "toned", "data-tone": tone }, toneSign(tone), text);
+}
+
+/** What came of the last drill of something, and when. */
+export function drilled(record: DrillRecord | undefined, now: number): HTMLElement | undefined {
+  if (record === undefined) return undefined;
+  return toned(toneOfRecord(record), `${span(now - Date.parse(record.ended))} ago, ${recordInWords(record, now)}`);
 }
 
 /** Where the subject of an event is to be seen. */

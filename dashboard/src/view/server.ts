@@ -2,6 +2,7 @@
 
 import { clock, day, latency, span } from "../model/format.ts";
 import { amount } from "../model/format.ts";
+import { recordOf } from "../model/drill.ts";
 import { nameOf } from "../model/pair.ts";
 import { merged, type Seen } from "../model/state.ts";
 import type { Change } from "../store.ts";
@@ -9,7 +10,7 @@ import { AdminSwitch, askForWeight } from "./actions.ts";
 import { button, h, mark, tell, type Child } from "./dom.ts";
 import { stateSign } from "./icon.ts";
 import { configLink } from "./config.ts";
-import { eventList, facts, link, toned } from "./parts.ts";
+import { drilled, eventList, facts, link, toned } from "./parts.ts";
 import { Trend } from "./trend.ts";
 import type { Bridge, View } from "./view.ts";
 
@@ -95,7 +96,7 @@ export class ServerView implements View {
     const { configured, admin, verdict } = server;
     const check = verdict.evidence?.last_check;
     const health: Child = h("span", { class: "toned", "data-state": merged("ready", verdict.health) }, stateSign(merged("ready", verdict.health)), `${verdict.health} since ${clock(Date.parse(verdict.since), now)}`);
-    const other = this.#bridge.store.status?.pair;
+    const { pair: other, drills } = this.#bridge.store.status ?? {};
     const there: Child = server.peer && h("span", { class: "toned", "data-state": merged("ready", server.peer.health) }, stateSign(merged("ready", server.peer.health)), `${server.peer.health} since ${clock(Date.parse(server.peer.since), now)}: ${server.peer.reason}`);
     const said = admin.author === "" ? admin.state : `${admin.state}, said ${admin.author}${admin.reason === "" ? "" : `: ${admin.reason}`}`;
     const until = server.override?.state?.expires;
@@ -123,6 +124,7 @@ export class ServerView implements View {
         ["admin", said],
         ["since", admin.author === "" ? undefined : clock(Date.parse(admin.since), now)],
         ["until", until === undefined ? undefined : `${day(Date.parse(until))} ${clock(Date.parse(until), Date.parse(until))}`],
+        ["last drill", drilled(drills && recordOf(drills, "server", this.title), now)],
         ["requests", `${server.requests_total}, ${server.failures_total} failed, ${server.retries_total} retried elsewhere`],
         ["connections", `${server.connections_total} made, ${server.idle_connections} idle`],
       ])),

@@ -260,6 +260,31 @@ fn the_least_important_routes_are_shed_first_and_let_in_again() {
     });
 }
 
+#[test]
+fn a_node_without_processor_time_serves_what_matters_most() {
+    let [server] = &origins();
+    let listen = free_address();
+    // Any load at all is over this limit, on any machine.
+    let settings = format!(
+        "servers = [\"{}\"]\n[[listener.front.route]]\npath = \"/most\"\npool = \"app\"\n\
+         priority = 9\n[shed]\nqueue_wait = \"1h\"\ncpu = \"1%\"\n",
+        server.address()
+    );
+    let lb = balancer(&config(listen, &settings));
+    let load = Load::start(Plan::rush(listen, 4, u64::MAX));
+    wait_until("all that may be shed is", PATIENCE * 3, || {
+        lb.metric("evenkeel_shed_level", "") >= 9.0
+    });
+    assert_eq!(get(listen, "/").status, 503);
+    assert_eq!(get(listen, "/most").status, 200);
+    let least = "listener=\"front\",priority=\"5\"";
+    assert!(lb.metric("evenkeel_listener_shed_total", least) >= 1.0);
+    wait_until("it is told", PATIENCE, || {
+        lb.log().contains("of the processors are used (limit 1 %)")
+    });
+    load.stop();
+}
+
 /// A route that hedges, warmed up so that this node knows what late is, on one worker.
 fn hedging(pool: &[Origin; 2], settings: &str) -> (Balancer, SocketAddr) {
     let listen = free_address();

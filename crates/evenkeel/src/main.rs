@@ -7,6 +7,7 @@ mod cli;
 mod clock;
 mod demo;
 mod drill;
+mod page;
 mod run;
 mod serve;
 mod top;

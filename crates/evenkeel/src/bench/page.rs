@@ -1,16 +1,15 @@
-//! Results as a page that needs nothing beside it: no script, no font, no other file.
+//! Results as a page.
 
 pub(super) mod chart;
-mod style;
 
 use std::fmt::Write as _;
 
 use self::chart::{Chart, Line, Scale};
-pub(crate) use self::style::SHEET;
 use super::report::{Latency, Point, Report};
 use super::text::{self, count, time};
+use crate::page::{Page, elements, escaped, figures_of};
 
-/// Colours of a chart, in the order of its lines; `style.rs` has them for light and dark.
+/// Colours of a chart, in the order of its lines; the sheet has them for light and dark.
 pub(super) const OFFERED: &str = "offered";
 pub(super) const FIRST: &str = "first";
 pub(super) const SECOND: &str = "second";
@@ -52,13 +51,6 @@ fn subtitle(report: &Report) -> String {
 pub(super) fn remarks(report: &Report) -> String {
     let remarks = text::remarks(report);
     elements("p class=remark", "p", &remarks) + "\n"
-}
-
-pub(crate) fn figures_of(figures: &[(&str, String)]) -> String {
-    let one = |(name, value): &(&str, String)| {
-        format!("<div><dt>{}</dt><dd>{}</dd></div>", escaped(name), escaped(value))
-    };
-    format!("<dl>{}</dl>\n", figures.iter().map(one).collect::<String>())
 }
 
 fn by_rate(levels: &[Point]) -> String {
@@ -178,59 +170,13 @@ pub(super) fn details(title: &str, inner: &str) -> String {
     format!("<details><summary>{title}</summary><div class=wide>{inner}</div></details>\n")
 }
 
+/// The page of a test.
 pub(super) fn document(title: &str, subtitle: &str, body: &str) -> String {
-    let (title, subtitle) = (escaped(title), escaped(subtitle));
-    format!(
-        "<!doctype html>\n<html lang=en><head><meta charset=utf-8>\
-         <meta name=viewport content=\"width=device-width,initial-scale=1\">\
-         <meta http-equiv=Content-Security-Policy content=\"default-src 'none'; style-src \
-         'unsafe-inline'\">\
-         <title>{title}</title><style>{}</style></head>\n<body><main><h1>{title}</h1>\
-         <p class=subtitle>{subtitle}</p>\n{body}\
-         <footer><p>A latency counts from when its request was due, not from when it could be sent. \
-         Requests without an answer in time are in it with the time they were given.</p>\
-         <p>evenkeel {}</p></footer></main></body></html>\n",
-        SHEET,
-        env!("CARGO_PKG_VERSION")
-    )
+    let footer = "A latency counts from when its request was due, not from when it could be sent. \
+                  Requests without an answer in time are in it with the time they were given.";
+    Page { title, subtitle, sheet: "", body, footer }.html()
 }
 
 fn whole(number: u32) -> String {
     count(f64::from(number))
-}
-
-/// Each text in an element of its own.
-pub(crate) fn elements(open: &str, close: &str, texts: &[String]) -> String {
-    let mut elements = String::new();
-    for text in texts {
-        write!(elements, "<{open}>{}</{close}>", escaped(text)).expect("strings grow");
-    }
-    elements
-}
-
-/// Text as HTML shows it and nothing else.
-pub(crate) fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            c => escaped.push(c),
-        }
-    }
-    escaped
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_that_was_typed_is_markup() {
-        let page = document("GET http://a/?<script>\"&", "", "");
-        assert!(!page.contains("<script"), "{page}");
-        assert!(page.contains("&lt;script&gt;&quot;&amp;"), "{page}");
-    }
 }

@@ -1,10 +1,10 @@
-//! The report as a page that needs nothing beside it.
+//! The report as a page.
 
 use std::fmt::Write as _;
 
 use super::course::Stage;
 use super::report::{Report, Span, spell};
-use crate::bench::page::{SHEET, elements, escaped, figures_of};
+use crate::page::{Page, elements, escaped, figures_of};
 
 /// Of the drawing, which is scaled; on a narrow screen it is scrolled.
 const WIDTH: u64 = 960;
@@ -28,33 +28,31 @@ td:first-child,th:first-child,td:last-child{text-align:left}
 
 /// The whole page.
 pub(super) fn page(report: &Report) -> String {
-    let title = if report.passed { "Drill passed" } else { "Drill aborted" };
-    let (object, verdict) = (escaped(&report.object), escaped(&report.verdict()));
+    let word = if report.passed { "passed" } else { "aborted" };
     let class = if report.passed { "subtitle" } else { "fault" };
-    let what = escaped(&format!("{} on {}, {}", report.what, report.node, report.began));
     let figures = figures_of(&[
         ("longest time without a good probe", spell(report.gap_ms)),
         ("probes failed", format!("{} of {}", report.failed(), report.failed() + report.good())),
         ("requests of clients failed", format!("{} of {}", report.errors, report.requests)),
         ("it took", spell(report.took_ms)),
     ]);
-    format!(
-        "<!doctype html>\n<html lang=en><head><meta charset=utf-8>\
-         <meta name=viewport content=\"width=device-width,initial-scale=1\">\
-         <meta http-equiv=Content-Security-Policy content=\"default-src 'none'; style-src \
-         'unsafe-inline'\">\
-         <title>Evenkeel: {title}</title><style>{SHEET}{OWN_SHEET}</style></head>\n\
-         <body><main><h1>{title}: {object}</h1><p class=subtitle>{what}</p>\
-         <p class={class}>{verdict}</p>\n{figures}\
+    let body = format!(
+        "<p class={class}>{}</p>\n{figures}\
          <section><h2>Probes, quarter by quarter of a second</h2>{}</section>\n\
-         <section><h2>What was probed</h2>{}</section>\n\
-         <footer><p>Requests of clients are those the node counted, without the probes; the failed \
-         ones are those since something was touched.</p><p>evenkeel {}</p></footer></main></body>\
-         </html>\n",
+         <section><h2>What was probed</h2>{}</section>\n",
+        escaped(&report.verdict()),
         drawing(report),
         table(report),
-        env!("CARGO_PKG_VERSION")
-    )
+    );
+    let page = Page {
+        title: &format!("Drill {word}: {}", report.object),
+        subtitle: &format!("{} on {}, {}", report.what, report.node, report.began),
+        sheet: OWN_SHEET,
+        body: &body,
+        footer: "Requests of clients are those the node counted, without the probes; the failed \
+                 ones are those since something was touched.",
+    };
+    page.html()
 }
 
 fn drawing(report: &Report) -> String {

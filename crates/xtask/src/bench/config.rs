@@ -98,6 +98,7 @@ pub(super) fn evenkeel(wiring: &Wiring) -> String {
         Scale::Many => many::servers([*one, *two], false),
     };
     let (routes, tunnel) = (many::routes(*scale), 3600 + changes);
+    let (https, grpc) = (secured("https", *https, "http"), secured("grpc", *grpc, "grpc"));
     let log =
         if *log { "[access_log]\nformat = \"combined\"\npath = \"access.log\"\n" } else { "" };
     format!(
@@ -117,24 +118,8 @@ pool = "http"
 limits = {{ requests = {ENDLESS} }}
 
 {routes}
-[listener.https]
-bind = ["{https}"]
-protocol = "https"
-pool = "http"
-certificates = [{{ chain = "{CERTIFICATE}", key = "{KEY}" }}]
-ciphers = ["{CIPHER}"]
-versions = ["1.3"]
-limits = {{ requests = {ENDLESS} }}
-
-[listener.grpc]
-bind = ["{grpc}"]
-protocol = "https"
-pool = "grpc"
-certificates = [{{ chain = "{CERTIFICATE}", key = "{KEY}" }}]
-ciphers = ["{CIPHER}"]
-versions = ["1.3"]
-limits = {{ requests = {ENDLESS} }}
-
+{https}
+{grpc}
 [listener.files]
 bind = ["{files}"]
 protocol = "http"
@@ -157,6 +142,21 @@ servers = ["{three}", "{four}"]
 
 [pool.tcp]
 servers = ["{one}", "{two}"]
+"#
+    )
+}
+
+/// A listener of evenkeel's in which TLS ends.
+fn secured(name: &str, address: SocketAddr, pool: &str) -> String {
+    format!(
+        r#"[listener.{name}]
+bind = ["{address}"]
+protocol = "https"
+pool = "{pool}"
+certificates = [{{ chain = "{CERTIFICATE}", key = "{KEY}" }}]
+ciphers = ["{CIPHER}"]
+versions = ["1.3"]
+limits = {{ requests = {ENDLESS} }}
 "#
     )
 }

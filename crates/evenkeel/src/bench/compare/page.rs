@@ -2,13 +2,14 @@
 
 use super::super::page::chart::{Chart, Line, Scale};
 use super::super::page::{
-    Column, FIRST, OFFERED, SECOND, THIRD, details, document, elements, figures_of, figures_table,
-    line, percent, remarks, section,
+    Column, FIRST, OFFERED, SECOND, THIRD, details, document, figures_table, line, percent,
+    remarks, section,
 };
 use super::super::report::{Point, Report, share};
 use super::super::text::{count, time};
 use super::text::sentences;
 use super::verdict::{Comparison, Loss, most};
+use crate::page::{elements, figures_of};
 
 pub(super) fn comparison(comparison: &Comparison) -> String {
     let Comparison { one, two, efficiency, two_kept_up, loss } = comparison;

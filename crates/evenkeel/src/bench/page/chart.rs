@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::escaped;
+use crate::page::escaped;
 
 /// In units of the drawing; the page scales it.
 const WIDTH: f64 = 420.0;

@@ -1,10 +1,10 @@
-//! The report as a page that needs nothing beside it.
+//! The report as a page.
 
 use std::fmt::Write as _;
 
 use super::report::{Done, Report};
-use crate::bench::page::{SHEET, elements, escaped, figures_of};
 use crate::demo::board::grouped;
+use crate::page::{Page, elements, escaped, figures_of};
 
 /// Of the drawing, which is scaled; on a narrow screen it is scrolled.
 const WIDTH: u64 = 960;
@@ -29,22 +29,19 @@ td:nth-child(2),th:nth-child(2){text-align:left}
 /// The whole page.
 pub(super) fn page(report: &Report) -> String {
     let title = if report.passed { "Drill passed" } else { "Drill failed" };
-    let verdict = escaped(&report.verdict());
     let mut body = figures(report) + &elements("p class=remark", "p", &report.faults);
     body += &section("What users and devices saw", &drawing(report));
     body += &section("Steps", &table(&report.steps));
-    format!(
-        "<!doctype html>\n<html lang=en><head><meta charset=utf-8>\
-         <meta name=viewport content=\"width=device-width,initial-scale=1\">\
-         <meta http-equiv=Content-Security-Policy content=\"default-src 'none'; style-src \
-         'unsafe-inline'\">\
-         <title>Evenkeel: {title}</title><style>{SHEET}{OWN_SHEET}</style></head>\n\
-         <body><main><h1>{title}</h1><p class=subtitle>{verdict}</p>\n{body}\
-         <footer><p>A user's wait is from the first try for a page until it came; a device's from \
-         when a reading was due until it was acknowledged. A reading is lost if it was \
-         acknowledged and is not stored.</p><p>evenkeel {}</p></footer></main></body></html>\n",
-        env!("CARGO_PKG_VERSION")
-    )
+    let page = Page {
+        title,
+        subtitle: &report.verdict(),
+        sheet: OWN_SHEET,
+        body: &body,
+        footer: "A user's wait is from the first try for a page until it came; a device's from \
+                 when a reading was due until it was acknowledged. A reading is lost if it was \
+                 acknowledged and is not stored.",
+    };
+    page.html()
 }
 
 fn figures(report: &Report) -> String {

@@ -1,6 +1,6 @@
 //! How the page looks, in light and in dark.
 
-pub(crate) const SHEET: &str = "
+pub(super) const SHEET: &str = "
 :root{color-scheme:light dark;--page:#fafaf8;--card:#fff;--ink:#1c2024;--soft:#5d666f;--rule:#dfe3e6;
 --offered:#8a939b;--first:#0b67c2;--second:#b25a00;--third:#b3261e}
 @media(prefers-color-scheme:dark){:root{--page:#14171a;--card:#1b1f23;--ink:#e7eaed;--soft:#9aa4ae;

@@ -1,4 +1,4 @@
-//! Which connections the kernel holds (sock_diag(7)): also what is written, closed and not yet with
+//! Which connections the kernel holds (`sock_diag(7)`): also what is written, closed and not yet with
 //! the client, which the program that wrote it cannot see any more.
 
 use std::io;
@@ -111,7 +111,8 @@ mod tests {
             assert_eq!(of(&listener, Some("127.0.0.8")), []);
             // More than its window takes.
             server.set_nonblocking(true).unwrap();
-            while server.write(&[0; 65_536]).is_ok() {}
+            let many = vec![0; 65_536];
+            while server.write(&many).is_ok() {}
             drop(server);
             assert_eq!(of(&listener, Some(address)), seen, "closed here, and not yet there");
             drop(client);

@@ -110,7 +110,7 @@ fn what_was_said_by_a_clock_that_was_ahead_is_dated_back_once_it_is_set() {
     a.is_told(Some(api::AdminState::Drain), 3_610);
     b.is_told(Some(api::AdminState::Maint), 20);
     assert_eq!(b.hears(&a, 30).new.len(), 0);
-    a.words.set_back(Duration::from_secs(3_600), at(30));
+    a.words.set_back(Duration::from_hours(1), at(30));
     assert_eq!((a.hears(&b, 30).new.len(), b.hears(&a, 30).new.len()), (1, 0));
     assert_eq!((a.state(), b.state()), (b.state(), Some(api::AdminState::Maint)), "said later");
     a.is_told(Some(api::AdminState::Drain), 40);

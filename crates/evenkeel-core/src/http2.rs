@@ -1,5 +1,18 @@
-//! HTTP/2 beyond the meaning of messages: how fields are written in few bytes, which peers are no
-//! longer served.
+//! HTTP/2 (RFC 9113) as a server speaks it, without a socket: bytes in, events and bytes out.
+//!
+//! [`Connection`] is a client's connection. Heads are packed and unpacked in [`hpack`], and what
+//! peers may not do to excess is counted in [`flood`].
 
+mod connection;
 pub mod flood;
+pub mod frame;
+mod head;
 pub mod hpack;
+mod stream;
+mod streams;
+
+pub use connection::{Connection, Event, Failure, Limits};
+pub use frame::Code;
+pub use head::{Head, Pseudo};
+pub use stream::Read;
+pub use streams::Slot;

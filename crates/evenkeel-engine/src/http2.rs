@@ -2,19 +2,19 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::pin::pin;
+use std::io;
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
 use evenkeel_core::config::{ClientTimeouts, Http};
+use evenkeel_core::http2::{Code, Connection, Event, Limits, Slot};
 use evenkeel_core::moment::Moment;
-use h2::server::{Builder, Connection, SendResponse};
-use h2::{Reason, RecvStream};
-use http::Request;
+use tokio::io::AsyncWrite;
 
 use crate::accept::Seat;
+use crate::buffer::Buffer;
 use crate::clock;
 use crate::exchange::{DRAIN_PATIENCE, EVICTABLE_AFTER};
 use crate::stream::Stream;
@@ -23,14 +23,11 @@ use crate::timers::{Watch, until};
 mod asking;
 mod fields;
 mod framed;
-mod metered;
 mod runner;
 mod shared;
 
 pub(crate) use asking::Asking;
 pub(crate) use framed::Framed;
-use metered::{Gauge, Metered};
-use runner::Job;
 pub(crate) use runner::Runner;
 pub(crate) use shared::SharedConnections;
 
@@ -41,35 +38,37 @@ const MOST_STREAMS: u32 = 128;
 const STREAM_WINDOW: u32 = 256 * 1024;
 /// The same over all streams of a connection: the most that a client can make this node hold.
 const CONNECTION_WINDOW: u32 = 512 * 1024;
-/// Bytes of an answer held for a client that does not read.
-const MOST_UNSENT: usize = 32 * 1024;
-/// Streams that this node has reset and still knows, to tell late frames from wrong ones.
-const MOST_RESET: usize = 32;
-/// Errors of streams that end the connection: no client makes so many (CVE-2025-8671).
-const MOST_STREAM_ERRORS: usize = 64;
+/// Bytes received and not yet understood: the largest frame, and some that follow it.
+const MOST_RECEIVED: usize = 32 * 1024;
 /// How long the last frames may take to leave.
 const GOODBYE: Duration = Duration::from_secs(2);
+/// Bytes that are thrown away so that a client which is still sending reads why it is let go.
+const MOST_UNHEARD: usize = 256 * 1024;
 
 /// What the streams of a connection have in common.
 #[derive(Debug)]
 struct Common {
     seat: Rc<Seat>,
     address_text: Rc<str>,
-    /// Exchanges under way.
-    open: Cell<u32>,
+    connection: RefCell<Connection>,
+    /// Of the tasks that wait for something of their stream, by the index of its slot.
+    waiting: RefCell<Vec<Option<Waker>>>,
     /// The task that drives the connection.
     driver: RefCell<Waker>,
+    /// It is woken already.
+    driven: Cell<bool>,
 }
-
-/// One exchange, counted.
-#[derive(Debug)]
-struct Open(Rc<Common>);
 
 /// A connection and its deadlines.
 struct Driver {
     common: Rc<Common>,
-    connection: Connection<Metered, Bytes>,
-    gauge: Rc<Gauge>,
+    stream: Stream,
+    /// Received and not yet understood; no memory while there is nothing.
+    inbox: Option<Buffer>,
+    /// TLS may hold bytes that the socket did not take.
+    is_flushed: bool,
+    /// Bytes the kernel has taken.
+    written: u64,
     watch: Watch,
     timeouts: ClientTimeouts,
     /// Requests after which the client is asked to connect anew.
@@ -84,7 +83,7 @@ struct Driver {
 /// What a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// The rest of a header block: nothing else can come before it.
+    /// The preface, or the rest of a header block: nothing else can come before it.
     Block,
     /// Its exchanges, each of which has its own deadlines.
     Exchanges,
@@ -96,28 +95,31 @@ enum Phase {
     Idle,
 }
 
+/// The connection is over.
+struct Over;
+
 /// Serves a client that speaks HTTP/2 to its end.
 pub(crate) async fn serve(seat: Rc<Seat>, stream: Stream, watch: Watch) {
     let place = seat.slot.place(&seat.worker);
     let Some(http) = place.listener().protocol.http() else { return };
     let timeouts = place.listener().timeouts.clone();
-    let builder = builder(http);
+    let limits = limits(http);
     let most_requests = http.limits.requests;
     drop(place); // connections outlive reloads
-    watch.set_after(timeouts.header);
-    let (metered, gauge) = Metered::new(stream);
-    let handshake = builder.handshake::<_, Bytes>(metered);
-    let Some(Ok(connection)) = until(&watch, handshake).await else {
-        seat.slot.counts.refuse("h2-preface");
-        return;
-    };
-    let address_text = seat.peer.ip().to_canonical().to_string().into();
-    let driver = RefCell::new(Waker::noop().clone());
-    let common = Rc::new(Common { seat, address_text, open: Cell::new(0), driver });
+    let common = Rc::new(Common {
+        address_text: seat.peer.ip().to_canonical().to_string().into(),
+        seat,
+        connection: RefCell::new(Connection::new(limits, clock::now())),
+        waiting: RefCell::default(),
+        driver: RefCell::new(Waker::noop().clone()),
+        driven: Cell::new(false),
+    });
     let mut driver = Driver {
         common,
-        connection,
-        gauge,
+        stream,
+        inbox: None,
+        is_flushed: true,
+        written: 0,
         watch,
         timeouts,
         most_requests,
@@ -127,101 +129,171 @@ pub(crate) async fn serve(seat: Rc<Seat>, stream: Stream, watch: Watch) {
         since: clock::now(),
     };
     poll_fn(|cx| driver.poll(cx)).await;
+    driver.common.connection.borrow_mut().abandon();
+    driver.common.wake_all();
     driver.say_goodbye().await;
 }
 
-fn builder(http: &Http) -> Builder {
-    let mut builder = Builder::new();
-    builder
-        .max_concurrent_streams(MOST_STREAMS)
-        .max_header_list_size(http.limits.head_bytes)
-        .initial_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_send_buffer_size(MOST_UNSENT)
-        .max_concurrent_reset_streams(MOST_RESET)
-        .max_local_error_reset_streams(Some(MOST_STREAM_ERRORS))
-        .enable_connect_protocol();
-    builder
+fn limits(http: &Http) -> Limits {
+    Limits {
+        streams: MOST_STREAMS,
+        stream_window: STREAM_WINDOW,
+        connection_window: CONNECTION_WINDOW,
+        head_bytes: http.limits.head_bytes,
+    }
 }
 
 impl Driver {
     /// Ready when the connection is over, or has to be.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.common.driver.borrow_mut().clone_from(cx.waker());
-        loop {
-            if let Some(kind) = self.gauge.flooded() {
-                self.refuse(kind.label());
-                return Poll::Ready(());
-            }
-            let accepted = pin!(self.connection.accept()).poll(cx);
-            match accepted {
-                Poll::Ready(Some(Ok((request, respond)))) => self.begin(request, respond),
-                Poll::Ready(Some(Err(error))) => {
-                    self.note(&error);
-                    return Poll::Ready(());
-                }
-                Poll::Ready(None) => return Poll::Ready(()),
-                Poll::Pending if self.gauge.flooded().is_some() => {}
-                Poll::Pending => break,
-            }
+        self.common.driven.set(false);
+        if self.drive(cx).is_err() {
+            return Poll::Ready(());
         }
         self.leave_if_asked();
+        if self.common.connection.borrow().is_over() {
+            return Poll::Ready(());
+        }
         if !self.is_late() {
             return Poll::Pending;
         }
         match self.phase {
             Some((Phase::Block, _)) => self.refuse("client-timeout"),
             Some((Phase::Reader, _)) => self.refuse("h2-slow-reader"),
-            _ => self.connection.abrupt_shutdown(Reason::NO_ERROR),
+            _ => self.common.connection.borrow_mut().end(Code::NO_ERROR),
         }
         Poll::Ready(())
     }
 
-    /// Counts what this node found wrong with the client's frames.
-    fn note(&self, error: &h2::Error) {
-        if error.is_library() {
-            let calms = error.reason() == Some(Reason::ENHANCE_YOUR_CALM);
-            self.common.seat.slot.counts.refuse(if calms { "h2-flood" } else { "h2-protocol" });
+    /// Reads and writes as much as can be.
+    fn drive(&mut self, cx: &mut Context<'_>) -> Result<(), Over> {
+        loop {
+            let was_full = self.receive(cx)?;
+            self.send(cx)?;
+            let common = &self.common;
+            let mut connection = common.connection.borrow_mut();
+            connection.each_ready(|slot| common.wake(slot));
+            if !was_full || connection.is_full() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads what has come. `true`: there may be more, but first what is unsent has to leave.
+    fn receive(&mut self, cx: &mut Context<'_>) -> Result<bool, Over> {
+        loop {
+            if self.common.connection.borrow().is_full() {
+                return Ok(true);
+            }
+            let spare = &self.common.seat.worker.buffers;
+            let inbox = self.inbox.get_or_insert_with(|| spare.take().unwrap_or_default());
+            inbox.make_room(MOST_RECEIVED);
+            let read = inbox.poll_fill(cx, &mut self.stream);
+            if let Poll::Ready(Ok(1..)) = read {
+                self.understand()?;
+                continue;
+            }
+            if let Some(mut empty) = self.inbox.take_if(|inbox| inbox.is_empty()) {
+                empty.shrink();
+                spare.give_back(empty);
+            }
+            return match read {
+                Poll::Pending => Ok(false),
+                Poll::Ready(_) => Err(Over), // the client has left
+            };
+        }
+    }
+
+    /// Takes whole frames out of the inbox.
+    fn understand(&mut self) -> Result<(), Over> {
+        let now = clock::now();
+        loop {
+            let Some(inbox) = &mut self.inbox else { return Ok(()) };
+            let next = self.common.connection.borrow_mut().next(inbox.unread(), now);
+            match next {
+                Ok(None) => return Ok(()),
+                Ok(Some((length, event))) => {
+                    inbox.consume(length);
+                    self.heed(event);
+                }
+                Err(failure) => {
+                    self.common.seat.slot.counts.refuse(failure.label);
+                    return Err(Over);
+                }
+            }
+        }
+    }
+
+    fn heed(&mut self, event: Event) {
+        match event {
+            Event::Nothing => {}
+            Event::Request(slot) => self.begin(slot),
+            Event::Changed(slot) => self.common.wake(slot),
+            Event::Room => self.common.wake_all(),
         }
     }
 
     /// One more exchange.
-    fn begin(&mut self, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
+    fn begin(&mut self, slot: Slot) {
         self.requests += 1;
         if self.requests >= self.most_requests {
             self.leaving = true;
-            self.connection.graceful_shutdown();
+            self.common.connection.borrow_mut().leave();
         }
-        let (head, body) = request.into_parts();
-        let framed = Framed::new(head, body, respond);
-        let common = Rc::clone(&self.common);
-        common.open.set(common.open.get() + 1);
-        runner::run(&self.common.seat.worker, Job { open: Open(common), framed });
+        runner::run(&self.common.seat.worker, Framed::new(Rc::clone(&self.common), slot));
+    }
+
+    /// Writes what is unsent, as far as the client takes it.
+    fn send(&mut self, cx: &mut Context<'_>) -> Result<(), Over> {
+        let mut connection = self.common.connection.borrow_mut();
+        while !connection.unsent().is_empty() {
+            match Pin::new(&mut self.stream).poll_write(cx, connection.unsent()) {
+                Poll::Ready(Ok(written @ 1..)) => {
+                    connection.sent(written);
+                    self.written += written as u64;
+                    self.is_flushed = false;
+                }
+                Poll::Ready(_) => return Err(Over),
+                Poll::Pending => return Ok(()),
+            }
+        }
+        if !self.is_flushed {
+            match Pin::new(&mut self.stream).poll_flush(cx) {
+                Poll::Ready(Ok(())) => self.is_flushed = true,
+                Poll::Ready(Err(_gone)) => return Err(Over),
+                Poll::Pending => {}
+            }
+        }
+        Ok(())
     }
 
     /// Tells the client to connect elsewhere and finishes what it has begun.
     fn leave_if_asked(&mut self) {
-        let Seat { worker, slot, .. } = &*self.common.seat;
-        let evicted = || {
-            self.common.open.get() == 0
-                && clock::now().since(self.since) >= EVICTABLE_AFTER
-                && worker.evicts()
-        };
-        if !self.leaving && (worker.draining() || slot.is_removed() || evicted()) {
+        if self.leaving {
+            return;
+        }
+        let Common { seat, connection, .. } = &*self.common;
+        let Seat { worker, slot, .. } = &**seat;
+        let is_idle = || connection.borrow().is_idle();
+        let evicted =
+            || is_idle() && clock::now().since(self.since) >= EVICTABLE_AFTER && worker.evicts();
+        if worker.draining() || slot.is_removed() || evicted() {
             self.leaving = true;
-            self.connection.graceful_shutdown();
-            self.common.driver.borrow().wake_by_ref();
+            connection.borrow_mut().leave();
+            self.common.drive();
         }
     }
 
     /// Sets the deadline when what is waited for changes, or moves on.
     fn is_late(&mut self) -> bool {
-        let phase = if self.gauge.is_in_block() {
+        let connection = self.common.connection.borrow();
+        let phase = if connection.is_within_block() {
             (Phase::Block, 0)
-        } else if self.common.open.get() > 0 {
+        } else if !connection.is_idle() {
             (Phase::Exchanges, 0)
-        } else if self.connection.has_streams() {
-            (Phase::Reader, self.gauge.written())
+        } else if !connection.unsent().is_empty() || !self.is_flushed {
+            (Phase::Reader, self.written)
         } else if self.leaving {
             (Phase::Leaving, 0)
         } else {
@@ -243,25 +315,72 @@ impl Driver {
     }
 
     /// Counts why the client is no longer served and tells it so.
-    fn refuse(&mut self, label: &'static str) {
+    fn refuse(&self, label: &'static str) {
         self.common.seat.slot.counts.refuse(label);
-        self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+        self.common.connection.borrow_mut().end(Code::ENHANCE_YOUR_CALM);
     }
 
-    /// Lets the last frames leave.
+    /// Lets the last frames leave. Closing on unread bytes would reset the connection, and with it
+    /// what the client has not read of them.
     async fn say_goodbye(mut self) {
-        self.watch.set_after(GOODBYE);
-        self.gauge.stop_reading();
-        let _ = until(&self.watch, poll_fn(|cx| self.connection.poll_closed(cx))).await;
+        let watch = &self.watch;
+        watch.set_after(GOODBYE);
+        let mut unheard = self.inbox.take().unwrap_or_default();
+        let mut left = MOST_UNHEARD;
+        let mut is_shut = false;
+        let goodbye = poll_fn(|cx| {
+            while !is_shut {
+                let mut connection = self.common.connection.borrow_mut();
+                let stream = Pin::new(&mut self.stream);
+                if connection.unsent().is_empty() {
+                    ready!(stream.poll_shutdown(cx))?;
+                    is_shut = true;
+                } else {
+                    let written = ready!(stream.poll_write(cx, connection.unsent()))?;
+                    connection.sent(written);
+                }
+            }
+            while left > 0 {
+                unheard.clear();
+                match ready!(unheard.poll_fill(cx, &mut self.stream))? {
+                    0 => break,
+                    read => left = left.saturating_sub(read),
+                }
+            }
+            Poll::Ready(io::Result::Ok(()))
+        });
+        let _ = until(watch, goodbye).await; // who has gone does not need to hear it
     }
 }
 
-impl Drop for Open {
-    fn drop(&mut self) {
-        let Self(common) = self;
-        common.open.set(common.open.get() - 1);
-        if common.open.get() == 0 {
-            common.driver.borrow().wake_by_ref();
+impl Common {
+    /// Wakes whoever waits for something of this stream.
+    fn wake(&self, slot: Slot) {
+        let waker = self.waiting.borrow_mut().get_mut(slot.index()).and_then(Option::take);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn wake_all(&self) {
+        self.waiting.borrow_mut().iter_mut().filter_map(Option::take).for_each(Waker::wake);
+    }
+
+    /// Has the task woken when something of this stream changes.
+    fn wait(&self, slot: Slot, cx: &Context<'_>) {
+        let mut waiting = self.waiting.borrow_mut();
+        let missing = (slot.index() + 1).saturating_sub(waiting.len());
+        waiting.extend(std::iter::repeat_n(None, missing));
+        match &mut waiting[slot.index()] {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+    }
+
+    /// Has the driver look at the connection again.
+    fn drive(&self) {
+        if !self.driven.replace(true) {
+            self.driver.borrow().wake_by_ref();
         }
     }
 }

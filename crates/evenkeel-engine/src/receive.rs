@@ -14,19 +14,17 @@ use evenkeel_core::config::{
 use evenkeel_core::fault::{Fault, Phase};
 use evenkeel_core::grpc;
 use evenkeel_core::hash;
+use evenkeel_core::http2::Head;
 use evenkeel_core::message::Refusal;
 use evenkeel_core::message::Version;
 use evenkeel_core::message::forward::{self, Outgoing, kept_request_id, write_request};
 use evenkeel_core::message::header::Name;
-use evenkeel_core::message::request::{self, Body, Pseudo, RequestHead, Space, Upgrade};
+use evenkeel_core::message::request::{self, Body, RequestHead, Space, Upgrade};
 use evenkeel_core::route::Question;
 use evenkeel_core::split::{Split, SplitOn};
 use evenkeel_core::sticky::{self, Token};
 use evenkeel_core::template::{Fact, Facts};
 use evenkeel_core::trace::Onward;
-use h2::ext::Protocol;
-use http::request::Parts;
-use http::uri::{Authority, PathAndQuery};
 
 use crate::auth::{self, Shown};
 use crate::clock;
@@ -141,9 +139,13 @@ pub(crate) async fn receive(
     let listener = place.listener();
     let Some(http) = listener.protocol.http() else { return Ok(None) };
     if let Stream::Framed(framed) = &mut client.stream {
-        let Some(parts) = framed.take_head() else { return Ok(None) };
+        let Some(head) = framed.take_head() else { return Ok(None) };
         let ends = framed.ends();
-        let request = read_frames(client, desk, place, http, (&parts, ends))?;
+        let request = read_frames(client, desk, place, http, (&head, ends));
+        if let Stream::Framed(framed) = &client.stream {
+            framed.give_back(head);
+        }
+        let request = request?;
         note(client, desk, place, &request);
         return Ok(Some(request));
     }
@@ -221,20 +223,11 @@ fn read_frames(
     desk: &mut Desk,
     place: &Place,
     http: &Http,
-    (parts, ends): (&Parts, bool),
+    (head, ends): (&Head, bool),
 ) -> Result<Request, Fault> {
     let Desk { outbox, reply, record, fields: extra, .. } = desk;
-    let protocol = parts.extensions.get::<Protocol>();
-    let pseudo = Pseudo {
-        method: parts.method.as_str(),
-        authority: parts.uri.authority().map(Authority::as_str),
-        path: parts.uri.path_and_query().map(PathAndQuery::as_str),
-        protocol: protocol.map(Protocol::as_str),
-        ends,
-    };
-    let fields = parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     let mut space = Space::new();
-    let head = request::from_frames(&pseudo, fields, &mut space, &http.limits);
+    let head = request::from_frames(head, ends, &mut space, &http.limits);
     let head = head.map_err(|refusal| refused(client, refusal))?;
     let out = Out { outbox, reply, fields: extra };
     understand(&head, client, (out, record), place, http)

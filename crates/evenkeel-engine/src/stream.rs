@@ -5,8 +5,8 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
+use evenkeel_core::http2::Head;
 use evenkeel_sys::{Peeked, peek, reset_on_close, unacknowledged};
-use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
@@ -113,7 +113,7 @@ impl Stream {
     }
 
     /// What stood behind the body of a request in frames, once that was read to its end.
-    pub(crate) fn take_trailers(&mut self) -> Option<HeaderMap> {
+    pub(crate) fn take_trailers(&mut self) -> Option<Box<Head>> {
         match self {
             Self::Framed(framed) => framed.take_trailers(),
             Self::Plain(_) | Self::Tls(_) | Self::Asking(_) => None,

@@ -156,8 +156,9 @@ impl Upload {
             self.waits_for_client = true;
             match ready!(desk.inbox.poll_fill(cx, &mut client.stream)) {
                 Ok(0) if matches!(self.source, Source::Framed) => {
-                    let trailers = client.stream.take_trailers().unwrap_or_default();
-                    let fields = trailers.iter().map(|(name, it)| (name.as_str(), it.as_bytes()));
+                    let trailers = client.stream.take_trailers();
+                    let fields = trailers.iter().flat_map(|trailers| trailers.fields());
+                    let fields = fields.map(|(_, name, value)| (name, value));
                     chunked::write_end_with(&mut desk.outbox, fields)
                         .map_err(|reason| Fault::BadRequest(reason.status()))?;
                     self.source = Source::Done;

@@ -11,7 +11,7 @@ mod authority;
 mod framed;
 
 pub use authority::MOST_HOST_BYTES;
-pub use framed::{Pseudo, from_frames};
+pub use framed::from_frames;
 
 /// Bytes of a method. The longest registered one, `UPDATEREDIRECTREF`, has 17.
 pub const MOST_METHOD_BYTES: usize = 32;

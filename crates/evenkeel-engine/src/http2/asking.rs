@@ -15,10 +15,12 @@ use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use tokio::io::ReadBuf;
 
-use super::fields::{broken, ends_of_head, fields};
-use super::framed::MOST_WRITTEN;
+use super::fields::{ends_of_head, fields};
 use super::shared::Lease;
 
+/// Bytes of a request's body handed over at once: a frame of the size that every peer takes
+/// (RFC 9113 §4.2).
+const MOST_WRITTEN: usize = 16 * 1024;
 /// A trailer section of our own making: its lines were bounded when they were read.
 const MOST_TRAILER_BYTES: u32 = u32::MAX;
 
@@ -317,4 +319,8 @@ fn failed(error: h2::Error) -> io::Error {
     } else {
         broken(error)
     }
+}
+
+pub(super) fn broken(error: h2::Error) -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionReset, error)
 }

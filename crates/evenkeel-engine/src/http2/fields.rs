@@ -2,21 +2,32 @@
 
 use std::io;
 
+use evenkeel_core::message::header::Name;
 use http::header::{HeaderName, HeaderValue};
 
-/// The lines of a head this node has written, without those that concern an HTTP/1 connection
-/// (RFC 9113 §8.2.2).
-pub(super) fn fields(lines: &[u8]) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+/// Names and values of the lines of a head this node has written, without those that concern an
+/// HTTP/1 connection (RFC 9113 §8.2.2).
+pub(super) fn lines(lines: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     lines.split(|&byte| byte == b'\n').filter_map(|line| {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let colon = line.iter().position(|&byte| byte == b':')?;
-        let name = HeaderName::from_bytes(&line[..colon]).ok()?;
-        let value = line[colon + 1..].trim_ascii_start();
+        let name = &line[..colon];
         let concerns_connection = matches!(
-            name.as_str(),
-            "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding" | "upgrade"
+            Name::of(name),
+            Name::Connection
+                | Name::KeepAlive
+                | Name::ProxyConnection
+                | Name::TransferEncoding
+                | Name::Upgrade
         );
-        if concerns_connection { None } else { Some((name, HeaderValue::from_bytes(value).ok()?)) }
+        (!concerns_connection).then(|| (name, line[colon + 1..].trim_ascii_start()))
+    })
+}
+
+/// The same, in the form the h2 crate takes.
+pub(super) fn fields(bytes: &[u8]) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    lines(bytes).filter_map(|(name, value)| {
+        Some((HeaderName::from_bytes(name).ok()?, HeaderValue::from_bytes(value).ok()?))
     })
 }
 
@@ -27,8 +38,4 @@ pub(super) fn ends_of_head(bytes: &[u8]) -> io::Result<(usize, usize)> {
     let head = head.ok_or(io::ErrorKind::InvalidData)? + 4;
     let line = bytes.iter().position(|&byte| byte == b'\n').map_or(head, |line| line + 1);
     Ok((line, head))
-}
-
-pub(super) fn broken(error: h2::Error) -> io::Error {
-    io::Error::new(io::ErrorKind::ConnectionReset, error)
 }

@@ -1,223 +1,215 @@
-//! One request of an HTTP/2 connection and its answer, as a stream of bytes: what is read is the
-//! body of the request, what is written is the answer as HTTP/1 has it, and leaves in frames.
+//! One exchange in frames, as a stream of bytes: what is read is the body of the request, what is
+//! written is the answer in HTTP/1's form.
 
-use std::cell::RefCell;
 use std::io;
-use std::task::{Context, Poll, ready};
+use std::rc::Rc;
+use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use h2::server::SendResponse;
-use h2::{Reason, RecvStream, SendStream};
-use http::header::CONTENT_LENGTH;
-use http::request::Parts;
-use http::{HeaderMap, Method, Response, StatusCode};
+use evenkeel_core::http2::{Code, Head, Pseudo, Read, Slot};
 use tokio::io::ReadBuf;
 
-use super::fields::{broken, ends_of_head, fields};
-
-/// Bytes of an answer handed over at once: a frame of the size that every peer takes
-/// (RFC 9113 §4.2).
-pub(super) const MOST_WRITTEN: usize = 16 * 1024;
+use super::Common;
+use super::fields::{ends_of_head, lines};
 
 /// A request, and the way its answer takes.
 #[derive(Debug)]
 pub(crate) struct Framed {
-    head: Option<Box<Parts>>,
-    body: RecvStream,
-    /// Received and not read.
-    rest: Bytes,
+    pub(super) common: Rc<Common>,
+    slot: Slot,
     /// No body follows whatever the head says.
     head_only: bool,
     /// 101 means that the stream is a tunnel now (RFC 8441 §5).
     tunnels: bool,
-    /// Looked at while the exchange is borrowed.
-    sending: RefCell<Sending>,
-    trailers: Option<HeaderMap>,
-    /// Behind the body of the request.
-    received: Option<HeaderMap>,
+    sending: Sending,
+    /// Lines behind the body of the answer.
+    trailers: Vec<u8>,
 }
 
 /// How far the answer has got.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sending {
     /// No final head was written.
-    Head(SendResponse<Bytes>),
+    Head,
     /// With what is left of the announced length.
-    Body(SendStream<Bytes>, Option<u64>),
+    Body(Option<u64>),
     Done,
 }
 
 impl Framed {
-    pub(crate) fn new(head: Parts, body: RecvStream, respond: SendResponse<Bytes>) -> Self {
+    pub(super) const fn new(common: Rc<Common>, slot: Slot) -> Self {
         Self {
-            head_only: head.method == Method::HEAD,
-            tunnels: head.method == Method::CONNECT,
-            head: Some(Box::new(head)),
-            body,
-            rest: Bytes::new(),
-            sending: RefCell::new(Sending::Head(respond)),
-            trailers: None,
-            received: None,
+            common,
+            slot,
+            head_only: false,
+            tunnels: false,
+            sending: Sending::Head,
+            trailers: Vec::new(),
         }
     }
 
     /// The head of the request, once.
-    pub(crate) fn take_head(&mut self) -> Option<Box<Parts>> {
-        self.head.take()
+    pub(crate) fn take_head(&mut self) -> Option<Box<Head>> {
+        let head = self.common.connection.borrow_mut().take_head(self.slot)?;
+        let method = head.pseudo(Pseudo::Method);
+        self.head_only = method == Some("HEAD");
+        self.tunnels = method == Some("CONNECT");
+        Some(head)
+    }
+
+    /// Takes back what [`Framed::take_head`] gave.
+    pub(crate) fn give_back(&self, head: Box<Head>) {
+        self.common.connection.borrow_mut().give_back(head);
     }
 
     /// The request ends with its head.
     pub(crate) fn ends(&self) -> bool {
-        self.body.is_end_stream()
+        self.common.connection.borrow().is_read(self.slot)
     }
 
     /// The body, piece by piece; then, as on a socket, nothing.
     pub(crate) fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
+        &self,
+        cx: &Context<'_>,
         space: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.rest.is_empty() {
-            match ready!(self.body.poll_data(cx)) {
-                Some(Ok(data)) if data.is_empty() && !self.body.is_end_stream() => {
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
+        let mut connection = self.common.connection.borrow_mut();
+        match connection.read(self.slot, space.initialize_unfilled()) {
+            Read::Bytes(count) => {
+                space.advance(count as usize);
+                if !connection.unsent().is_empty() {
+                    self.common.drive(); // there is room for more: the client is told
                 }
-                Some(Ok(data)) => self.rest = data,
-                Some(Err(error)) => return Poll::Ready(Err(broken(error))),
-                None => {
-                    let trailers = ready!(self.body.poll_trailers(cx)).map_err(broken)?;
-                    self.received = trailers.or_else(|| self.received.take());
-                    return Poll::Ready(Ok(()));
-                }
+                Poll::Ready(Ok(()))
+            }
+            Read::End => Poll::Ready(Ok(())),
+            Read::Reset(code) => Poll::Ready(Err(broken(code))),
+            Read::Nothing => {
+                self.common.wait(self.slot, cx);
+                Poll::Pending
             }
         }
-        let taken = self.rest.len().min(space.remaining());
-        space.put_slice(&self.rest.split_to(taken));
-        // Only what was taken makes room for more: a slow server slows its client.
-        let _ = self.body.flow_control().release_capacity(taken); // the stream may be reset
-        Poll::Ready(Ok(()))
     }
 
     /// Takes the answer as HTTP/1 has it, each head in one piece.
-    pub(crate) fn poll_write(
-        &mut self,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        if !matches!(self.sending.get_mut(), Sending::Head(_)) {
-            return self.poll_body(cx, bytes);
+    pub(crate) fn poll_write(&mut self, cx: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let head = if self.sending == Sending::Head { self.send_head(bytes)? } else { 0 };
+        let body = &bytes[head..];
+        if body.is_empty() && head > 0 {
+            return Poll::Ready(Ok(head));
         }
-        let length = self.send_head(bytes)?;
-        if length == bytes.len() {
-            return Poll::Ready(Ok(length));
-        }
-        match self.poll_body(cx, &bytes[length..]) {
-            Poll::Ready(Ok(sent)) => Poll::Ready(Ok(length + sent)),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => Poll::Ready(Ok(length)),
+        match self.poll_body(cx, body) {
+            Poll::Ready(Ok(sent)) => Poll::Ready(Ok(head + sent)),
+            Poll::Pending if head > 0 => Poll::Ready(Ok(head)),
+            otherwise => otherwise,
         }
     }
 
     /// Ready when the client does not want its answer any more.
-    pub(crate) fn poll_reset(&self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        let reason = match &mut *self.sending.borrow_mut() {
-            Sending::Head(respond) => ready!(respond.poll_reset(cx)),
-            Sending::Body(send, _) => ready!(send.poll_reset(cx)),
-            Sending::Done => return Poll::Pending,
-        };
-        Poll::Ready(reason.map_or_else(broken, |reason| broken(reason.into())))
+    pub(crate) fn poll_reset(&self, cx: &Context<'_>) -> Poll<io::Error> {
+        if self.sending == Sending::Done {
+            return Poll::Pending;
+        }
+        if let Some(code) = self.common.connection.borrow().reset_code(self.slot) {
+            return Poll::Ready(broken(code));
+        }
+        self.common.wait(self.slot, cx);
+        Poll::Pending
     }
 
     /// What stood behind the body of the request, once that was read to its end.
-    pub(crate) fn take_trailers(&mut self) -> Option<HeaderMap> {
-        self.received.take()
+    pub(crate) fn take_trailers(&mut self) -> Option<Box<Head>> {
+        self.common.connection.borrow_mut().take_trailers(self.slot)
     }
 
     /// Lines that follow the body.
     pub(crate) fn set_trailers(&mut self, lines: &[u8]) {
-        let mut trailers = HeaderMap::new();
-        for (name, value) in fields(lines) {
-            trailers.append(name, value);
-        }
-        self.trailers = (!trailers.is_empty()).then_some(trailers);
+        self.trailers.clear();
+        self.trailers.extend_from_slice(lines);
     }
 
     /// The answer is whole.
     pub(crate) fn finish(&mut self) {
-        if let Sending::Body(send, _) = self.sending.get_mut() {
-            // What fails here has been reset, or goes with its connection.
-            let _ = match self.trailers.take() {
-                Some(trailers) => send.send_trailers(trailers),
-                None => send.send_data(Bytes::new(), true),
-            };
-            self.sending.replace(Sending::Done);
+        if !matches!(self.sending, Sending::Body(_)) {
+            return;
         }
+        self.sending = Sending::Done;
+        let mut connection = self.common.connection.borrow_mut();
+        if lines(&self.trailers).next().is_some() {
+            connection.send_trailers(self.slot, lines(&self.trailers));
+        } else {
+            connection.send_data(self.slot, &[], true);
+        }
+        self.common.drive();
     }
 
     /// Returns how many of the bytes were the head.
     fn send_head(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let Sending::Head(respond) = self.sending.get_mut() else { return Ok(0) };
         let (line, length) = ends_of_head(bytes)?;
-        let head = &bytes[..length];
-        let status = head.get(9..12).and_then(|digits| StatusCode::from_bytes(digits).ok());
-        let status = status.ok_or(io::ErrorKind::InvalidData)?;
-        let mut response = Response::new(());
-        for (name, value) in fields(&head[line..]) {
-            response.headers_mut().append(name, value);
-        }
-        let opens = self.tunnels && status == StatusCode::SWITCHING_PROTOCOLS;
-        *response.status_mut() = if opens { StatusCode::OK } else { status };
-        if status.is_informational() && !opens {
-            // What a peer does not take is no loss: an answer follows.
-            let _ = respond.send_informational(response);
-            return Ok(length);
-        }
+        let invalid = || io::Error::from(io::ErrorKind::InvalidData);
+        let status = bytes.get(9..12).and_then(|digits| str::from_utf8(digits).ok()?.parse().ok());
+        let status: u16 = status.ok_or_else(invalid)?;
+        let fields = || lines(&bytes[line..length]);
+        let opens = self.tunnels && status == 101;
+        let mut connection = self.common.connection.borrow_mut();
         if opens {
-            response.headers_mut().remove("sec-websocket-accept");
+            let fields = fields().filter(|(name, _)| !is(name, "sec-websocket-accept"));
+            connection.send_head(self.slot, 200, fields, false);
+            self.sending = Sending::Body(None);
+        } else if status < 200 {
+            connection.send_head(self.slot, status, fields(), false);
+        } else {
+            let left = fields().find(|(name, _)| is(name, "content-length"));
+            let left = left.and_then(|(_, value)| str::from_utf8(value).ok()?.parse().ok());
+            let ends = self.head_only || left == Some(0) || matches!(status, 204 | 304);
+            connection.send_head(self.slot, status, fields(), ends);
+            self.sending = if ends { Sending::Done } else { Sending::Body(left) };
         }
-        let left = response.headers().get(CONTENT_LENGTH);
-        let left = left.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        let ends = self.head_only
-            || left == Some(0)
-            || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        let send = respond.send_response(response, ends).map_err(broken)?;
-        let sending = if ends { Sending::Done } else { Sending::Body(send, left) };
-        self.sending.replace(sending);
+        self.common.drive();
         Ok(length)
     }
 
-    fn poll_body(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let Sending::Body(send, left) = self.sending.get_mut() else {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-        };
-        let wanted = bytes.len().min(MOST_WRITTEN);
-        send.reserve_capacity(wanted);
-        let mut room = send.capacity();
-        while room == 0 {
-            room = match ready!(send.poll_capacity(cx)) {
-                Some(room) => room.map_err(broken)?,
-                None => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
-            };
+    fn poll_body(&mut self, cx: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let mut connection = self.common.connection.borrow_mut();
+        if let Some(code) = connection.reset_code(self.slot) {
+            return Poll::Ready(Err(broken(code)));
         }
-        let sent = wanted.min(room);
-        *left = left.map(|left| left.saturating_sub(sent as u64));
-        let ends = *left == Some(0);
-        send.send_data(Bytes::copy_from_slice(&bytes[..sent]), ends).map_err(broken)?;
-        if ends {
-            self.sending.replace(Sending::Done);
+        let mut sent = 0;
+        while let (Sending::Body(left), true) = (self.sending, sent < bytes.len()) {
+            let room = connection.room(self.slot).min(bytes.len() - sent);
+            if room == 0 {
+                break;
+            }
+            let left = left.map(|left| left.saturating_sub(room as u64));
+            let ends = left == Some(0);
+            connection.send_data(self.slot, &bytes[sent..sent + room], ends);
+            self.sending = if ends { Sending::Done } else { Sending::Body(left) };
+            sent += room;
         }
-        Poll::Ready(Ok(sent))
+        if sent > 0 {
+            self.common.drive();
+            return Poll::Ready(Ok(sent));
+        }
+        if self.sending == Sending::Done {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())); // more than was announced
+        }
+        self.common.wait(self.slot, cx);
+        Poll::Pending
     }
 }
 
 impl Drop for Framed {
-    /// An answer that was begun and not finished must not look whole.
+    /// An answer that was begun and not finished must not look whole: its stream is reset.
     fn drop(&mut self) {
-        match self.sending.get_mut() {
-            Sending::Head(respond) => respond.send_reset(Reason::INTERNAL_ERROR),
-            Sending::Body(send, _) => send.send_reset(Reason::INTERNAL_ERROR),
-            Sending::Done => {}
-        }
+        self.common.connection.borrow_mut().release(self.slot);
+        self.common.drive();
     }
+}
+
+fn is(name: &[u8], word: &str) -> bool {
+    name.eq_ignore_ascii_case(word.as_bytes())
+}
+
+fn broken(code: Code) -> io::Error {
+    let kind = io::ErrorKind::ConnectionReset;
+    io::Error::new(kind, format!("the stream was reset with error code {}", code.0))
 }

@@ -13,7 +13,7 @@ use http::uri::Scheme;
 use tokio::sync::Notify;
 use tokio::task::spawn_local;
 
-use super::{Asking, CONNECTION_WINDOW, MOST_RESET, MOST_STREAM_ERRORS, STREAM_WINDOW};
+use super::{Asking, CONNECTION_WINDOW, STREAM_WINDOW};
 use crate::clock;
 use crate::connect::Counted;
 use crate::stream::Stream;
@@ -23,6 +23,11 @@ use crate::stream::Stream;
 const MOST_STREAMS: u32 = 256;
 /// Bytes of a request held for a server that does not read.
 const MOST_UNSENT: usize = 64 * 1024;
+
+/// Streams that this node has reset and still knows, to tell late frames from wrong ones.
+const MOST_RESET: usize = 32;
+/// Errors of streams that end the connection.
+const MOST_STREAM_ERRORS: usize = 64;
 
 /// A server's connections, as one worker has them.
 #[derive(Debug, Default)]
@@ -103,7 +108,7 @@ impl Opening<'_> {
             .max_send_buffer_size(MOST_UNSENT)
             .max_concurrent_reset_streams(MOST_RESET)
             .max_local_error_reset_streams(Some(MOST_STREAM_ERRORS));
-        let (sender, driver) = builder.handshake(stream).await.map_err(super::fields::broken)?;
+        let (sender, driver) = builder.handshake(stream).await.map_err(super::asking::broken)?;
         let connection = Rc::new(Connection {
             sender,
             scheme,

@@ -6,75 +6,47 @@ use super::super::header::{Fields, Name, Space};
 use super::super::{Reason, Refusal, Version};
 use super::{Body, RequestHead, Upgrade, authority, body, split_query};
 use crate::config::HttpLimits;
+use crate::http2::{Head, Pseudo};
 use crate::path;
 
-/// Bytes that each field counts for beside its name and value (RFC 9113 §10.5.1).
-const FIELD_OVERHEAD: usize = 32;
-
-/// The pseudo-header fields (RFC 9113 §8.3.1), and whether the stream ends with the head.
-#[derive(Clone, Copy, Debug)]
-pub struct Pseudo<'b> {
-    pub method: &'b str,
-    pub authority: Option<&'b str>,
-    /// Path and query; absent only with `CONNECT`.
-    pub path: Option<&'b str>,
-    /// What an extended `CONNECT` asks for (RFC 8441 §4).
-    pub protocol: Option<&'b str>,
-    /// No body follows.
-    pub ends: bool,
-}
-
-/// Reads the head of a request whose fields came one by one, with names in lower case.
+/// Reads the head of a request that [is one](Head::is_no_request). `ends`: no body follows.
 pub fn from_frames<'s, 'b>(
-    pseudo: &Pseudo<'b>,
-    fields: impl Iterator<Item = (&'b str, &'b [u8])>,
+    head: &'b Head,
+    ends: bool,
     space: &'s mut Space<'b>,
     limits: &HttpLimits,
 ) -> Result<RequestHead<'s, 'b>, Refusal> {
+    if head.is_too_large() {
+        return Err(Reason::HeadTooLarge.into());
+    }
     let Space { headers: _, kinds, framed, path } = space;
     let most = usize::from(limits.headers).min(kinds.len());
+    if head.count() > most {
+        return Err(Reason::TooManyFields.into());
+    }
+    framed.clear();
+    framed.reserve_exact(head.count());
     let mut framing = Framing::default();
     let mut host = None;
     let mut expects = false;
-    let mut bytes = pseudo.path.map_or(0, str::len);
-    framed.clear();
-    for (name, value) in fields {
-        if framed.len() == most {
-            return Err(Reason::TooManyFields.into());
-        }
-        bytes += name.len() + value.len() + FIELD_OVERHEAD;
-        let kind = Name::of(name.as_bytes());
+    for (kind, name, value) in head.fields() {
         match kind {
             Name::Host if host.is_some() => return Err(Reason::HostRepeated.into()),
             Name::Host => host = Some(value),
             Name::Expect if value.eq_ignore_ascii_case(b"100-continue") => expects = true,
             Name::Expect => return Err(Reason::Expectation.into()),
-            // RFC 9113 §8.2.2.
-            Name::Connection
-            | Name::Http2Settings
-            | Name::KeepAlive
-            | Name::ProxyConnection
-            | Name::TransferEncoding
-            | Name::Upgrade => return Err(Reason::ConnectionField.into()),
-            Name::Te if !value.eq_ignore_ascii_case(b"trailers") => {
-                return Err(Reason::ConnectionField.into());
-            }
             _ => framing.take(kind, value)?,
         }
-        check_value(value)?;
         kinds[framed.len()] = kind;
         framed.push(httparse::Header { name, value });
     }
-    if bytes > limits.head_bytes as usize {
-        return Err(Reason::HeadTooLarge.into());
-    }
-    let authority = authority(pseudo.authority, host)?;
-    let (method, upgrade) = method(pseudo)?;
-    let target = pseudo.path.ok_or(Reason::Pseudo)?;
+    let authority = authority(head.pseudo(Pseudo::Authority), host)?;
+    let (method, upgrade) = method(head, ends)?;
+    let target = head.pseudo(Pseudo::Path).ok_or(Reason::Pseudo)?;
     let (unread_path, query) = split_target(target, method, limits)?;
     let body = match body(&framing, limits)? {
         _ if upgrade == Upgrade::WebSocket => Body::None,
-        Body::None if !pseudo.ends => Body::Chunked, // its length is not known
+        Body::None if !ends => Body::Chunked, // its length is not known
         body => body,
     };
     Ok(RequestHead {
@@ -110,17 +82,6 @@ fn split_target<'b>(
     }
 }
 
-/// RFC 9113 §8.2.1: no line end, no NUL, no white space around. What HTTP/1 could not carry must
-/// not reach a server that speaks it.
-fn check_value(value: &[u8]) -> Result<(), Reason> {
-    let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
-    let is_control = |byte: &u8| matches!(byte, 0..=8 | 10..=31 | 127);
-    if is_blank(value.first()) || is_blank(value.last()) || value.iter().any(is_control) {
-        return Err(Reason::FieldValue);
-    }
-    Ok(())
-}
-
 /// `:authority`, else `Host`; where there are both they must agree (RFC 9113 §8.3.1).
 fn authority<'b>(named: Option<&'b str>, host: Option<&'b [u8]>) -> Result<&'b str, Reason> {
     match (named, host) {
@@ -135,9 +96,10 @@ fn authority<'b>(named: Option<&'b str>, host: Option<&'b [u8]>) -> Result<&'b s
 
 /// The method in HTTP/1's terms. An extended `CONNECT` for a WebSocket is its handshake
 /// (RFC 8441 §5); there is no other tunnel here.
-fn method<'b>(pseudo: &Pseudo<'b>) -> Result<(&'b str, Upgrade<'b>), Reason> {
-    match (pseudo.method, pseudo.protocol) {
-        ("CONNECT", Some("websocket")) if !pseudo.ends => Ok(("GET", Upgrade::WebSocket)),
+fn method(head: &Head, ends: bool) -> Result<(&str, Upgrade<'_>), Reason> {
+    let method = head.pseudo(Pseudo::Method).ok_or(Reason::Pseudo)?;
+    match (method, head.pseudo(Pseudo::Protocol)) {
+        ("CONNECT", Some("websocket")) if !ends => Ok(("GET", Upgrade::WebSocket)),
         ("CONNECT", None) => Err(Reason::Connect),
         (_, Some(_)) => Err(Reason::Pseudo),
         (method, None) if method.len() > super::MOST_METHOD_BYTES => Err(Reason::Method),
@@ -149,67 +111,93 @@ fn method<'b>(pseudo: &Pseudo<'b>) -> Result<(&'b str, Upgrade<'b>), Reason> {
 mod tests {
     use super::*;
 
-    fn meaning(pseudo: &Pseudo<'_>, fields: &[(&str, &[u8])]) -> String {
-        let mut space = Space::new();
+    const GET: &str = ":method GET, :scheme https, :authority a:443, :path /x/../y?q";
+    const POST: &str = ":method POST, :scheme https, :authority a:443, :path /";
+    const SOCKET: &str = ":method CONNECT, :scheme https, :authority a, :path /, :protocol";
+
+    /// Fields with commas between them: a name, a blank, a value.
+    fn meaning(fields: &str, ends: bool) -> String {
         let limits = HttpLimits { body_bytes: Some(1_000), headers: 8, ..HttpLimits::default() };
-        match from_frames(pseudo, fields.iter().copied(), &mut space, &limits) {
+        let mut head = Head::default();
+        head.clear(1_000);
+        for field in fields.split(", ") {
+            let (name, value) = field.split_once(' ').unwrap();
+            head.take(name.as_bytes(), value.as_bytes());
+        }
+        if head.is_no_request(ends) {
+            return "reset".to_owned();
+        }
+        match from_frames(&head, ends, &mut Space::new(), &limits) {
             Ok(head) => format!("{} {} {} {:?}", head.method, head.host, head.path, head.body),
             Err(refusal) => format!("{} {}", refusal.status, refusal.reason.label()),
         }
     }
 
-    const GET: Pseudo<'_> = Pseudo {
-        method: "GET",
-        authority: Some("a:443"),
-        path: Some("/x/../y?q"),
-        protocol: None,
-        ends: true,
-    };
-    const POST: Pseudo<'_> = Pseudo { method: "POST", ends: false, ..GET };
-
     #[test]
     fn a_head_has_one_meaning_or_none() {
-        type Case<'c> = (Pseudo<'c>, &'c [(&'c str, &'c [u8])], &'c str);
-        let cases: &[Case<'_>] = &[
-            (GET, &[], "GET a /y None"),
-            (GET, &[("host", b"A:443")], "GET a /y None"),
-            (GET, &[("te", b"trailers")], "GET a /y None"),
-            (POST, &[], "POST a /y Chunked"),
-            (POST, &[("content-length", b"5")], "POST a /y Length(5)"),
-            (Pseudo { authority: None, ..GET }, &[("host", b"b")], "GET b /y None"),
-            (Pseudo { authority: None, ..GET }, &[], "400 host-missing"),
-            (GET, &[("host", b"b")], "400 host-differs"),
-            (GET, &[("host", b"a:443"), ("host", b"a:443")], "400 host-repeated"),
-            (Pseudo { authority: Some("u@a"), ..GET }, &[], "400 host-syntax"),
-            (GET, &[("connection", b"close")], "400 connection-field"),
-            (GET, &[("transfer-encoding", b"chunked")], "400 connection-field"),
-            (GET, &[("upgrade", b"h2c")], "400 connection-field"),
-            (GET, &[("te", b"gzip")], "400 connection-field"),
-            (GET, &[("x", b" a")], "400 field-value"),
-            (GET, &[("x", b"a\r\nb: c")], "400 field-value"),
-            (GET, &[("x", b"a\0b")], "400 field-value"),
-            (POST, &[("content-length", b"+5")], "400 length-syntax"),
-            (POST, &[("content-length", b"5"), ("content-length", b"5")], "400 length-repeated"),
-            (POST, &[("content-length", b"1001")], "413 body-size"),
-            (POST, &[("expect", b"more")], "417 expectation"),
-            (GET, &[("a", b"".as_slice()); 9], "431 field-count"),
-            (Pseudo { path: None, ..GET }, &[], "400 pseudo-field"),
-            (Pseudo { path: Some("x"), ..GET }, &[], "400 target"),
-            (Pseudo { path: Some("http://b/"), ..GET }, &[], "400 target"),
-            (Pseudo { path: Some("*"), ..GET }, &[], "400 target"),
-            (Pseudo { path: Some("*"), method: "OPTIONS", ..GET }, &[], "OPTIONS a * None"),
-            (Pseudo { path: Some("/../x"), ..GET }, &[], "400 path-above-root"),
-            (Pseudo { method: "CONNECT", ..POST }, &[], "501 connect"),
-            (Pseudo { protocol: Some("websocket"), ..GET }, &[], "400 pseudo-field"),
-            (
-                Pseudo { method: "CONNECT", protocol: Some("websocket"), ..POST },
-                &[],
-                "GET a /y None",
-            ),
-            (Pseudo { method: "CONNECT", protocol: Some("x"), ..POST }, &[], "400 pseudo-field"),
+        let cases: &[(&str, &str, &str)] = &[
+            (GET, "", "GET a /y None"),
+            (GET, "host A:443", "GET a /y None"),
+            (GET, "te trailers", "GET a /y None"),
+            (POST, "", "POST a / Chunked"),
+            (POST, "content-length 5", "POST a / Length(5)"),
+            (GET, "content-length 5", "reset"),
+            (":method GET, :scheme http, :path /", "host b", "GET b / None"),
+            (":method GET, :scheme http, :path /", "", "400 host-missing"),
+            (GET, "host b", "400 host-differs"),
+            (GET, "host a:443, host a:443", "400 host-repeated"),
+            (":method GET, :scheme http, :path /, :authority u@a", "", "400 host-syntax"),
+            (GET, "connection close", "reset"),
+            (GET, "transfer-encoding chunked", "reset"),
+            (GET, "upgrade h2c", "reset"),
+            (GET, "te gzip", "reset"),
+            (GET, "x  a", "reset"),
+            (GET, "x a\r\nb: c", "reset"),
+            (GET, "x a\0b", "reset"),
+            (GET, "x a ", "reset"),
+            (GET, "X a", "reset"),
+            (GET, "x\r a", "reset"),
+            (GET, " a", "reset"),
+            (POST, "content-length +5", "400 length-syntax"),
+            (POST, "content-length 5, content-length 5", "400 length-repeated"),
+            (POST, "content-length 1001", "413 body-size"),
+            (POST, "expect more", "417 expectation"),
+            (GET, "a 1, a 2, a 3, a 4, a 5, a 6, a 7, a 8, a 9", "431 field-count"),
+            (GET, ":path /again", "reset"),
+            (GET, ":status 200", "reset"),
+            (GET, "a 1, :protocol x", "reset"),
+            (GET, ":protocol websocket", "reset"),
+            (":method GET, :scheme http, :authority a", "", "reset"),
+            (":method GET, :authority a, :path /", "", "reset"),
+            (":scheme http, :authority a, :path /", "", "reset"),
+            (":method GET, :scheme http, :authority a, :path ", "", "reset"),
+            (":method , :scheme http, :authority a, :path /", "", "reset"),
+            (":method GET, :scheme http, :authority a, :path /a b", "", "reset"),
+            (":method G T, :scheme http, :authority a, :path /", "", "reset"),
+            (":method GET(, :scheme http, :authority a, :path /", "", "reset"),
+            (":method GET, :scheme http, :authority a, :path x", "", "400 target"),
+            (":method GET, :scheme http, :authority a, :path http://b/", "", "400 target"),
+            (":method GET, :scheme http, :authority a, :path *", "", "400 target"),
+            (":method OPTIONS, :scheme http, :authority a, :path *", "", "OPTIONS a * None"),
+            (":method GET, :scheme http, :authority a, :path /../x", "", "400 path-above-root"),
+            (":method CONNECT, :authority a", "", "501 connect"),
+            (":method CONNECT, :authority a, :path /", "", "reset"),
+            (&format!("{SOCKET} websocket"), "", "GET a / None"),
+            (&format!("{SOCKET} x"), "", "400 pseudo-field"),
         ];
-        for (pseudo, fields, wanted) in cases {
-            assert_eq!(meaning(pseudo, fields), *wanted, "{pseudo:?} {fields:?}");
+        for &(pseudo, fields, wanted) in cases {
+            let separator = if fields.is_empty() { "" } else { ", " };
+            let ends = pseudo.contains("GET") || pseudo.contains("OPTIONS");
+            let found = meaning(&format!("{pseudo}{separator}{fields}"), ends);
+            assert_eq!(found, wanted, "{pseudo} {fields}");
         }
+    }
+
+    #[test]
+    fn a_head_that_is_too_large_is_refused_whatever_was_cut() {
+        let long = format!("x {}, {GET}", "a".repeat(1_000));
+        assert_eq!(meaning(&long, true), "431 head-size");
+        let long = format!("{GET}, x {}", "a".repeat(1_000));
+        assert_eq!(meaning(&long, true), "431 head-size");
     }
 }

@@ -1,0 +1,538 @@
+//! A client's connection: what its frames mean, and which frames answer them.
+//!
+//! Bytes go in through [`Connection::next`], bytes come out of [`Connection::unsent`]; who reads
+//! and writes them, and who works on the exchanges, is not known here.
+
+use std::collections::VecDeque;
+
+use super::flood::Meter;
+use super::frame::{
+    self, Code, FIRST_WINDOW, HEADER_BYTES, Header, MOST_PAYLOAD, MOST_WINDOW, PREFACE, count,
+    flag, kind, setting, without_padding,
+};
+use super::head::Head;
+use super::hpack::{Decoder, Encoder};
+use super::streams::{Slot, Streams};
+use crate::moment::Moment;
+
+mod sending;
+#[cfg(test)]
+mod tests;
+
+/// Bytes of the peer's table of fields kept here: what a peer may count on (RFC 9113 §6.5.2).
+const TABLE_BYTES: u32 = 4_096;
+/// Errors of streams that end the connection: no client makes so many (CVE-2025-8671).
+const MOST_STREAM_ERRORS: u32 = 64;
+/// What the `PING` says whose answer shows that the client has heard it should leave.
+const LEAVING: [u8; 8] = *b"leaving!";
+/// Memory for heads that is kept between bursts of requests.
+const MOST_SPARE_HEADS: usize = 32;
+/// The same while nothing is under way.
+const SPARE_HEADS_AT_REST: usize = 1;
+/// Bytes of memory for what is sent that are kept while nothing is under way.
+const UNSENT_AT_REST: usize = 4 * 1024;
+
+/// What a peer is told, and held to.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Exchanges at once.
+    pub streams: u32,
+    /// Bytes of a body that may be on their way.
+    pub stream_window: u32,
+    /// The same over all streams.
+    pub connection_window: u32,
+    /// Bytes of a head, as RFC 9113 §10.5.1 counts them.
+    pub head_bytes: u32,
+}
+
+/// One side of a connection: the server's.
+#[derive(Debug)]
+pub struct Connection {
+    limits: Limits,
+    meter: Meter,
+    decoder: Decoder,
+    encoder: Encoder,
+    streams: Streams,
+    stage: Stage,
+    /// A header block of which the end has not come.
+    block: Option<Block>,
+    /// Bytes the peer may still send.
+    credit: u32,
+    /// Bytes taken of which the peer has not been told.
+    taken: u32,
+    /// Bytes of bodies this node may still send.
+    window: i64,
+    /// What the window of a new stream is.
+    first_window: u32,
+    /// The peer knows the limits.
+    is_told: bool,
+    departure: Departure,
+    /// Frames of the peer's that ended a stream.
+    errors: u32,
+    /// Streams that have something to say and found no room, in the order they came.
+    waiting: VecDeque<Slot>,
+    out: Vec<u8>,
+    /// Bytes of `out` that are sent.
+    sent: usize,
+    #[expect(clippy::vec_box, reason = "they come and go in boxes")]
+    spare_heads: Vec<Box<Head>>,
+}
+
+/// What may come next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Preface,
+    /// The peer's settings, before all else (RFC 9113 §3.4).
+    Settings,
+    Frames,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Departure {
+    None,
+    /// The client is told to leave; what it had begun before it heard that is served
+    /// (RFC 9113 §6.8).
+    Announced,
+    /// Streams above this one are not served.
+    Settled(u32),
+}
+
+/// The start of a header block.
+#[derive(Debug)]
+struct Block {
+    start: BlockStart,
+    bytes: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct BlockStart {
+    stream: u32,
+    ends_stream: bool,
+    /// The stream is said to depend on itself.
+    is_circular: bool,
+}
+
+/// What a frame has changed for those who work on exchanges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    Nothing,
+    /// A request: [its head](Connection::take_head) is there.
+    Request(Slot),
+    /// More of a body, the end of one, room to send, or a reset.
+    Changed(Slot),
+    /// There may be room to send on any stream.
+    Room,
+}
+
+/// The connection is over: the `GOAWAY` that says so is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure {
+    pub code: Code,
+    /// A short word for a counter.
+    pub label: &'static str,
+}
+
+/// What is wrong with a frame.
+enum Wrong {
+    /// It ends its stream.
+    Stream(u32, Code),
+    Connection(Code),
+}
+
+const PROTOCOL: Wrong = Wrong::Connection(Code::PROTOCOL_ERROR);
+const FRAME_SIZE: Wrong = Wrong::Connection(Code::FRAME_SIZE_ERROR);
+
+impl Connection {
+    /// A connection on which nothing has been said but this side's settings, which are unsent.
+    pub fn new(limits: Limits, now: Moment) -> Self {
+        let mut connection = Self {
+            limits,
+            meter: Meter::new(now),
+            decoder: Decoder::new(TABLE_BYTES),
+            encoder: Encoder::new(),
+            streams: Streams::default(),
+            stage: Stage::Preface,
+            block: None,
+            credit: limits.connection_window,
+            taken: 0,
+            window: i64::from(FIRST_WINDOW),
+            first_window: FIRST_WINDOW,
+            is_told: false,
+            departure: Departure::None,
+            errors: 0,
+            waiting: VecDeque::new(),
+            out: Vec::new(),
+            sent: 0,
+            spare_heads: Vec::new(),
+        };
+        connection.introduce();
+        connection
+    }
+
+    /// Reads the frame at the start of `input`. Gives how many bytes it had; `None`: not all of it
+    /// is there.
+    pub fn next(&mut self, input: &[u8], now: Moment) -> Result<Option<(usize, Event)>, Failure> {
+        if self.stage == Stage::Preface {
+            return self.preface(input);
+        }
+        let Some(header) = Header::read(input) else { return Ok(None) };
+        let length = header.length as usize;
+        if length > MOST_PAYLOAD {
+            return Err(self.fail(Code::FRAME_SIZE_ERROR, "h2-protocol"));
+        }
+        let Some(payload) = input[HEADER_BYTES..].get(..length) else { return Ok(None) };
+        if let Err(flood) = self.meter.take(&header, now) {
+            return Err(self.fail(Code::ENHANCE_YOUR_CALM, flood.label()));
+        }
+        let event = match self.take(&header, payload) {
+            Ok(event) => event,
+            Err(Wrong::Stream(stream, code)) => self.stream_error(stream, code)?,
+            Err(Wrong::Connection(code)) => return Err(self.fail(code, label(code))),
+        };
+        Ok(Some((HEADER_BYTES + length, event)))
+    }
+
+    /// The head of a request, once.
+    pub fn take_head(&mut self, slot: Slot) -> Option<Box<Head>> {
+        self.streams.get(slot).head.take()
+    }
+
+    /// A head whose memory may be used for another.
+    pub fn give_back(&mut self, head: Box<Head>) {
+        if self.spare_heads.len() < MOST_SPARE_HEADS {
+            self.spare_heads.push(head);
+        }
+    }
+
+    /// Neither the preface nor settings have come, or a header block has begun and not ended:
+    /// whether its time is over is for whoever keeps the time.
+    pub fn is_within_block(&self) -> bool {
+        self.block.is_some() || self.stage != Stage::Frames
+    }
+
+    /// Nobody works on an exchange.
+    pub const fn is_idle(&self) -> bool {
+        self.streams.held() == 0
+    }
+
+    /// The client was told to leave, and has nothing under way.
+    pub fn is_over(&self) -> bool {
+        matches!(self.departure, Departure::Settled(_))
+            && self.streams.opened() == 0
+            && self.unsent().is_empty()
+    }
+
+    fn preface(&mut self, input: &[u8]) -> Result<Option<(usize, Event)>, Failure> {
+        let known = input.len().min(PREFACE.len());
+        if input[..known] != PREFACE[..known] {
+            return Err(self.fail(Code::PROTOCOL_ERROR, "h2-preface"));
+        }
+        if known < PREFACE.len() {
+            return Ok(None);
+        }
+        self.stage = Stage::Settings;
+        Ok(Some((known, Event::Nothing)))
+    }
+
+    fn take(&mut self, header: &Header, payload: &[u8]) -> Result<Event, Wrong> {
+        let is_expected = match (self.stage, &self.block) {
+            (Stage::Settings, _) => header.kind == kind::SETTINGS && !header.has(flag::ACK),
+            (_, Some(block)) => {
+                header.kind == kind::CONTINUATION && header.stream == block.start.stream
+            }
+            (_, None) => header.kind != kind::CONTINUATION,
+        };
+        if !is_expected {
+            return Err(PROTOCOL);
+        }
+        let concerns_connection = matches!(header.kind, kind::SETTINGS | kind::PING | kind::GOAWAY);
+        let known = header.kind <= kind::CONTINUATION && header.kind != kind::WINDOW_UPDATE;
+        if known && concerns_connection != (header.stream == 0) {
+            return Err(PROTOCOL);
+        }
+        match header.kind {
+            kind::DATA => self.data(header, payload),
+            kind::HEADERS => self.headers(header, payload),
+            kind::CONTINUATION => self.continuation(header, payload),
+            kind::PRIORITY => self.priority(header, payload),
+            kind::RST_STREAM => self.rst_stream(header, payload),
+            kind::SETTINGS => self.settings(header, payload),
+            kind::PUSH_PROMISE => Err(PROTOCOL),
+            kind::PING => self.ping(header, payload),
+            kind::GOAWAY => self.goaway(payload),
+            kind::WINDOW_UPDATE => self.window_update(header, payload),
+            _ => Ok(Event::Nothing), // RFC 9113 §5.5
+        }
+    }
+
+    /// RFC 9113 §6.1.
+    fn data(&mut self, header: &Header, payload: &[u8]) -> Result<Event, Wrong> {
+        let Header { stream: id, length, .. } = *header;
+        self.credit =
+            self.credit.checked_sub(length).ok_or(Wrong::Connection(Code::FLOW_CONTROL_ERROR))?;
+        let data = without_padding(header, payload).ok_or(PROTOCOL)?;
+        let Some(slot) = self.streams.find(id) else {
+            self.restore(length);
+            return self.late(id).map(|()| Event::Nothing);
+        };
+        let stream = self.streams.get(slot);
+        if let Err(code) = stream.receive(data, length, header.has(flag::END_STREAM)) {
+            self.restore(length);
+            return Err(Wrong::Stream(id, code));
+        }
+        self.close_if_done(slot);
+        self.consumed(slot, length - count(data)); // padding
+        Ok(Event::Changed(slot))
+    }
+
+    /// A frame of a stream that is not open: under way since before it was closed, or wrong
+    /// (RFC 9113 §5.1).
+    fn late(&self, id: u32) -> Result<(), Wrong> {
+        if self.is_unused(id) {
+            return Err(PROTOCOL);
+        }
+        let is_ignored = self.streams.remembers(id) || self.is_after_departure(id);
+        if is_ignored { Ok(()) } else { Err(Wrong::Stream(id, Code::STREAM_CLOSED)) }
+    }
+
+    /// Nobody has used the stream. Those of even numbers were the server's, which opens none.
+    const fn is_unused(&self, id: u32) -> bool {
+        id > self.streams.last || id.is_multiple_of(2)
+    }
+
+    fn is_after_departure(&self, id: u32) -> bool {
+        matches!(self.departure, Departure::Settled(last) if id > last)
+    }
+
+    /// RFC 9113 §6.2.
+    fn headers(&mut self, header: &Header, payload: &[u8]) -> Result<Event, Wrong> {
+        let mut fragment = without_padding(header, payload).ok_or(PROTOCOL)?;
+        let mut is_circular = false;
+        if header.has(flag::PRIORITY) {
+            let (priority, rest) = fragment.split_first_chunk::<5>().ok_or(FRAME_SIZE)?;
+            is_circular = depends_on(*priority) == header.stream;
+            fragment = rest;
+        }
+        if header.stream.is_multiple_of(2) {
+            return Err(PROTOCOL);
+        }
+        let ends_stream = header.has(flag::END_STREAM);
+        let start = BlockStart { stream: header.stream, ends_stream, is_circular };
+        if header.has(flag::END_HEADERS) {
+            return self.whole_block(start, fragment);
+        }
+        self.block = Some(Block { start, bytes: fragment.to_vec() });
+        Ok(Event::Nothing)
+    }
+
+    /// RFC 9113 §6.10.
+    fn continuation(&mut self, header: &Header, payload: &[u8]) -> Result<Event, Wrong> {
+        let Some(mut block) = self.block.take() else { return Err(PROTOCOL) };
+        // Compressed it is hardly longer than what it says.
+        let most = self.limits.head_bytes as usize + MOST_PAYLOAD;
+        if block.bytes.len() + payload.len() > most {
+            return Err(Wrong::Connection(Code::ENHANCE_YOUR_CALM));
+        }
+        block.bytes.extend_from_slice(payload);
+        if header.has(flag::END_HEADERS) {
+            return self.whole_block(block.start, &block.bytes);
+        }
+        self.block = Some(block);
+        Ok(Event::Nothing)
+    }
+
+    /// Reads a header block. It is unpacked whatever becomes of it: the tables of both sides must
+    /// agree (RFC 9113 §4.3).
+    fn whole_block(&mut self, start: BlockStart, block: &[u8]) -> Result<Event, Wrong> {
+        let mut head = self.spare_heads.pop().unwrap_or_default();
+        head.clear(self.limits.head_bytes as usize);
+        self.decoder
+            .decode(block, |name, value| head.take(name, value))
+            .map_err(|_malformed| Wrong::Connection(Code::COMPRESSION_ERROR))?;
+        let id = start.stream;
+        if let Some(slot) = self.streams.find(id) {
+            return self.trailers(slot, start, head);
+        }
+        if id > self.streams.last {
+            self.streams.last = id;
+            if !self.is_after_departure(id) {
+                return self.request(start, head);
+            }
+        }
+        self.give_back(head);
+        match self.late(id) {
+            Err(_) => Err(Wrong::Connection(Code::STREAM_CLOSED)), // RFC 9113 §5.1, closed
+            Ok(()) => Ok(Event::Nothing),
+        }
+    }
+
+    fn request(&mut self, start: BlockStart, head: Box<Head>) -> Result<Event, Wrong> {
+        let BlockStart { stream: id, ends_stream, is_circular } = start;
+        if is_circular || head.is_no_request(ends_stream) {
+            self.give_back(head);
+            return Err(Wrong::Stream(id, Code::PROTOCOL_ERROR));
+        }
+        let most = self.limits.streams as usize;
+        // Those that are reset need a moment to end: their place is not given away at once, or
+        // resetting would get around the limit (CVE-2023-44487).
+        if self.streams.opened() >= most || self.streams.held() >= 2 * most {
+            self.give_back(head);
+            if self.is_told {
+                return Err(Wrong::Stream(id, Code::REFUSED_STREAM));
+            }
+            self.write_reset(id, Code::REFUSED_STREAM);
+            return Ok(Event::Nothing);
+        }
+        let slot = self.streams.open(id);
+        let (credit, window) = (self.limits.stream_window, i64::from(self.first_window));
+        self.streams.get(slot).begin(id, head, ends_stream, credit, window);
+        Ok(Event::Request(slot))
+    }
+
+    fn trailers(&mut self, slot: Slot, start: BlockStart, head: Box<Head>) -> Result<Event, Wrong> {
+        let stream = self.streams.get(slot);
+        let outcome = if stream.received {
+            Err(Code::STREAM_CLOSED)
+        } else if !start.ends_stream || start.is_circular || head.is_no_trailers() {
+            Err(Code::PROTOCOL_ERROR)
+        } else {
+            stream.end()
+        };
+        outcome.map_err(|code| Wrong::Stream(start.stream, code))?;
+        stream.trailers = Some(head);
+        self.close_if_done(slot);
+        Ok(Event::Changed(slot))
+    }
+
+    /// RFC 9113 §5.3.2: it means nothing, but it has a form (RFC 9113 §6.3).
+    fn priority(&self, header: &Header, payload: &[u8]) -> Result<Event, Wrong> {
+        let code = match payload.first_chunk() {
+            Some(priority) if payload.len() == 5 => {
+                if depends_on(*priority) != header.stream {
+                    return Ok(Event::Nothing);
+                }
+                Code::PROTOCOL_ERROR
+            }
+            _ => Code::FRAME_SIZE_ERROR,
+        };
+        let is_open = self.streams.find(header.stream).is_some();
+        // A stream that is not open cannot be reset.
+        Err(if is_open { Wrong::Stream(header.stream, code) } else { Wrong::Connection(code) })
+    }
+
+    /// RFC 9113 §6.4.
+    fn rst_stream(&mut self, header: &Header, payload: &[u8]) -> Result<Event, Wrong> {
+        let code = u32::from_be_bytes(payload.try_into().map_err(|_length| FRAME_SIZE)?);
+        if self.is_unused(header.stream) {
+            return Err(PROTOCOL);
+        }
+        let Some(slot) = self.streams.find(header.stream) else { return Ok(Event::Nothing) };
+        self.streams.get(slot).reset = Some(Code(code));
+        self.streams.close(header.stream);
+        Ok(Event::Changed(slot))
+    }
+
+    /// RFC 9113 §6.5.
+    fn settings(&mut self, header: &Header, payload: &[u8]) -> Result<Event, Wrong> {
+        if header.has(flag::ACK) {
+            self.is_told = true;
+            return if payload.is_empty() { Ok(Event::Nothing) } else { Err(FRAME_SIZE) };
+        }
+        let (settings, rest) = payload.as_chunks::<6>();
+        if !rest.is_empty() {
+            return Err(FRAME_SIZE);
+        }
+        let mut event = Event::Nothing;
+        for &[i0, i1, v0, v1, v2, v3] in settings {
+            let value = u32::from_be_bytes([v0, v1, v2, v3]);
+            match u16::from_be_bytes([i0, i1]) {
+                setting::HEADER_TABLE_SIZE => self.encoder.set_most_table(value),
+                setting::ENABLE_PUSH if value > 1 => return Err(PROTOCOL),
+                setting::INITIAL_WINDOW_SIZE => {
+                    self.set_first_window(value)?;
+                    event = Event::Room;
+                }
+                setting::MAX_FRAME_SIZE if !(16_384..1 << 24).contains(&value) => {
+                    return Err(PROTOCOL);
+                }
+                _ => {} // of no meaning here: larger frames are not sent (RFC 9113 §6.5.2)
+            }
+        }
+        self.stage = Stage::Frames;
+        frame::write(&mut self.out, kind::SETTINGS, flag::ACK, 0, &[]);
+        Ok(event)
+    }
+
+    /// RFC 9113 §6.9.2.
+    fn set_first_window(&mut self, value: u32) -> Result<(), Wrong> {
+        if value > MOST_WINDOW {
+            return Err(Wrong::Connection(Code::FLOW_CONTROL_ERROR));
+        }
+        let by = i64::from(value) - i64::from(self.first_window);
+        self.first_window = value;
+        let mut overflows = false;
+        self.streams.each_open(|stream| overflows |= stream.widen(by).is_err());
+        if overflows { Err(Wrong::Connection(Code::FLOW_CONTROL_ERROR)) } else { Ok(()) }
+    }
+
+    /// RFC 9113 §6.7.
+    fn ping(&mut self, header: &Header, payload: &[u8]) -> Result<Event, Wrong> {
+        if payload.len() != LEAVING.len() {
+            return Err(FRAME_SIZE);
+        }
+        if !header.has(flag::ACK) {
+            frame::write(&mut self.out, kind::PING, flag::ACK, 0, payload);
+        } else if self.departure == Departure::Announced && payload == LEAVING {
+            self.departure = Departure::Settled(self.streams.last);
+            self.write_goaway(self.streams.last, Code::NO_ERROR);
+        }
+        Ok(Event::Nothing)
+    }
+
+    /// RFC 9113 §6.8: no more requests will come, and those under way are served.
+    fn goaway(&mut self, payload: &[u8]) -> Result<Event, Wrong> {
+        if payload.len() < 8 {
+            return Err(FRAME_SIZE);
+        }
+        self.departure = Departure::Settled(self.streams.last);
+        Ok(Event::Nothing)
+    }
+
+    /// RFC 9113 §6.9.
+    fn window_update(&mut self, header: &Header, payload: &[u8]) -> Result<Event, Wrong> {
+        let by =
+            u32::from_be_bytes(payload.try_into().map_err(|_length| FRAME_SIZE)?) & MOST_WINDOW;
+        if header.stream == 0 {
+            self.window += i64::from(by);
+            return if by == 0 {
+                Err(PROTOCOL)
+            } else if self.window > i64::from(MOST_WINDOW) {
+                Err(Wrong::Connection(Code::FLOW_CONTROL_ERROR))
+            } else {
+                Ok(Event::Nothing)
+            };
+        }
+        let Some(slot) = self.streams.find(header.stream) else {
+            return if self.is_unused(header.stream) { Err(PROTOCOL) } else { Ok(Event::Nothing) };
+        };
+        let outcome = match by {
+            0 => Err(Code::PROTOCOL_ERROR),
+            by => self.streams.get(slot).widen(i64::from(by)),
+        };
+        outcome.map_err(|code| Wrong::Stream(header.stream, code))?;
+        Ok(Event::Changed(slot))
+    }
+}
+
+/// The stream that another depends on (RFC 7540 §6.3).
+const fn depends_on(priority: [u8; 5]) -> u32 {
+    let [exclusive, a, b, c, _weight] = priority;
+    u32::from_be_bytes([exclusive & 0x7f, a, b, c])
+}
+
+const fn label(code: Code) -> &'static str {
+    match code {
+        Code::ENHANCE_YOUR_CALM => "h2-flood",
+        _ => "h2-protocol",
+    }
+}

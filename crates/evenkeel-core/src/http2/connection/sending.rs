@@ -1,0 +1,335 @@
+//! What this side says: on its own, and for those who work on exchanges.
+
+use super::super::frame::{
+    self, Code, FIRST_WINDOW, HEADER_BYTES, Header, MOST_PAYLOAD, MOST_WINDOW, count, flag, kind,
+    setting,
+};
+use super::super::head::Head;
+use super::super::stream::Read;
+use super::super::streams::Slot;
+use super::{
+    Connection, Departure, Event, Failure, LEAVING, MOST_STREAM_ERRORS, SPARE_HEADS_AT_REST,
+    UNSENT_AT_REST,
+};
+
+/// Bytes ready to be sent beyond which no stream adds more, and nothing is read: the most that is
+/// held for a client that does not read is this and one frame.
+const MOST_UNSENT: usize = 64 * 1024;
+/// A name of a field that is put in lower case without memory of its own. The longest registered
+/// one has 42 letters.
+const USUAL_NAME: usize = 64;
+
+impl Connection {
+    /// The settings of this side, and the window of the connection.
+    pub(super) fn introduce(&mut self) {
+        let settings = [
+            (setting::MAX_CONCURRENT_STREAMS, self.limits.streams),
+            (setting::INITIAL_WINDOW_SIZE, self.limits.stream_window),
+            (setting::MAX_HEADER_LIST_SIZE, self.limits.head_bytes),
+            (setting::ENABLE_CONNECT_PROTOCOL, 1),
+        ];
+        let mut payload = Vec::with_capacity(settings.len() * 6);
+        for (name, value) in settings {
+            payload.extend_from_slice(&name.to_be_bytes());
+            payload.extend_from_slice(&value.to_be_bytes());
+        }
+        frame::write(&mut self.out, kind::SETTINGS, 0, 0, &payload);
+        if let Some(more) = self.limits.connection_window.checked_sub(FIRST_WINDOW) {
+            self.write_window(0, more);
+        }
+    }
+
+    /// Bytes to send.
+    pub fn unsent(&self) -> &[u8] {
+        &self.out[self.sent..]
+    }
+
+    /// The first `count` of them are sent.
+    pub fn sent(&mut self, count: usize) {
+        self.sent += count;
+        if self.sent == self.out.len() {
+            self.out.clear();
+            self.sent = 0;
+            if self.streams.held() == 0 {
+                self.rest();
+            }
+        } else if self.sent >= MOST_UNSENT {
+            self.out.drain(..self.sent);
+            self.sent = 0;
+        }
+    }
+
+    /// Nothing is under way: memory that was for many is given back.
+    fn rest(&mut self) {
+        self.out.shrink_to(UNSENT_AT_REST);
+        self.spare_heads.truncate(SPARE_HEADS_AT_REST);
+    }
+
+    /// So much is unsent that nothing should be added, by reading or otherwise.
+    pub fn is_full(&self) -> bool {
+        self.out.len() - self.sent >= MOST_UNSENT
+    }
+
+    /// Tells the client to make its next request elsewhere. What it sends before it has heard that
+    /// is served.
+    pub fn leave(&mut self) {
+        if self.departure == Departure::None {
+            self.departure = Departure::Announced;
+            self.write_goaway(MOST_WINDOW, Code::NO_ERROR);
+            frame::write(&mut self.out, kind::PING, 0, 0, &LEAVING);
+        }
+    }
+
+    /// Ends the connection: says why, and no more of any stream.
+    pub fn end(&mut self, code: Code) {
+        self.write_goaway(self.streams.last, code);
+        self.abandon();
+    }
+
+    /// The client is gone: its streams are, too.
+    pub fn abandon(&mut self) {
+        self.streams.abandon(Code::CANCEL);
+    }
+
+    pub(super) fn fail(&mut self, code: Code, label: &'static str) -> Failure {
+        self.end(code);
+        Failure { code, label }
+    }
+
+    /// A frame of the peer's ends its stream.
+    pub(super) fn stream_error(&mut self, id: u32, code: Code) -> Result<Event, Failure> {
+        self.errors += 1;
+        if self.errors > MOST_STREAM_ERRORS {
+            return Err(self.fail(Code::ENHANCE_YOUR_CALM, "h2-flood"));
+        }
+        self.write_reset(id, code);
+        let Some(slot) = self.streams.find(id) else { return Ok(Event::Nothing) };
+        self.streams.get(slot).reset = Some(code);
+        self.streams.close(id);
+        Ok(Event::Changed(slot))
+    }
+
+    /// Moves what has come of a body into `space`.
+    pub fn read(&mut self, slot: Slot, space: &mut [u8]) -> Read {
+        let read = self.streams.get(slot).read(space);
+        if let Read::Bytes(count) = read {
+            self.consumed(slot, count);
+        }
+        read
+    }
+
+    /// What stood behind the body, once.
+    pub fn take_trailers(&mut self, slot: Slot) -> Option<Box<Head>> {
+        self.streams.get(slot).trailers.take()
+    }
+
+    /// Nothing more of the request comes.
+    pub fn is_read(&self, slot: Slot) -> bool {
+        self.streams.look(slot).is_read()
+    }
+
+    /// Why the exchange is over, if it was given up.
+    pub fn reset_code(&self, slot: Slot) -> Option<Code> {
+        self.streams.look(slot).reset
+    }
+
+    /// Sends a head. `fields`: names in any case. `ends`: no body follows.
+    pub fn send_head<'f>(
+        &mut self,
+        slot: Slot,
+        status: u16,
+        fields: impl Iterator<Item = (&'f [u8], &'f [u8])>,
+        ends: bool,
+    ) {
+        if self.may_send(slot) {
+            let start = self.begin_block();
+            self.encoder.status(status, &mut self.out);
+            self.end_block(slot, start, fields, ends);
+        }
+    }
+
+    /// Sends the fields behind the body, and with them its end.
+    pub fn send_trailers<'f>(
+        &mut self,
+        slot: Slot,
+        fields: impl Iterator<Item = (&'f [u8], &'f [u8])>,
+    ) {
+        if self.may_send(slot) {
+            let start = self.begin_block();
+            self.end_block(slot, start, fields, true);
+        }
+    }
+
+    fn may_send(&self, slot: Slot) -> bool {
+        let stream = self.streams.look(slot);
+        stream.reset.is_none() && !stream.sent
+    }
+
+    /// How many bytes of a body may be sent now. If none, a place in the line of those who are
+    /// [told](Connection::each_ready) when there is room.
+    pub fn room(&mut self, slot: Slot) -> usize {
+        let by_connection = if self.is_full() { 0 } else { to_usize(self.window) };
+        let stream = self.streams.get(slot);
+        let by_stream = stream.window();
+        if by_connection == 0 && by_stream > 0 && !stream.waits {
+            stream.waits = true;
+            self.waiting.push_back(slot);
+        }
+        by_connection.min(by_stream).min(MOST_PAYLOAD)
+    }
+
+    /// Calls `tell` with streams that waited for room, as many as there is room for.
+    pub fn each_ready(&mut self, mut tell: impl FnMut(Slot)) {
+        let unused = (MOST_UNSENT + self.sent).saturating_sub(self.out.len());
+        let mut room = to_usize(self.window).min(unused);
+        while room > 0 {
+            let Some(slot) = self.waiting.pop_front() else { return };
+            self.streams.get(slot).waits = false;
+            room = room.saturating_sub(MOST_PAYLOAD);
+            tell(slot);
+        }
+    }
+
+    /// Sends bytes of a body, of which there is [room](Connection::room) for all. `ends`: they are
+    /// the last.
+    pub fn send_data(&mut self, slot: Slot, bytes: &[u8], ends: bool) {
+        if !self.may_send(slot) {
+            return;
+        }
+        let stream = self.streams.get(slot);
+        stream.sent = ends;
+        let count = i64::from(count(bytes));
+        stream.narrow(count);
+        self.window -= count;
+        let flags = if ends { flag::END_STREAM } else { 0 };
+        frame::write(&mut self.out, kind::DATA, flags, stream.id, bytes);
+        self.close_if_done(slot);
+    }
+
+    /// Nobody works on the exchange any more. A stream that is not over is reset: an answer that
+    /// was begun and not finished must not look whole, and a request that was answered needs no
+    /// further bytes (RFC 9113 §8.1).
+    pub fn release(&mut self, slot: Slot) {
+        let stream = self.streams.get(slot);
+        let (id, unread) = (stream.id, stream.unread());
+        if !stream.is_closed() {
+            let code = if stream.sent { Code::NO_ERROR } else { Code::INTERNAL_ERROR };
+            stream.reset = Some(code);
+            self.write_reset(id, code);
+            self.streams.close(id);
+        }
+        let stream = self.streams.get(slot);
+        let waited = std::mem::take(&mut stream.waits);
+        let heads = [stream.head.take(), stream.trailers.take()];
+        if waited {
+            self.waiting.retain(|&other| other != slot);
+        }
+        heads.into_iter().flatten().for_each(|head| self.give_back(head));
+        self.restore(unread);
+        self.streams.release(slot);
+    }
+
+    /// `count` bytes of a stream's body were taken: the peer may send others.
+    pub(super) fn consumed(&mut self, slot: Slot, count: u32) {
+        let whole = self.limits.stream_window;
+        let stream = self.streams.get(slot);
+        let id = stream.id;
+        if let Some(more) = stream.give_back(count, whole) {
+            self.write_window(id, more);
+        }
+        self.restore(count);
+    }
+
+    /// The same for the window of the connection.
+    pub(super) fn restore(&mut self, count: u32) {
+        self.taken += count;
+        if self.taken >= self.limits.connection_window / 2 {
+            self.credit += self.taken;
+            let more = std::mem::take(&mut self.taken);
+            self.write_window(0, more);
+        }
+    }
+
+    pub(super) fn close_if_done(&mut self, slot: Slot) {
+        let stream = self.streams.get(slot);
+        if stream.is_closed() {
+            let id = stream.id;
+            self.streams.close(id);
+        }
+    }
+
+    /// Where the frame starts whose length is known when its block is.
+    fn begin_block(&mut self) -> usize {
+        let start = self.out.len();
+        self.out.extend_from_slice(&[0; HEADER_BYTES]);
+        self.encoder.begin(&mut self.out);
+        start
+    }
+
+    fn end_block<'f>(
+        &mut self,
+        slot: Slot,
+        start: usize,
+        fields: impl Iterator<Item = (&'f [u8], &'f [u8])>,
+        ends: bool,
+    ) {
+        let mut lower = [0; USUAL_NAME];
+        for (name, value) in fields {
+            if let Some(lower) = lower.get_mut(..name.len()) {
+                lower.copy_from_slice(name);
+                lower.make_ascii_lowercase();
+                self.encoder.field(lower, value, &mut self.out);
+            } else {
+                self.encoder.field(&name.to_ascii_lowercase(), value, &mut self.out);
+            }
+        }
+        let stream = self.streams.get(slot);
+        let id = stream.id;
+        stream.sent = ends;
+        self.frame_block(start, id, ends);
+        self.close_if_done(slot);
+    }
+
+    /// Writes the header of the frame that starts at `start`; what does not fit follows in others.
+    fn frame_block(&mut self, start: usize, stream: u32, ends: bool) {
+        let end_stream = if ends { flag::END_STREAM } else { 0 };
+        let block = &self.out[start + HEADER_BYTES..];
+        let first = block.len().min(MOST_PAYLOAD);
+        let is_whole = first == block.len();
+        let flags = end_stream | if is_whole { flag::END_HEADERS } else { 0 };
+        let header = Header { length: count(&block[..first]), kind: kind::HEADERS, flags, stream };
+        self.out[start..start + HEADER_BYTES].copy_from_slice(&header.to_bytes());
+        if is_whole {
+            return;
+        }
+        let rest = self.out.split_off(start + HEADER_BYTES + first);
+        let mut pieces = rest.chunks(MOST_PAYLOAD).peekable();
+        while let Some(piece) = pieces.next() {
+            let flags = if pieces.peek().is_none() { flag::END_HEADERS } else { 0 };
+            frame::write(&mut self.out, kind::CONTINUATION, flags, stream, piece);
+        }
+    }
+
+    pub(super) fn write_reset(&mut self, id: u32, code: Code) {
+        self.streams.remember(id);
+        frame::write(&mut self.out, kind::RST_STREAM, 0, id, &code.0.to_be_bytes());
+    }
+
+    pub(super) fn write_goaway(&mut self, last: u32, code: Code) {
+        let mut payload = [0; 8];
+        payload[..4].copy_from_slice(&last.to_be_bytes());
+        payload[4..].copy_from_slice(&code.0.to_be_bytes());
+        frame::write(&mut self.out, kind::GOAWAY, 0, 0, &payload);
+    }
+
+    fn write_window(&mut self, id: u32, more: u32) {
+        if more > 0 {
+            frame::write(&mut self.out, kind::WINDOW_UPDATE, 0, id, &more.to_be_bytes());
+        }
+    }
+}
+
+/// A window that is overdrawn gives no room.
+fn to_usize(window: i64) -> usize {
+    usize::try_from(window).unwrap_or(0)
+}

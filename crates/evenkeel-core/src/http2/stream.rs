@@ -1,0 +1,157 @@
+//! One exchange on a connection: what has come, what may be sent, and how far either side is.
+
+use std::collections::VecDeque;
+
+use super::frame::{Code, MOST_WINDOW, count};
+use super::head::Head;
+
+/// Bytes of a body's memory that a place keeps for the next exchange.
+const KEPT_BODY: usize = 16 * 1024;
+
+/// A stream that its exchange has not let go of yet.
+#[derive(Debug, Default)]
+pub(super) struct Stream {
+    pub(super) id: u32,
+    /// Until somebody takes it.
+    pub(super) head: Option<Box<Head>>,
+    /// Received and not read.
+    body: VecDeque<u8>,
+    pub(super) trailers: Option<Box<Head>>,
+    /// What is still to come by `Content-Length`.
+    expected: Option<u64>,
+    /// Bytes the peer may still send.
+    credit: u32,
+    /// Bytes taken of which the peer has not been told.
+    taken: u32,
+    /// Bytes this node may still send; below 0 after the peer has made its windows smaller
+    /// (RFC 9113 §6.9.2).
+    window: i64,
+    /// The peer has sent its last frame.
+    pub(super) received: bool,
+    /// This node has sent its last frame.
+    pub(super) sent: bool,
+    /// Either side has given up.
+    pub(super) reset: Option<Code>,
+    /// It stands in the line of those who wait for room.
+    pub(super) waits: bool,
+}
+
+/// What a stream gives when it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// So many bytes.
+    Bytes(u32),
+    /// The body is over; trailers, if any, are there.
+    End,
+    /// Nothing has come.
+    Nothing,
+    /// Nothing more will.
+    Reset(Code),
+}
+
+impl Stream {
+    /// Begins anew: `credit` bytes may be received, `window` sent.
+    pub(super) fn begin(&mut self, id: u32, head: Box<Head>, ends: bool, credit: u32, window: i64) {
+        let expected = if ends { None } else { head.content_length() };
+        let mut body = std::mem::take(&mut self.body);
+        body.clear();
+        body.shrink_to(KEPT_BODY);
+        *self = Self {
+            id,
+            head: Some(head),
+            body,
+            expected,
+            credit,
+            window,
+            received: ends,
+            ..Self::default()
+        };
+    }
+
+    /// Neither side sends on it any more.
+    pub(super) const fn is_closed(&self) -> bool {
+        self.reset.is_some() || (self.received && self.sent)
+    }
+
+    /// Takes the data of a frame of `length` bytes, padding and all.
+    pub(super) fn receive(&mut self, data: &[u8], length: u32, ends: bool) -> Result<(), Code> {
+        if self.received {
+            return Err(Code::STREAM_CLOSED);
+        }
+        self.credit = self.credit.checked_sub(length).ok_or(Code::FLOW_CONTROL_ERROR)?;
+        if let Some(expected) = &mut self.expected {
+            let left = expected.checked_sub(data.len() as u64).ok_or(Code::PROTOCOL_ERROR)?;
+            *expected = left;
+        }
+        self.body.extend(data);
+        if ends { self.end() } else { Ok(()) }
+    }
+
+    /// The peer has said all it had to say; it must be as much as it announced
+    /// (RFC 9113 §8.1.1).
+    pub(super) fn end(&mut self) -> Result<(), Code> {
+        if self.expected.is_some_and(|left| left > 0) {
+            return Err(Code::PROTOCOL_ERROR);
+        }
+        self.received = true;
+        Ok(())
+    }
+
+    /// Moves received bytes into `space`.
+    pub(super) fn read(&mut self, space: &mut [u8]) -> Read {
+        if let Some(code) = self.reset {
+            return Read::Reset(code);
+        }
+        let (first, _) = self.body.as_slices();
+        let length = first.len().min(space.len());
+        if length > 0 {
+            let space = &mut space[..length];
+            space.copy_from_slice(&first[..length]);
+            self.body.drain(..length);
+            return Read::Bytes(count(space));
+        }
+        if self.received { Read::End } else { Read::Nothing }
+    }
+
+    /// Everything the peer sends has come and was read.
+    pub(super) fn is_read(&self) -> bool {
+        self.received && self.body.is_empty()
+    }
+
+    /// Bytes received that nobody will read.
+    pub(super) fn unread(&self) -> u32 {
+        let (first, second) = self.body.as_slices();
+        count(first) + count(second)
+    }
+
+    /// `count` bytes of the window have been used and are free again. Returns by how much the
+    /// peer is to be told to widen it: not for every few bytes.
+    pub(super) fn give_back(&mut self, count: u32, whole: u32) -> Option<u32> {
+        self.taken += count;
+        if self.received || self.reset.is_some() || self.taken < whole / 2 {
+            return None;
+        }
+        self.credit += self.taken;
+        Some(std::mem::take(&mut self.taken))
+    }
+
+    /// Bytes that may be sent by this stream's window.
+    pub(super) fn window(&self) -> usize {
+        usize::try_from(self.window).unwrap_or(0)
+    }
+
+    /// So many bytes of the window are used.
+    pub(super) const fn narrow(&mut self, by: i64) {
+        self.window -= by;
+    }
+
+    /// Changes what may be sent.
+    pub(super) fn widen(&mut self, by: i64) -> Result<(), Code> {
+        let window = self.window + by;
+        if window > i64::from(MOST_WINDOW) {
+            return Err(Code::FLOW_CONTROL_ERROR);
+        }
+        self.window = window;
+        Ok(())
+    }
+}

@@ -1,6 +1,6 @@
-//! HTTP/2 (RFC 9113) as a server speaks it, without a socket: bytes in, events and bytes out.
+//! HTTP/2 (RFC 9113) without a socket: bytes in, events and bytes out.
 //!
-//! [`Connection`] is a client's connection. Heads are packed and unpacked in [`hpack`], and what
+//! [`Connection`] is one side of a connection, the server's or the client's. Heads are packed and unpacked in [`hpack`], and what
 //! peers may not do to excess is counted in [`flood`].
 
 mod connection;
@@ -14,5 +14,5 @@ mod streams;
 pub use connection::{Connection, Event, Failure, Limits};
 pub use frame::Code;
 pub use head::{Head, Pseudo};
-pub use stream::Read;
+pub use stream::Received;
 pub use streams::Slot;

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use evenkeel_core::fault::Fault;
 use evenkeel_core::moment::Moment;
-use http::uri::Scheme;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -259,9 +258,8 @@ impl LocalServer {
             };
             let Link { stream, counted } = self.open(worker, watch, &[]).await?;
             let Some(counted) = counted else { return Err(Fault::Internal) };
-            let scheme = if self.tls.borrow().is_some() { Scheme::HTTPS } else { Scheme::HTTP };
-            let begun = until(watch, opening.begin((stream, counted), scheme)).await;
-            let asking = begun.ok_or(Fault::ConnectTimeout)?.map_err(|error| fault(&error))?;
+            let scheme = if self.tls.borrow().is_some() { "https" } else { "http" };
+            let asking = opening.begin((stream, counted), scheme);
             return Ok(Link { stream: Stream::Asking(Box::new(asking)), counted: None });
         }
     }

@@ -1,4 +1,5 @@
-//! A client's connection: what its frames mean, and which frames answer them.
+//! A connection, of a client or to a server: what the peer's frames mean, and which frames answer
+//! them.
 //!
 //! Bytes go in through [`Connection::next`], bytes come out of [`Connection::unsent`]; who reads
 //! and writes them, and who works on the exchanges, is not known here.
@@ -32,10 +33,16 @@ const SPARE_HEADS_AT_REST: usize = 1;
 /// Bytes of memory for what is sent that are kept while nothing is under way.
 const UNSENT_AT_REST: usize = 4 * 1024;
 
+/// Streams that a server is asked for before it has said how many it allows: the least that RFC 9113
+/// §6.5.2 recommends.
+const FIRST_MOST_STREAMS: u32 = 100;
+/// The highest number of a stream (RFC 9113 §5.1.1).
+const LAST_STREAM: u32 = MOST_WINDOW;
+
 /// What a peer is told, and held to.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Exchanges at once.
+    /// Exchanges at once, of a client.
     pub streams: u32,
     /// Bytes of a body that may be on their way.
     pub stream_window: u32,
@@ -45,11 +52,11 @@ pub struct Limits {
     pub head_bytes: u32,
 }
 
-/// One side of a connection: the server's.
+/// One side of a connection.
 #[derive(Debug)]
 pub struct Connection {
+    peer: Peer,
     limits: Limits,
-    meter: Meter,
     decoder: Decoder,
     encoder: Encoder,
     streams: Streams,
@@ -76,6 +83,15 @@ pub struct Connection {
     sent: usize,
     #[expect(clippy::vec_box, reason = "they come and go in boxes")]
     spare_heads: Vec<Box<Head>>,
+}
+
+/// Who the other side is.
+#[derive(Debug)]
+enum Peer {
+    /// Somebody of whom anything may come.
+    Client(Meter),
+    /// A server of the operator's, and how many streams it allows.
+    Server { streams: u32 },
 }
 
 /// What may come next.
@@ -120,8 +136,8 @@ pub enum Event {
     Request(Slot),
     /// More of a body, the end of one, room to send, or a reset.
     Changed(Slot),
-    /// There may be room to send on any stream.
-    Room,
+    /// The same, on any stream.
+    Everything,
 }
 
 /// The connection is over: the `GOAWAY` that says so is written.
@@ -143,15 +159,25 @@ const PROTOCOL: Wrong = Wrong::Connection(Code::PROTOCOL_ERROR);
 const FRAME_SIZE: Wrong = Wrong::Connection(Code::FRAME_SIZE_ERROR);
 
 impl Connection {
-    /// A connection on which nothing has been said but this side's settings, which are unsent.
-    pub fn new(limits: Limits, now: Moment) -> Self {
+    /// A client's connection on which nothing has been said but this side's settings, which are
+    /// unsent.
+    pub fn with_client(limits: Limits, now: Moment) -> Self {
+        Self::new(Peer::Client(Meter::new(now)), Stage::Preface, limits)
+    }
+
+    /// The same to a server.
+    pub fn with_server(limits: Limits) -> Self {
+        Self::new(Peer::Server { streams: FIRST_MOST_STREAMS }, Stage::Settings, limits)
+    }
+
+    fn new(peer: Peer, stage: Stage, limits: Limits) -> Self {
         let mut connection = Self {
+            peer,
             limits,
-            meter: Meter::new(now),
             decoder: Decoder::new(TABLE_BYTES),
             encoder: Encoder::new(),
             streams: Streams::default(),
-            stage: Stage::Preface,
+            stage,
             block: None,
             credit: limits.connection_window,
             taken: 0,
@@ -181,7 +207,9 @@ impl Connection {
             return Err(self.fail(Code::FRAME_SIZE_ERROR, "h2-protocol"));
         }
         let Some(payload) = input[HEADER_BYTES..].get(..length) else { return Ok(None) };
-        if let Err(flood) = self.meter.take(&header, now) {
+        if let Peer::Client(meter) = &mut self.peer
+            && let Err(flood) = meter.take(&header, now)
+        {
             return Err(self.fail(Code::ENHANCE_YOUR_CALM, flood.label()));
         }
         let event = match self.take(&header, payload) {
@@ -192,7 +220,7 @@ impl Connection {
         Ok(Some((HEADER_BYTES + length, event)))
     }
 
-    /// The head of a request, once.
+    /// The head of a request or an answer, each once.
     pub fn take_head(&mut self, slot: Slot) -> Option<Box<Head>> {
         self.streams.get(slot).head.take()
     }
@@ -215,7 +243,7 @@ impl Connection {
         self.streams.held() == 0
     }
 
-    /// The client was told to leave, and has nothing under way.
+    /// Either side was told to leave, and nothing is under way.
     pub fn is_over(&self) -> bool {
         matches!(self.departure, Departure::Settled(_))
             && self.streams.opened() == 0
@@ -295,7 +323,7 @@ impl Connection {
         if is_ignored { Ok(()) } else { Err(Wrong::Stream(id, Code::STREAM_CLOSED)) }
     }
 
-    /// Nobody has used the stream. Those of even numbers were the server's, which opens none.
+    /// Nobody has used the stream. Those of even numbers are a server's, which may open none.
     const fn is_unused(&self, id: u32) -> bool {
         id > self.streams.last || id.is_multiple_of(2)
     }
@@ -351,9 +379,9 @@ impl Connection {
             .map_err(|_malformed| Wrong::Connection(Code::COMPRESSION_ERROR))?;
         let id = start.stream;
         if let Some(slot) = self.streams.find(id) {
-            return self.trailers(slot, start, head);
+            return self.further(slot, start, head);
         }
-        if id > self.streams.last {
+        if id > self.streams.last && matches!(self.peer, Peer::Client(_)) {
             self.streams.last = id;
             if !self.is_after_departure(id) {
                 return self.request(start, head);
@@ -361,8 +389,8 @@ impl Connection {
         }
         self.give_back(head);
         match self.late(id) {
-            Err(_) => Err(Wrong::Connection(Code::STREAM_CLOSED)), // RFC 9113 §5.1, closed
-            Ok(()) => Ok(Event::Nothing),
+            Err(Wrong::Stream(..)) => Err(Wrong::Connection(Code::STREAM_CLOSED)), // RFC 9113 §5.1
+            otherwise => otherwise.map(|()| Event::Nothing),
         }
     }
 
@@ -385,21 +413,24 @@ impl Connection {
         }
         let slot = self.streams.open(id);
         let (credit, window) = (self.limits.stream_window, i64::from(self.first_window));
-        self.streams.get(slot).begin(id, head, ends_stream, credit, window);
+        let stream = self.streams.get(slot);
+        stream.begin(id, credit, window);
+        stream.ask(head, ends_stream);
         Ok(Event::Request(slot))
     }
 
-    fn trailers(&mut self, slot: Slot, start: BlockStart, head: Box<Head>) -> Result<Event, Wrong> {
+    /// A block on a stream that is open: trailers, or what a server answers.
+    fn further(&mut self, slot: Slot, start: BlockStart, head: Box<Head>) -> Result<Event, Wrong> {
         let stream = self.streams.get(slot);
-        let outcome = if stream.received {
-            Err(Code::STREAM_CLOSED)
-        } else if !start.ends_stream || start.is_circular || head.is_no_trailers() {
-            Err(Code::PROTOCOL_ERROR)
-        } else {
-            stream.end()
+        let outcome = match self.peer {
+            _ if start.is_circular => Err(Code::PROTOCOL_ERROR),
+            Peer::Client(_) => stream.trail(head, start.ends_stream).map(|()| None),
+            Peer::Server { .. } => stream.answer(head, start.ends_stream),
         };
-        outcome.map_err(|code| Wrong::Stream(start.stream, code))?;
-        stream.trailers = Some(head);
+        let unused = outcome.map_err(|code| Wrong::Stream(start.stream, code))?;
+        if let Some(head) = unused {
+            self.give_back(head);
+        }
         self.close_if_done(slot);
         Ok(Event::Changed(slot))
     }
@@ -448,9 +479,14 @@ impl Connection {
             match u16::from_be_bytes([i0, i1]) {
                 setting::HEADER_TABLE_SIZE => self.encoder.set_most_table(value),
                 setting::ENABLE_PUSH if value > 1 => return Err(PROTOCOL),
+                setting::MAX_CONCURRENT_STREAMS => {
+                    if let Peer::Server { streams } = &mut self.peer {
+                        *streams = value;
+                    }
+                }
                 setting::INITIAL_WINDOW_SIZE => {
                     self.set_first_window(value)?;
-                    event = Event::Room;
+                    event = Event::Everything;
                 }
                 setting::MAX_FRAME_SIZE if !(16_384..1 << 24).contains(&value) => {
                     return Err(PROTOCOL);
@@ -489,13 +525,16 @@ impl Connection {
         Ok(Event::Nothing)
     }
 
-    /// RFC 9113 §6.8: no more requests will come, and those under way are served.
+    /// RFC 9113 §6.8: nothing new will come, or may be asked for; what is under way goes on. A
+    /// server has not looked at streams above the one it names.
     fn goaway(&mut self, payload: &[u8]) -> Result<Event, Wrong> {
-        if payload.len() < 8 {
-            return Err(FRAME_SIZE);
-        }
+        let [a, b, c, d, _, _, _, _] = *payload.first_chunk().ok_or(FRAME_SIZE)?;
         self.departure = Departure::Settled(self.streams.last);
-        Ok(Event::Nothing)
+        if matches!(self.peer, Peer::Client(_)) {
+            return Ok(Event::Nothing);
+        }
+        self.streams.abandon(u32::from_be_bytes([a, b, c, d]), Code::REFUSED_STREAM);
+        Ok(Event::Everything)
     }
 
     /// RFC 9113 §6.9.

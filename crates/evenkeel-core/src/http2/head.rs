@@ -1,4 +1,4 @@
-//! What one header block says: the head of a request, or the trailers behind its body.
+//! What one header block says: the head of a request or an answer, or the trailers behind its body.
 //!
 //! Whatever RFC 9113 §8 calls malformed is found while the fields come, so that nothing that means
 //! something else in HTTP/1 gets any further.
@@ -34,7 +34,7 @@ struct Place {
     end: usize,
 }
 
-/// The fields of a request that HTTP/1 has in its first line (RFC 9113 §8.3.1, RFC 8441 §4).
+/// What HTTP/1 has in its first line (RFC 9113 §8.3, RFC 8441 §4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pseudo {
     Method,
@@ -42,10 +42,11 @@ pub enum Pseudo {
     Authority,
     Path,
     Protocol,
+    Status,
 }
 
 impl Pseudo {
-    const COUNT: usize = 5;
+    const COUNT: usize = 6;
 
     const fn of(name: &[u8]) -> Option<Self> {
         Some(match name {
@@ -54,6 +55,7 @@ impl Pseudo {
             b":authority" => Self::Authority,
             b":path" => Self::Path,
             b":protocol" => Self::Protocol,
+            b":status" => Self::Status,
             _ => return None,
         })
     }
@@ -114,7 +116,7 @@ impl Head {
         let has = |which: Pseudo| self.pseudo[which as usize].is_some();
         let is_empty = |which| self.pseudo(which).is_some_and(str::is_empty);
         let lacks_body = ends && self.content_length.is_some_and(|length| length > 0);
-        if self.malformed || lacks_body || is_empty(Pseudo::Method) {
+        if self.malformed || lacks_body || is_empty(Pseudo::Method) || has(Pseudo::Status) {
             return true;
         }
         if self.is_too_large() {
@@ -127,6 +129,14 @@ impl Head {
             has(Pseudo::Scheme) && has(Pseudo::Path) && !is_empty(Pseudo::Path)
         };
         !has(Pseudo::Method) || !fits || (has(Pseudo::Protocol) && !is_connect)
+    }
+
+    /// What the head of an answer says, and nothing else does (RFC 9113 §8.3.2): 100 to 599.
+    pub fn status(&self) -> Option<u16> {
+        let is_alone = self.pseudo.iter().flatten().count() == 1;
+        let digits = self.pseudo(Pseudo::Status).filter(|digits| digits.len() == 3)?;
+        let status = digits.parse().ok().filter(|status| (100..600).contains(status));
+        if self.malformed || !is_alone { None } else { status }
     }
 
     /// The block cannot stand behind a body (RFC 9113 §8.1).

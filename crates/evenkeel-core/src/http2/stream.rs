@@ -26,6 +26,10 @@ pub(super) struct Stream {
     /// Bytes this node may still send; below 0 after the peer has made its windows smaller
     /// (RFC 9113 §6.9.2).
     window: i64,
+    /// The final head of an answer has come.
+    pub(super) answered: bool,
+    /// No body follows the head of an answer (RFC 9110 §9.3.2).
+    pub(super) head_only: bool,
     /// The peer has sent its last frame.
     pub(super) received: bool,
     /// This node has sent its last frame.
@@ -36,11 +40,11 @@ pub(super) struct Stream {
     pub(super) waits: bool,
 }
 
-/// What a stream gives when it is read.
+/// What has come of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Read {
-    /// So many bytes.
-    Bytes(u32),
+pub enum Received<'c> {
+    /// These bytes are next.
+    Bytes(&'c [u8]),
     /// The body is over; trailers, if any, are there.
     End,
     /// Nothing has come.
@@ -51,26 +55,62 @@ pub enum Read {
 
 impl Stream {
     /// Begins anew: `credit` bytes may be received, `window` sent.
-    pub(super) fn begin(&mut self, id: u32, head: Box<Head>, ends: bool, credit: u32, window: i64) {
-        let expected = if ends { None } else { head.content_length() };
+    pub(super) fn begin(&mut self, id: u32, credit: u32, window: i64) {
         let mut body = std::mem::take(&mut self.body);
         body.clear();
         body.shrink_to(KEPT_BODY);
-        *self = Self {
-            id,
-            head: Some(head),
-            body,
-            expected,
-            credit,
-            window,
-            received: ends,
-            ..Self::default()
-        };
+        *self = Self { id, body, credit, window, ..Self::default() };
+    }
+
+    /// The head of a request. `ends`: no body follows.
+    pub(super) fn ask(&mut self, head: Box<Head>, ends: bool) {
+        self.expected = if ends { None } else { head.content_length() };
+        self.received = ends;
+        self.head = Some(head);
+    }
+
+    /// A head that comes from a server: an interim one (RFC 9110 §15.2), the final one, or
+    /// trailers. Gives back an interim one that nobody has taken, which is no loss.
+    pub(super) fn answer(
+        &mut self,
+        head: Box<Head>,
+        ends: bool,
+    ) -> Result<Option<Box<Head>>, Code> {
+        if self.answered {
+            return self.trail(head, ends).map(|()| None);
+        }
+        let status = head.status().filter(|_| !head.is_too_large()).ok_or(Code::PROTOCOL_ERROR)?;
+        if status < 200 && ends {
+            return Err(Code::PROTOCOL_ERROR);
+        }
+        self.answered = status >= 200;
+        if self.answered && !self.head_only && status != 304 {
+            self.expected = head.content_length();
+        }
+        let before = self.head.replace(head);
+        if ends { self.end() } else { Ok(()) }.map(|()| before)
+    }
+
+    /// The fields behind a body, which end it (RFC 9113 §8.1).
+    pub(super) fn trail(&mut self, head: Box<Head>, ends: bool) -> Result<(), Code> {
+        if self.received {
+            return Err(Code::STREAM_CLOSED);
+        }
+        if !ends || head.is_no_trailers() {
+            return Err(Code::PROTOCOL_ERROR);
+        }
+        self.trailers = Some(head);
+        self.end()
     }
 
     /// Neither side sends on it any more.
     pub(super) const fn is_closed(&self) -> bool {
         self.reset.is_some() || (self.received && self.sent)
+    }
+
+    /// Every announced byte has gone both ways, only the peer's last frame has not come.
+    pub(super) fn is_all_but_over(&self) -> bool {
+        self.sent && self.expected == Some(0)
     }
 
     /// Takes the data of a frame of `length` bytes, padding and all.
@@ -97,20 +137,21 @@ impl Stream {
         Ok(())
     }
 
-    /// Moves received bytes into `space`.
-    pub(super) fn read(&mut self, space: &mut [u8]) -> Read {
-        if let Some(code) = self.reset {
-            return Read::Reset(code);
-        }
+    /// What is to be read next. Whatever becomes of a stream, a body that is whole may be read
+    /// (RFC 9113 §8.1).
+    pub(super) fn peek(&self) -> Received<'_> {
         let (first, _) = self.body.as_slices();
-        let length = first.len().min(space.len());
-        if length > 0 {
-            let space = &mut space[..length];
-            space.copy_from_slice(&first[..length]);
-            self.body.drain(..length);
-            return Read::Bytes(count(space));
+        match self.reset {
+            Some(code) if !self.received => Received::Reset(code),
+            _ if !first.is_empty() => Received::Bytes(first),
+            _ if self.received => Received::End,
+            _ => Received::Nothing,
         }
-        if self.received { Read::End } else { Read::Nothing }
+    }
+
+    /// The next `length` bytes are read.
+    pub(super) fn consume(&mut self, length: usize) {
+        self.body.drain(..length);
     }
 
     /// Everything the peer sends has come and was read.

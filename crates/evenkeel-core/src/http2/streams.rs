@@ -98,9 +98,10 @@ impl Streams {
         self.free.push(slot);
     }
 
-    /// All that are open end with `code`; nothing is sent for it.
-    pub(super) fn abandon(&mut self, code: Code) {
-        for (_, slot) in self.open.drain(..) {
+    /// Those above `last` end with `code`; nothing is sent for it.
+    pub(super) fn abandon(&mut self, last: u32, code: Code) {
+        let first = self.open.partition_point(|&(id, _)| id <= last);
+        for (_, slot) in self.open.drain(first..) {
             self.places[slot.index()].reset = Some(code);
         }
     }

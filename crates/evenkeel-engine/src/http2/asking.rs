@@ -2,33 +2,28 @@
 //! is the request as HTTP/1 has it, what is read is the answer in the same form.
 
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use evenkeel_core::http2::{Head, Slot};
 use evenkeel_core::message::chunked::{self, Decoder, Step};
+use evenkeel_core::message::header::Name;
 use evenkeel_core::message::own::phrase;
-use h2::client::{ResponseFuture, SendRequest};
-use h2::{Reason, RecvStream, SendStream};
-use http::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TE};
-use http::uri::{Authority, PathAndQuery, Scheme, Uri};
-use http::{HeaderMap, Method, Request, Response, StatusCode};
 use tokio::io::ReadBuf;
 
-use super::fields::{ends_of_head, fields};
+use super::fields::{broken, ends_of_head, fields, lines};
+use super::session::Session;
 use super::shared::Lease;
 
-/// Bytes of a request's body handed over at once: a frame of the size that every peer takes
-/// (RFC 9113 §4.2).
-const MOST_WRITTEN: usize = 16 * 1024;
 /// A trailer section of our own making: its lines were bounded when they were read.
 const MOST_TRAILER_BYTES: u32 = u32::MAX;
+/// Bytes of a chunk that a body of unknown length is passed on in.
+const MOST_CHUNK: usize = 16 * 1024;
 
 /// A request, and the way its answer comes.
 #[derive(Debug)]
 pub(crate) struct Asking {
-    sender: SendRequest<Bytes>,
-    scheme: Scheme,
+    /// The stream, once the request has begun.
+    slot: Option<Slot>,
     sending: Sending,
     answer: Answer,
     /// The answer as HTTP/1 has it, not read yet.
@@ -45,30 +40,31 @@ pub(crate) struct Asking {
 #[derive(Debug)]
 enum Sending {
     Head,
-    Length(SendStream<Bytes>, u64),
-    Chunked(SendStream<Bytes>, Box<Decoder>),
+    Length(u64),
+    Chunked(Box<Decoder>),
     Done,
 }
 
 /// How far the answer has got.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Answer {
-    NotAsked,
+    /// Its head has not come.
+    Head,
+    /// The rest of the body; whether its length was not announced.
+    Body {
+        is_chunked: bool,
+    },
+    Ended,
     /// The connection takes no more requests.
     Refused,
-    Head(ResponseFuture),
-    /// The rest of the body; whether its length was not announced.
-    Body(RecvStream, bool),
-    Ended,
 }
 
 impl Asking {
-    pub(super) fn new(sender: SendRequest<Bytes>, scheme: Scheme, lease: Lease) -> Self {
+    pub(super) const fn new(lease: Lease) -> Self {
         Self {
-            sender,
-            scheme,
+            slot: None,
             sending: Sending::Head,
-            answer: Answer::NotAsked,
+            answer: Answer::Head,
             out: Vec::new(),
             read: 0,
             head_only: false,
@@ -77,19 +73,15 @@ impl Asking {
     }
 
     /// Takes the request as HTTP/1 has it, its head in one piece.
-    pub(crate) fn poll_write(
-        &mut self,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_write(&mut self, cx: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if !matches!(self.sending, Sending::Head) {
             return self.poll_body(cx, bytes);
         }
-        let ready = ready!(self.sender.poll_ready(cx)).map_err(broken);
-        let length = ready.and_then(|()| self.send_head(bytes)).inspect_err(|_gone| {
+        let length = self.send_head(bytes).inspect_err(|_refused| {
             self.lease.close();
             self.answer = Answer::Refused;
         })?;
+        self.session().drive();
         if length == bytes.len() {
             return Poll::Ready(Ok(length));
         }
@@ -102,20 +94,25 @@ impl Asking {
     /// The answer in HTTP/1's form, piece by piece; then nothing.
     pub(crate) fn poll_read(
         &mut self,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
         space: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         while self.read == self.out.len() {
             self.out.clear();
             self.read = 0;
-            match &mut self.answer {
-                Answer::NotAsked => return Poll::Pending,
-                Answer::Refused => {
+            match (self.answer, self.slot) {
+                (Answer::Refused, _) => {
                     return Poll::Ready(Err(io::ErrorKind::ConnectionRefused.into()));
                 }
-                Answer::Head(_) => ready!(self.poll_head(cx))?,
-                Answer::Body(..) => ready!(self.poll_data(cx))?,
-                Answer::Ended => return Poll::Ready(Ok(())),
+                (Answer::Ended, _) => return Poll::Ready(Ok(())),
+                (_, None) => return Poll::Pending, // nothing was asked
+                (Answer::Head, Some(slot)) => ready!(self.poll_head(cx, slot))?,
+                (Answer::Body { is_chunked: false }, Some(slot)) => {
+                    return self.poll_data(cx, slot, space);
+                }
+                (Answer::Body { is_chunked: true }, Some(slot)) => {
+                    ready!(self.poll_chunk(cx, slot))?;
+                }
             }
         }
         let unread = &self.out[self.read..];
@@ -125,151 +122,166 @@ impl Asking {
         Poll::Ready(Ok(()))
     }
 
+    fn session(&self) -> &Session {
+        &self.lease.carrier().session
+    }
+
     /// Returns how many of the bytes were the head.
     fn send_head(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let (line, length) = ends_of_head(bytes)?;
         let invalid = || io::Error::from(io::ErrorKind::InvalidData);
         let mut words = bytes[..line].split(|&byte| byte == b' ');
-        let method = words.next().and_then(|method| Method::from_bytes(method).ok());
-        let path = words.next().and_then(|path| PathAndQuery::try_from(path).ok());
-        let mut request = Request::new(());
-        let mut authority = None;
-        for (name, value) in fields(&bytes[line..length]) {
-            if name == HOST {
-                authority = Authority::try_from(value.as_bytes()).ok();
-            } else {
-                request.headers_mut().append(name, value);
+        let method = words.next().ok_or_else(invalid)?;
+        let path = words.next().ok_or_else(invalid)?;
+        let (mut authority, mut left, mut is_chunked) = (None, None, false);
+        for (kind, _, value) in lines(&bytes[line..length]) {
+            match kind {
+                Name::Host => authority = Some(value),
+                Name::ContentLength => {
+                    left = str::from_utf8(value).ok().and_then(|digits| digits.parse().ok());
+                }
+                Name::TransferEncoding => is_chunked = true,
+                _ => {}
             }
         }
+        let carrier = self.lease.carrier();
+        let pseudo: [(&[u8], &[u8]); 4] = [
+            (b":method", method),
+            (b":scheme", carrier.scheme.as_bytes()),
+            (b":authority", authority.ok_or_else(invalid)?),
+            (b":path", path),
+        ];
+        let passed_on = fields(&bytes[line..length])
+            .filter(|(name, _)| !matches!(Name::of(name), Name::Host | Name::Te));
         // Whoever speaks through this node takes trailers or has them dropped here.
-        request.headers_mut().insert(TE, HeaderValue::from_static("trailers"));
-        let mut uri = http::uri::Parts::default();
-        uri.scheme = Some(self.scheme.clone());
-        uri.authority = Some(authority.ok_or_else(invalid)?);
-        uri.path_and_query = Some(path.ok_or_else(invalid)?);
-        *request.uri_mut() = Uri::from_parts(uri).map_err(|_parts| invalid())?;
-        *request.method_mut() = method.ok_or_else(invalid)?;
-        self.head_only = request.method() == Method::HEAD;
-
-        let is_chunked = bytes[..length]
-            .split(|&byte| byte == b'\n')
-            .any(|line| line.eq_ignore_ascii_case(b"transfer-encoding: chunked\r"));
-        let left = announced(request.headers()).filter(|&left| left > 0);
+        let te: (&[u8], &[u8]) = (b"te", b"trailers");
+        let fields = pseudo.into_iter().chain(passed_on).chain([te]);
+        let left = left.filter(|&left: &u64| left > 0);
         let ends = !is_chunked && left.is_none();
-        let (future, stream) = self.sender.send_request(request, ends).map_err(broken)?;
-        self.answer = Answer::Head(future);
+        self.head_only = method == b"HEAD";
+        let mut connection = carrier.session.connection.borrow_mut();
+        let slot = connection.ask(fields, self.head_only, ends);
+        drop(connection);
+        self.slot = Some(slot.ok_or(io::ErrorKind::ConnectionRefused)?);
         self.sending = match left {
-            _ if is_chunked => Sending::Chunked(stream, Box::new(Decoder::new(MOST_TRAILER_BYTES))),
-            Some(left) => Sending::Length(stream, left),
+            _ if is_chunked => Sending::Chunked(Box::new(Decoder::new(MOST_TRAILER_BYTES))),
+            Some(left) => Sending::Length(left),
             None => Sending::Done,
         };
         Ok(length)
     }
 
-    fn poll_body(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let (Sending::Length(stream, _) | Sending::Chunked(stream, _)) = &mut self.sending else {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-        };
-        let wanted = bytes.len().min(MOST_WRITTEN);
-        stream.reserve_capacity(wanted);
-        let mut room = stream.capacity();
-        while room == 0 {
-            room = match ready!(stream.poll_capacity(cx)) {
-                Some(room) => room.map_err(broken)?,
-                None => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
-            };
+    fn poll_body(&mut self, cx: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let Some(slot) = self.slot else { return Poll::Ready(Ok(0)) };
+        let session = &self.lease.carrier().session;
+        let mut connection = session.connection.borrow_mut();
+        if let Some(code) = connection.reset_code(slot) {
+            return Poll::Ready(Err(broken(code)));
         }
-        let bytes = &bytes[..wanted.min(room)];
-        match &mut self.sending {
-            Sending::Length(stream, left) => {
-                *left = left.saturating_sub(bytes.len() as u64);
-                let ends = *left == 0;
-                stream.send_data(Bytes::copy_from_slice(bytes), ends).map_err(broken)?;
-                if ends {
-                    self.sending = Sending::Done;
-                }
-                Poll::Ready(Ok(bytes.len()))
-            }
-            _ => Poll::Ready(self.send_chunks(bytes)),
-        }
-    }
-
-    /// For the bytes there is room: what frames a chunk takes none.
-    fn send_chunks(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let Sending::Chunked(stream, decoder) = &mut self.sending else { return Ok(0) };
         let mut taken = 0;
         while taken < bytes.len() {
-            let decoded = decoder.decode(&bytes[taken..]);
-            let (step, consumed) = decoded.map_err(|_reason| io::ErrorKind::InvalidData)?;
-            taken += consumed;
-            match step {
-                Step::More => {}
-                Step::Data(data) => {
-                    stream.send_data(Bytes::copy_from_slice(data), false).map_err(broken)?;
+            let room = connection.room(slot).min(bytes.len() - taken);
+            if room == 0 {
+                break;
+            }
+            let piece = &bytes[taken..taken + room];
+            match &mut self.sending {
+                Sending::Length(left) => {
+                    *left = left.saturating_sub(room as u64);
+                    let ends = *left == 0;
+                    connection.send_data(slot, piece, ends);
+                    taken += room;
+                    if ends {
+                        self.sending = Sending::Done;
+                    }
                 }
-                Step::End => {
-                    let trailers: HeaderMap = fields(decoder.trailers()).collect();
-                    let ended = if trailers.is_empty() {
-                        stream.send_data(Bytes::new(), true)
-                    } else {
-                        stream.send_trailers(trailers)
-                    };
-                    ended.map_err(broken)?;
-                    self.sending = Sending::Done;
-                    break;
+                Sending::Chunked(decoder) => {
+                    let decoded = decoder.decode(piece);
+                    let (step, consumed) = decoded.map_err(|_reason| io::ErrorKind::InvalidData)?;
+                    taken += consumed;
+                    match step {
+                        Step::More => {}
+                        Step::Data(data) => connection.send_data(slot, data, false),
+                        Step::End => {
+                            connection.send_end(slot, fields(decoder.trailers()));
+                            self.sending = Sending::Done;
+                        }
+                    }
                 }
+                Sending::Head | Sending::Done => break,
             }
         }
-        Ok(taken)
+        if taken > 0 {
+            session.drive();
+            return Poll::Ready(Ok(taken));
+        }
+        if matches!(self.sending, Sending::Done) {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())); // more than was announced
+        }
+        session.wait(slot, cx);
+        Poll::Pending
     }
 
-    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Answer::Head(future) = &mut self.answer else { return Poll::Ready(Ok(())) };
-        if let Poll::Ready(Some(interim)) = future.poll_informational(cx) {
-            let interim = interim.map_err(failed)?;
-            // Another protocol is not for the server to choose here.
-            if interim.status() != StatusCode::SWITCHING_PROTOCOLS {
-                write_head(&mut self.out, &interim, b"");
+    fn poll_head(&mut self, cx: &Context<'_>, slot: Slot) -> Poll<io::Result<()>> {
+        let session = &self.lease.carrier().session;
+        let mut connection = session.connection.borrow_mut();
+        let Some(head) = connection.take_head(slot) else {
+            if let Some(code) = connection.reset_code(slot) {
+                return Poll::Ready(Err(broken(code)));
             }
+            session.wait(slot, cx);
+            return Poll::Pending;
+        };
+        let status = head.status().ok_or(io::ErrorKind::InvalidData)?;
+        if status < 200 {
+            // Another protocol is not for the server to choose here.
+            if status != 101 {
+                write_head(&mut self.out, status, &head, b"");
+            }
+            connection.give_back(head);
             return Poll::Ready(Ok(()));
         }
-        let response = ready!(Pin::new(future).poll(cx)).map_err(failed)?;
-        let (parts, body) = response.into_parts();
-        let response = Response::from_parts(parts, ());
-        let has_none = self.head_only
-            || matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        let is_unannounced = announced(response.headers()).is_none() && !has_none;
-        let framing: &[u8] = match (is_unannounced, body.is_end_stream()) {
+        let has_none = self.head_only || matches!(status, 204 | 304);
+        let ends = connection.is_read(slot);
+        let is_chunked = head.content_length().is_none() && !has_none;
+        let framing: &[u8] = match (is_chunked, ends) {
             (true, true) => b"content-length: 0\r\n",
             (true, false) => b"transfer-encoding: chunked\r\n",
             (false, _) => b"",
         };
-        write_head(&mut self.out, &response, framing);
-        let is_over = body.is_end_stream() || has_none;
-        self.answer = if is_over { Answer::Ended } else { Answer::Body(body, is_unannounced) };
+        write_head(&mut self.out, status, &head, framing);
+        connection.give_back(head);
+        self.answer = if ends || has_none { Answer::Ended } else { Answer::Body { is_chunked } };
         Poll::Ready(Ok(()))
     }
 
-    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Answer::Body(body, is_chunked) = &mut self.answer else { return Poll::Ready(Ok(())) };
-        if let Some(data) = ready!(body.poll_data(cx)) {
-            let data = data.map_err(failed)?;
-            let _ = body.flow_control().release_capacity(data.len()); // the stream may be reset
-            if *is_chunked && !data.is_empty() {
-                chunked::write_chunk(&mut self.out, &data);
-            } else {
-                self.out.extend_from_slice(&data);
-            }
+    /// A piece of a body of known length, where it is wanted.
+    fn poll_data(
+        &self,
+        cx: &Context<'_>,
+        slot: Slot,
+        space: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let session = &self.lease.carrier().session;
+        session
+            .poll_read(cx, slot, space.remaining(), |data| space.put_slice(data))
+            .map_ok(|_more| ())
+    }
+
+    /// A piece of a body of unknown length, or its end, as HTTP/1 has it.
+    fn poll_chunk(&mut self, cx: &Context<'_>, slot: Slot) -> Poll<io::Result<()>> {
+        let Self { out, lease, .. } = self;
+        let session = &lease.carrier().session;
+        let write = |data: &[u8]| chunked::write_chunk(out, data);
+        if ready!(session.poll_read(cx, slot, MOST_CHUNK, write))? {
             return Poll::Ready(Ok(()));
         }
-        let trailers = ready!(body.poll_trailers(cx)).map_err(failed)?;
-        if *is_chunked {
-            let mut lines = Vec::new();
-            for (name, value) in trailers.iter().flatten() {
-                write_field(&mut lines, name, value);
-            }
-            chunked::write_end(&mut self.out, &lines);
+        let trailers = session.connection.borrow_mut().take_trailers(slot);
+        let mut lines = Vec::new();
+        if let Some(head) = &trailers {
+            write_fields(&mut lines, head);
         }
+        chunked::write_end(&mut self.out, &lines);
         self.answer = Answer::Ended;
         Poll::Ready(Ok(()))
     }
@@ -278,49 +290,31 @@ impl Asking {
 impl Drop for Asking {
     /// Nobody waits for the rest of the answer.
     fn drop(&mut self) {
-        if let Sending::Length(stream, _) | Sending::Chunked(stream, _) = &mut self.sending {
-            stream.send_reset(Reason::CANCEL);
+        if let Some(slot) = self.slot {
+            let session = self.session();
+            session.connection.borrow_mut().release(slot);
+            session.drive();
         }
     }
 }
 
-/// The length of the body, as its sender has announced it.
-fn announced(fields: &HeaderMap) -> Option<u64> {
-    fields.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-fn write_head(out: &mut Vec<u8>, response: &Response<()>, framing: &[u8]) {
+fn write_head(out: &mut Vec<u8>, status: u16, head: &Head, framing: &[u8]) {
     out.extend_from_slice(b"HTTP/1.1 ");
-    out.extend_from_slice(response.status().as_str().as_bytes());
+    let digits = [status / 100, status / 10 % 10, status % 10];
+    out.extend(digits.map(|digit| b'0' + u8::try_from(digit).unwrap_or(0)));
     out.push(b' ');
-    out.extend_from_slice(phrase(response.status().as_u16()).as_bytes());
+    out.extend_from_slice(phrase(status).as_bytes());
     out.extend_from_slice(b"\r\n");
-    for (name, value) in response.headers() {
-        write_field(out, name, value);
-    }
+    write_fields(out, head);
     out.extend_from_slice(framing);
     out.extend_from_slice(b"\r\n");
 }
 
-fn write_field(out: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
-    out.extend_from_slice(name.as_str().as_bytes());
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value.as_bytes());
-    out.extend_from_slice(b"\r\n");
-}
-
-/// An error of the answer. [`io::ErrorKind::ConnectionRefused`] says that the server has not looked
-/// at the request: it is not among those that its `GOAWAY` names, or was refused (RFC 9113 §8.7).
-fn failed(error: h2::Error) -> io::Error {
-    let is_unprocessed =
-        error.is_remote() && (error.is_go_away() || error.reason() == Some(Reason::REFUSED_STREAM));
-    if is_unprocessed {
-        io::Error::new(io::ErrorKind::ConnectionRefused, error)
-    } else {
-        broken(error)
+fn write_fields(out: &mut Vec<u8>, head: &Head) {
+    for (_, name, value) in head.fields() {
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value);
+        out.extend_from_slice(b"\r\n");
     }
-}
-
-pub(super) fn broken(error: h2::Error) -> io::Error {
-    io::Error::new(io::ErrorKind::ConnectionReset, error)
 }

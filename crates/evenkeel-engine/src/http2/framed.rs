@@ -5,11 +5,11 @@ use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use evenkeel_core::http2::{Code, Head, Pseudo, Read, Slot};
+use evenkeel_core::http2::{Head, Pseudo, Slot};
 use tokio::io::ReadBuf;
 
 use super::Common;
-use super::fields::{ends_of_head, lines};
+use super::fields::{broken, ends_of_head, fields};
 
 /// A request, and the way its answer takes.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl Framed {
 
     /// The head of the request, once.
     pub(crate) fn take_head(&mut self) -> Option<Box<Head>> {
-        let head = self.common.connection.borrow_mut().take_head(self.slot)?;
+        let head = self.common.session.connection.borrow_mut().take_head(self.slot)?;
         let method = head.pseudo(Pseudo::Method);
         self.head_only = method == Some("HEAD");
         self.tunnels = method == Some("CONNECT");
@@ -58,12 +58,12 @@ impl Framed {
 
     /// Takes back what [`Framed::take_head`] gave.
     pub(crate) fn give_back(&self, head: Box<Head>) {
-        self.common.connection.borrow_mut().give_back(head);
+        self.common.session.connection.borrow_mut().give_back(head);
     }
 
     /// The request ends with its head.
     pub(crate) fn ends(&self) -> bool {
-        self.common.connection.borrow().is_read(self.slot)
+        self.common.session.connection.borrow().is_read(self.slot)
     }
 
     /// The body, piece by piece; then, as on a socket, nothing.
@@ -72,22 +72,10 @@ impl Framed {
         cx: &Context<'_>,
         space: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let mut connection = self.common.connection.borrow_mut();
-        match connection.read(self.slot, space.initialize_unfilled()) {
-            Read::Bytes(count) => {
-                space.advance(count as usize);
-                if !connection.unsent().is_empty() {
-                    self.common.drive(); // there is room for more: the client is told
-                }
-                Poll::Ready(Ok(()))
-            }
-            Read::End => Poll::Ready(Ok(())),
-            Read::Reset(code) => Poll::Ready(Err(broken(code))),
-            Read::Nothing => {
-                self.common.wait(self.slot, cx);
-                Poll::Pending
-            }
-        }
+        let session = &self.common.session;
+        session
+            .poll_read(cx, self.slot, space.remaining(), |data| space.put_slice(data))
+            .map_ok(|_more| ())
     }
 
     /// Takes the answer as HTTP/1 has it, each head in one piece.
@@ -109,16 +97,16 @@ impl Framed {
         if self.sending == Sending::Done {
             return Poll::Pending;
         }
-        if let Some(code) = self.common.connection.borrow().reset_code(self.slot) {
+        if let Some(code) = self.common.session.connection.borrow().reset_code(self.slot) {
             return Poll::Ready(broken(code));
         }
-        self.common.wait(self.slot, cx);
+        self.common.session.wait(self.slot, cx);
         Poll::Pending
     }
 
     /// What stood behind the body of the request, once that was read to its end.
     pub(crate) fn take_trailers(&mut self) -> Option<Box<Head>> {
-        self.common.connection.borrow_mut().take_trailers(self.slot)
+        self.common.session.connection.borrow_mut().take_trailers(self.slot)
     }
 
     /// Lines that follow the body.
@@ -133,13 +121,9 @@ impl Framed {
             return;
         }
         self.sending = Sending::Done;
-        let mut connection = self.common.connection.borrow_mut();
-        if lines(&self.trailers).next().is_some() {
-            connection.send_trailers(self.slot, lines(&self.trailers));
-        } else {
-            connection.send_data(self.slot, &[], true);
-        }
-        self.common.drive();
+        let mut connection = self.common.session.connection.borrow_mut();
+        connection.send_end(self.slot, fields(&self.trailers));
+        self.common.session.drive();
     }
 
     /// Returns how many of the bytes were the head.
@@ -148,28 +132,28 @@ impl Framed {
         let invalid = || io::Error::from(io::ErrorKind::InvalidData);
         let status = bytes.get(9..12).and_then(|digits| str::from_utf8(digits).ok()?.parse().ok());
         let status: u16 = status.ok_or_else(invalid)?;
-        let fields = || lines(&bytes[line..length]);
+        let lines = || fields(&bytes[line..length]);
         let opens = self.tunnels && status == 101;
-        let mut connection = self.common.connection.borrow_mut();
+        let mut connection = self.common.session.connection.borrow_mut();
         if opens {
-            let fields = fields().filter(|(name, _)| !is(name, "sec-websocket-accept"));
+            let fields = lines().filter(|(name, _)| !is(name, "sec-websocket-accept"));
             connection.send_head(self.slot, 200, fields, false);
             self.sending = Sending::Body(None);
         } else if status < 200 {
-            connection.send_head(self.slot, status, fields(), false);
+            connection.send_head(self.slot, status, lines(), false);
         } else {
-            let left = fields().find(|(name, _)| is(name, "content-length"));
+            let left = lines().find(|(name, _)| is(name, "content-length"));
             let left = left.and_then(|(_, value)| str::from_utf8(value).ok()?.parse().ok());
             let ends = self.head_only || left == Some(0) || matches!(status, 204 | 304);
-            connection.send_head(self.slot, status, fields(), ends);
+            connection.send_head(self.slot, status, lines(), ends);
             self.sending = if ends { Sending::Done } else { Sending::Body(left) };
         }
-        self.common.drive();
+        self.common.session.drive();
         Ok(length)
     }
 
     fn poll_body(&mut self, cx: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let mut connection = self.common.connection.borrow_mut();
+        let mut connection = self.common.session.connection.borrow_mut();
         if let Some(code) = connection.reset_code(self.slot) {
             return Poll::Ready(Err(broken(code)));
         }
@@ -186,13 +170,13 @@ impl Framed {
             sent += room;
         }
         if sent > 0 {
-            self.common.drive();
+            self.common.session.drive();
             return Poll::Ready(Ok(sent));
         }
         if self.sending == Sending::Done {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())); // more than was announced
         }
-        self.common.wait(self.slot, cx);
+        self.common.session.wait(self.slot, cx);
         Poll::Pending
     }
 }
@@ -200,16 +184,11 @@ impl Framed {
 impl Drop for Framed {
     /// An answer that was begun and not finished must not look whole: its stream is reset.
     fn drop(&mut self) {
-        self.common.connection.borrow_mut().release(self.slot);
-        self.common.drive();
+        self.common.session.connection.borrow_mut().release(self.slot);
+        self.common.session.drive();
     }
 }
 
 fn is(name: &[u8], word: &str) -> bool {
     name.eq_ignore_ascii_case(word.as_bytes())
-}
-
-fn broken(code: Code) -> io::Error {
-    let kind = io::ErrorKind::ConnectionReset;
-    io::Error::new(kind, format!("the stream was reset with error code {}", code.0))
 }

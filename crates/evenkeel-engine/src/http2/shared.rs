@@ -1,19 +1,21 @@
 //! Connections to servers that carry many exchanges at once.
 
 use std::cell::{Cell, RefCell};
-use std::io;
+use std::future::poll_fn;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
-use bytes::Bytes;
 use evenkeel_core::config::HttpLimits;
+use evenkeel_core::http2::{Code, Connection, Limits};
 use evenkeel_core::moment::Moment;
-use h2::client::{Builder, SendRequest};
-use http::uri::Scheme;
 use tokio::sync::Notify;
 use tokio::task::spawn_local;
+use tokio::time::timeout;
 
-use super::{Asking, CONNECTION_WINDOW, STREAM_WINDOW};
+use super::session::{Over, Session, Wire};
+use super::{Asking, CONNECTION_WINDOW, GOODBYE, STREAM_WINDOW};
+use crate::buffer::{Buffer, Stock};
 use crate::clock;
 use crate::connect::Counted;
 use crate::stream::Stream;
@@ -21,37 +23,34 @@ use crate::stream::Stream;
 /// Exchanges at once on a connection to a server, whatever it allows: more share one window and
 /// one loss of a segment.
 const MOST_STREAMS: u32 = 256;
-/// Bytes of a request held for a server that does not read.
-const MOST_UNSENT: usize = 64 * 1024;
-
-/// Streams that this node has reset and still knows, to tell late frames from wrong ones.
-const MOST_RESET: usize = 32;
-/// Errors of streams that end the connection.
-const MOST_STREAM_ERRORS: usize = 64;
 
 /// A server's connections, as one worker has them.
 #[derive(Debug, Default)]
 pub(crate) struct SharedConnections {
-    connections: RefCell<Vec<Rc<Connection>>>,
+    connections: RefCell<Vec<Rc<Carrier>>>,
     /// A connection is being made; whoever comes meanwhile waits for it.
     opening: Cell<bool>,
     opened: Notify,
 }
 
+/// A connection that carries exchanges.
 #[derive(Debug)]
-struct Connection {
-    sender: SendRequest<Bytes>,
-    scheme: Scheme,
-    streams: Cell<u32>,
+pub(super) struct Carrier {
+    pub(super) session: Session,
+    pub(super) scheme: &'static str,
+    /// Places that are taken.
+    leases: Cell<u32>,
     /// When the last exchange ended.
     idle_since: Cell<Moment>,
     /// No exchange can begin on it.
-    closed: Cell<bool>,
+    is_closed: Cell<bool>,
+    /// What is received into, while nothing is.
+    spare: Stock<Buffer>,
 }
 
 /// A place on a connection.
 #[derive(Debug)]
-pub(super) struct Lease(Rc<Connection>);
+pub(super) struct Lease(Rc<Carrier>);
 
 /// The right to open a connection, which one at a time has.
 #[derive(Debug)]
@@ -61,9 +60,9 @@ impl SharedConnections {
     /// A place on a connection that is open.
     pub(crate) fn take(&self) -> Option<Asking> {
         let mut connections = self.connections.borrow_mut();
-        connections.retain(|connection| !connection.closed.get());
-        let connection = connections.iter().find(|connection| connection.has_room())?;
-        Some(Connection::lease(connection))
+        connections.retain(|carrier| !carrier.is_closed.get());
+        let carrier = connections.iter().find(|carrier| carrier.has_room())?;
+        Some(Carrier::lease(carrier))
     }
 
     /// The right to open another one, unless somebody has it.
@@ -78,56 +77,52 @@ impl SharedConnections {
 
     /// Closes what has been idle for too long.
     pub(crate) fn prune(&self, now: Moment, keep_alive: Duration) {
-        self.connections.borrow_mut().retain(|connection| {
-            let is_used = connection.streams.get() > 0;
-            let is_fresh = now.since(connection.idle_since.get()) < keep_alive;
-            !connection.closed.get() && (is_used || is_fresh)
+        self.connections.borrow_mut().retain(|carrier| {
+            let is_used = carrier.leases.get() > 0;
+            let is_fresh = now.since(carrier.idle_since.get()) < keep_alive;
+            let stays = !carrier.is_closed.get() && (is_used || is_fresh);
+            if !stays {
+                carrier.close();
+            }
+            stays
         });
     }
 
     /// Takes no more exchanges; those under way end in peace.
     pub(crate) fn close(&self) {
-        self.connections.borrow_mut().clear();
+        self.connections.borrow_mut().drain(..).for_each(|carrier| carrier.close());
     }
 }
 
 impl Opening<'_> {
     /// Begins HTTP/2 on a new connection and takes the first place on it.
-    pub(crate) async fn begin(
+    pub(crate) fn begin(
         self,
         (stream, counted): (Stream, Counted),
-        scheme: Scheme,
-    ) -> io::Result<Asking> {
+        scheme: &'static str,
+    ) -> Asking {
         let Self(shared) = &self;
-        let mut builder = Builder::new();
-        builder
-            .enable_push(false)
-            .max_header_list_size(HttpLimits::MOST_HEAD_BYTES)
-            .initial_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_send_buffer_size(MOST_UNSENT)
-            .max_concurrent_reset_streams(MOST_RESET)
-            .max_local_error_reset_streams(Some(MOST_STREAM_ERRORS));
-        let (sender, driver) = builder.handshake(stream).await.map_err(super::asking::broken)?;
-        let connection = Rc::new(Connection {
-            sender,
+        let limits = Limits {
+            streams: 0,
+            stream_window: STREAM_WINDOW,
+            connection_window: CONNECTION_WINDOW,
+            head_bytes: HttpLimits::MOST_HEAD_BYTES,
+        };
+        let carrier = Rc::new(Carrier {
+            session: Session::new(Connection::with_server(limits)),
             scheme,
-            streams: Cell::new(0),
+            leases: Cell::new(0),
             idle_since: Cell::new(clock::now()),
-            closed: Cell::new(false),
+            is_closed: Cell::new(false),
+            spare: Stock::new(1),
         });
-        let watched = Rc::downgrade(&connection);
+        let driven = Rc::clone(&carrier);
         drop(spawn_local(async move {
             let _counted = counted; // as long as there is a socket
-            if let Err(error) = driver.await {
-                tracing::debug!(%error, "a connection to a server ended");
-            }
-            if let Some(connection) = watched.upgrade() {
-                connection.closed.set(true);
-            }
+            driven.drive(Wire::new(stream)).await;
         }));
-        shared.connections.borrow_mut().push(Rc::clone(&connection));
-        Ok(Connection::lease(&connection))
+        shared.connections.borrow_mut().push(Rc::clone(&carrier));
+        Carrier::lease(&carrier)
     }
 }
 
@@ -139,30 +134,70 @@ impl Drop for Opening<'_> {
     }
 }
 
-impl Connection {
+impl Carrier {
     fn has_room(&self) -> bool {
-        let allowed = u32::try_from(self.sender.current_max_send_streams()).unwrap_or(u32::MAX);
-        !self.closed.get() && self.streams.get() < allowed.min(MOST_STREAMS)
+        !self.is_closed.get()
+            && self.leases.get() < MOST_STREAMS
+            && self.session.connection.borrow().may_ask()
     }
 
     fn lease(this: &Rc<Self>) -> Asking {
-        this.streams.set(this.streams.get() + 1);
-        Asking::new(this.sender.clone(), this.scheme.clone(), Lease(Rc::clone(this)))
+        this.leases.set(this.leases.get() + 1);
+        Asking::new(Lease(Rc::clone(this)))
+    }
+
+    /// Reads and writes until the connection is closed and nobody has a place on it, or the server
+    /// ends it.
+    async fn drive(&self, mut wire: Wire) {
+        let over = poll_fn(|cx| {
+            self.session.is_driven_by(cx);
+            let driven = wire.drive(cx, &self.session, &self.spare, |_request| {});
+            if let Err(over) = driven {
+                return Poll::Ready(Some(over));
+            }
+            let connection = self.session.connection.borrow();
+            let is_left = self.is_closed.get() && self.leases.get() == 0;
+            if is_left || connection.is_over() { Poll::Ready(None) } else { Poll::Pending }
+        })
+        .await;
+        self.is_closed.set(true);
+        match over {
+            None => self.session.connection.borrow_mut().end(Code::NO_ERROR),
+            Some(Over::Gone) => {}
+            Some(Over::Failure(failure)) => {
+                tracing::debug!(code = failure.code.0, "a server of HTTP/2 broke a rule");
+            }
+        }
+        self.session.abandon();
+        let _ = timeout(GOODBYE, wire.say_goodbye(&self.session)).await; // it need not listen
+    }
+
+    /// No other exchange begins on this connection.
+    fn close(&self) {
+        self.is_closed.set(true);
+        self.session.drive();
     }
 }
 
 impl Lease {
+    pub(super) fn carrier(&self) -> &Carrier {
+        let Self(carrier) = self;
+        carrier
+    }
+
     /// No other exchange begins on this connection.
     pub(super) fn close(&self) {
-        let Self(connection) = self;
-        connection.closed.set(true);
+        self.carrier().close();
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let Self(connection) = self;
-        connection.streams.set(connection.streams.get() - 1);
-        connection.idle_since.set(clock::now());
+        let carrier = self.carrier();
+        carrier.leases.set(carrier.leases.get() - 1);
+        carrier.idle_since.set(clock::now());
+        if carrier.is_closed.get() {
+            carrier.session.drive();
+        }
     }
 }

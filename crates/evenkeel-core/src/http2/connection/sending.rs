@@ -1,15 +1,15 @@
 //! What this side says: on its own, and for those who work on exchanges.
 
 use super::super::frame::{
-    self, Code, FIRST_WINDOW, HEADER_BYTES, Header, MOST_PAYLOAD, MOST_WINDOW, count, flag, kind,
-    setting,
+    self, Code, FIRST_WINDOW, HEADER_BYTES, Header, MOST_PAYLOAD, MOST_WINDOW, PREFACE, count,
+    flag, kind, setting,
 };
 use super::super::head::Head;
-use super::super::stream::Read;
+use super::super::stream::Received;
 use super::super::streams::Slot;
 use super::{
-    Connection, Departure, Event, Failure, LEAVING, MOST_STREAM_ERRORS, SPARE_HEADS_AT_REST,
-    UNSENT_AT_REST,
+    Connection, Departure, Event, Failure, LAST_STREAM, LEAVING, Limits, MOST_STREAM_ERRORS, Peer,
+    SPARE_HEADS_AT_REST, UNSENT_AT_REST,
 };
 
 /// Bytes ready to be sent beyond which no stream adds more, and nothing is read: the most that is
@@ -22,21 +22,24 @@ const USUAL_NAME: usize = 64;
 impl Connection {
     /// The settings of this side, and the window of the connection.
     pub(super) fn introduce(&mut self) {
-        let settings = [
-            (setting::MAX_CONCURRENT_STREAMS, self.limits.streams),
-            (setting::INITIAL_WINDOW_SIZE, self.limits.stream_window),
-            (setting::MAX_HEADER_LIST_SIZE, self.limits.head_bytes),
-            (setting::ENABLE_CONNECT_PROTOCOL, 1),
+        let Limits { streams, stream_window, connection_window, head_bytes } = self.limits;
+        let own = if matches!(self.peer, Peer::Server { .. }) {
+            self.out.extend_from_slice(PREFACE);
+            vec![(setting::ENABLE_PUSH, 0)]
+        } else {
+            vec![(setting::MAX_CONCURRENT_STREAMS, streams), (setting::ENABLE_CONNECT_PROTOCOL, 1)]
+        };
+        let common = [
+            (setting::INITIAL_WINDOW_SIZE, stream_window),
+            (setting::MAX_HEADER_LIST_SIZE, head_bytes),
         ];
-        let mut payload = Vec::with_capacity(settings.len() * 6);
-        for (name, value) in settings {
+        let mut payload = Vec::new();
+        for (name, value) in own.into_iter().chain(common) {
             payload.extend_from_slice(&name.to_be_bytes());
             payload.extend_from_slice(&value.to_be_bytes());
         }
         frame::write(&mut self.out, kind::SETTINGS, 0, 0, &payload);
-        if let Some(more) = self.limits.connection_window.checked_sub(FIRST_WINDOW) {
-            self.write_window(0, more);
-        }
+        self.write_window(0, connection_window.saturating_sub(FIRST_WINDOW));
     }
 
     /// Bytes to send.
@@ -82,13 +85,14 @@ impl Connection {
 
     /// Ends the connection: says why, and no more of any stream.
     pub fn end(&mut self, code: Code) {
-        self.write_goaway(self.streams.last, code);
+        let last = if matches!(self.peer, Peer::Client(_)) { self.streams.last } else { 0 };
+        self.write_goaway(last, code);
         self.abandon();
     }
 
-    /// The client is gone: its streams are, too.
+    /// The peer is gone: its streams are, too.
     pub fn abandon(&mut self) {
-        self.streams.abandon(Code::CANCEL);
+        self.streams.abandon(0, Code::CANCEL);
     }
 
     pub(super) fn fail(&mut self, code: Code, label: &'static str) -> Failure {
@@ -109,13 +113,15 @@ impl Connection {
         Ok(Event::Changed(slot))
     }
 
-    /// Moves what has come of a body into `space`.
-    pub fn read(&mut self, slot: Slot, space: &mut [u8]) -> Read {
-        let read = self.streams.get(slot).read(space);
-        if let Read::Bytes(count) = read {
-            self.consumed(slot, count);
-        }
-        read
+    /// What has come of a body and was not [consumed](Connection::consume).
+    pub fn peek(&self, slot: Slot) -> Received<'_> {
+        self.streams.look(slot).peek()
+    }
+
+    /// The next `length` bytes of a body were used: others may come.
+    pub fn consume(&mut self, slot: Slot, length: usize) {
+        self.streams.get(slot).consume(length);
+        self.consumed(slot, u32::try_from(length).unwrap_or(u32::MAX));
     }
 
     /// What stood behind the body, once.
@@ -123,7 +129,7 @@ impl Connection {
         self.streams.get(slot).trailers.take()
     }
 
-    /// Nothing more of the request comes.
+    /// Nothing more comes.
     pub fn is_read(&self, slot: Slot) -> bool {
         self.streams.look(slot).is_read()
     }
@@ -133,7 +139,42 @@ impl Connection {
         self.streams.look(slot).reset
     }
 
-    /// Sends a head. `fields`: names in any case. `ends`: no body follows.
+    /// Whether a server may be asked for another exchange.
+    pub const fn may_ask(&self) -> bool {
+        let most = match self.peer {
+            Peer::Server { streams } => streams as usize,
+            Peer::Client(_) => 0,
+        };
+        matches!(self.departure, Departure::None)
+            && self.streams.opened() < most
+            && self.streams.last < LAST_STREAM - 1
+    }
+
+    /// Asks a server. `fields`: pseudo-header fields first, names in any case. `head_only`: the
+    /// method is `HEAD`. `ends`: no body follows. `None`: it [may not be
+    /// asked](Connection::may_ask).
+    pub fn ask<'f>(
+        &mut self,
+        fields: impl Iterator<Item = (&'f [u8], &'f [u8])>,
+        head_only: bool,
+        ends: bool,
+    ) -> Option<Slot> {
+        if !self.may_ask() {
+            return None;
+        }
+        let id = if self.streams.last == 0 { 1 } else { self.streams.last + 2 };
+        self.streams.last = id;
+        let slot = self.streams.open(id);
+        let (credit, window) = (self.limits.stream_window, i64::from(self.first_window));
+        let stream = self.streams.get(slot);
+        stream.begin(id, credit, window);
+        stream.head_only = head_only;
+        let start = self.begin_block();
+        self.end_block(slot, start, fields, ends);
+        Some(slot)
+    }
+
+    /// Sends the head of an answer. `fields`: names in any case. `ends`: no body follows.
     pub fn send_head<'f>(
         &mut self,
         slot: Slot,
@@ -148,15 +189,18 @@ impl Connection {
         }
     }
 
-    /// Sends the fields behind the body, and with them its end.
-    pub fn send_trailers<'f>(
+    /// Sends the end of a body, with the trailers behind it if there are any.
+    pub fn send_end<'f>(
         &mut self,
         slot: Slot,
-        fields: impl Iterator<Item = (&'f [u8], &'f [u8])>,
+        trailers: impl Iterator<Item = (&'f [u8], &'f [u8])>,
     ) {
-        if self.may_send(slot) {
+        let mut trailers = trailers.peekable();
+        if trailers.peek().is_none() {
+            self.send_data(slot, &[], true);
+        } else if self.may_send(slot) {
             let start = self.begin_block();
-            self.end_block(slot, start, fields, true);
+            self.end_block(slot, start, trailers, true);
         }
     }
 
@@ -207,13 +251,21 @@ impl Connection {
     }
 
     /// Nobody works on the exchange any more. A stream that is not over is reset: an answer that
-    /// was begun and not finished must not look whole, and a request that was answered needs no
-    /// further bytes (RFC 9113 §8.1).
+    /// was begun and not finished must not look whole, a request that was answered needs no
+    /// further bytes (RFC 9113 §8.1), and an answer that nobody waits for need not come.
     pub fn release(&mut self, slot: Slot) {
         let stream = self.streams.get(slot);
         let (id, unread) = (stream.id, stream.unread());
-        if !stream.is_closed() {
-            let code = if stream.sent { Code::NO_ERROR } else { Code::INTERNAL_ERROR };
+        if !stream.is_closed() && stream.is_all_but_over() {
+            // The peer is about to say that it was the last byte.
+            self.streams.close(id);
+            self.streams.remember(id);
+        } else if !stream.is_closed() {
+            let code = match self.peer {
+                Peer::Server { .. } => Code::CANCEL,
+                Peer::Client(_) if stream.sent => Code::NO_ERROR,
+                Peer::Client(_) => Code::INTERNAL_ERROR,
+            };
             stream.reset = Some(code);
             self.write_reset(id, code);
             self.streams.close(id);

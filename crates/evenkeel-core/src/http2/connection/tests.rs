@@ -4,14 +4,14 @@
 use std::fmt::Write as _;
 
 use super::super::frame;
-use super::super::stream::Read;
+use super::super::stream::Received;
 use super::*;
 
 const LIMITS: Limits =
     Limits { streams: 4, stream_window: 70_000, connection_window: 100_000, head_bytes: 2_000 };
 
 /// A peer, the connection it speaks to, and what it has heard.
-struct Peer {
+struct Scripted {
     connection: Connection,
     decoder: Decoder,
     /// Bytes that were not a whole frame yet.
@@ -20,10 +20,10 @@ struct Peer {
     failure: Option<Failure>,
 }
 
-impl Peer {
+impl Scripted {
     /// Has said its preface, and nothing else.
     fn silent() -> Self {
-        let connection = Connection::new(LIMITS, Moment::START);
+        let connection = Connection::with_client(LIMITS, Moment::START);
         let (decoder, requests) = (Decoder::new(4_096), Vec::new());
         let mut peer = Self { connection, decoder, rest: Vec::new(), requests, failure: None };
         peer.say(PREFACE);
@@ -118,8 +118,16 @@ impl Peer {
         };
     }
 
-    fn read(&mut self, slot: Slot, most: usize) -> Read {
-        self.connection.read(slot, &mut vec![0; most])
+    /// Reads at most so many bytes at once, and says how many came or why none did.
+    fn read(&mut self, slot: Slot, most: usize) -> String {
+        match self.connection.peek(slot) {
+            Received::Bytes(bytes) => {
+                let length = bytes.len().min(most);
+                self.connection.consume(slot, length);
+                length.to_string()
+            }
+            other => format!("{other:?}"),
+        }
     }
 }
 
@@ -141,7 +149,7 @@ fn block(fields: &[(&str, &str)]) -> Vec<u8> {
 
 /// What comes of one frame after a request with a body on stream 1, and a whole one on stream 3.
 fn answer_to(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> String {
-    let mut peer = Peer::new();
+    let mut peer = Scripted::new();
     peer.post(1).get(3).frame(kind, flags, stream, payload);
     peer.hear()
 }
@@ -258,11 +266,11 @@ fn a_wrong_frame_of_the_connection_ends_it() {
 
 #[test]
 fn first_comes_the_preface_then_settings() {
-    let mut peer = Peer::silent();
+    let mut peer = Scripted::silent();
     peer.frame(kind::PING, 0, 0, b"12345678");
     assert!(peer.hear().ends_with("GOAWAY 0 1"));
 
-    let mut connection = Connection::new(LIMITS, Moment::START);
+    let mut connection = Connection::with_client(LIMITS, Moment::START);
     for length in 0..PREFACE.len() {
         assert_eq!(connection.next(&PREFACE[..length], Moment::START), Ok(None));
     }
@@ -274,7 +282,7 @@ fn first_comes_the_preface_then_settings() {
 fn a_block_in_pieces_is_one_block_and_nothing_comes_between() {
     let request = block(&REQUEST);
     let (start, end) = request.split_at(7);
-    let mut peer = Peer::new();
+    let mut peer = Scripted::new();
     peer.frame(kind::HEADERS, flag::END_STREAM, 1, start);
     assert!(peer.connection.is_within_block());
     peer.frame(kind::CONTINUATION, 0, 1, b"").frame(kind::CONTINUATION, flag::END_HEADERS, 1, end);
@@ -284,10 +292,10 @@ fn a_block_in_pieces_is_one_block_and_nothing_comes_between() {
         peer.connection.take_head(slot).unwrap().pseudo(super::super::Pseudo::Path),
         Some("/")
     );
-    assert_eq!(peer.read(slot, 10), Read::End);
+    assert_eq!(peer.read(slot, 10), "End");
 
     for (kind, stream) in [(kind::CONTINUATION, 3), (kind::PRIORITY, 1), (0x16, 1)] {
-        let mut peer = Peer::new();
+        let mut peer = Scripted::new();
         peer.frame(kind::HEADERS, 0, 1, start).frame(kind, 0, stream, &[0; 5]);
         assert_eq!(peer.hear(), "GOAWAY 0 1", "{kind} {stream}");
     }
@@ -295,7 +303,7 @@ fn a_block_in_pieces_is_one_block_and_nothing_comes_between() {
 
 #[test]
 fn a_block_without_end_ends_the_connection() {
-    let mut peer = Peer::new();
+    let mut peer = Scripted::new();
     peer.frame(kind::HEADERS, 0, 1, b"");
     for _ in 0..100 {
         peer.frame(kind::CONTINUATION, 0, 1, &[0; 1_000]);
@@ -305,7 +313,7 @@ fn a_block_without_end_ends_the_connection() {
 
 #[test]
 fn streams_are_counted_until_they_are_released() {
-    let mut peer = Peer::new();
+    let mut peer = Scripted::new();
     for stream in [1, 3, 5, 7, 9] {
         peer.get(stream);
     }
@@ -320,7 +328,7 @@ fn streams_are_counted_until_they_are_released() {
     peer.get(19);
     assert_eq!((peer.requests.len(), peer.hear().as_str()), (8, "RST_STREAM 19 7"));
     let slot = peer.requests[0];
-    assert_eq!(peer.read(slot, 1), Read::Reset(Code::CANCEL));
+    assert_eq!(peer.connection.reset_code(slot), Some(Code::CANCEL));
     peer.connection.release(slot);
     peer.get(21);
     assert_eq!((peer.requests.len(), peer.hear().as_str()), (9, ""));
@@ -328,7 +336,7 @@ fn streams_are_counted_until_they_are_released() {
 
 #[test]
 fn an_answer_goes_out_in_frames() {
-    let mut peer = Peer::new();
+    let mut peer = Scripted::new();
     peer.get(1).get(3);
     let [first, second] = peer.requests[..] else { panic!() };
     let fields: [(&[u8], &[u8]); 2] = [(b"Content-Type", b"text/plain"), (b"X", b"y")];
@@ -336,7 +344,7 @@ fn an_answer_goes_out_in_frames() {
     peer.connection.send_head(first, 200, fields.into_iter(), false);
     assert_eq!(peer.connection.room(first), MOST_PAYLOAD);
     peer.connection.send_data(first, b"abc", false);
-    peer.connection.send_trailers(first, fields.into_iter().skip(1));
+    peer.connection.send_end(first, fields.into_iter().skip(1));
     peer.connection.send_head(second, 304, fields.into_iter().take(0), true);
     for slot in [first, second] {
         peer.connection.release(slot);
@@ -352,7 +360,7 @@ fn an_answer_goes_out_in_frames() {
 
 #[test]
 fn a_head_larger_than_a_frame_goes_on_in_others() {
-    let mut peer = Peer::new();
+    let mut peer = Scripted::new();
     peer.get(1);
     let long = vec![b'a'; 2 * MOST_PAYLOAD];
     let slot = peer.requests[0];
@@ -375,7 +383,7 @@ fn a_head_larger_than_a_frame_goes_on_in_others() {
 
 #[test]
 fn nothing_is_sent_beyond_a_window() {
-    let mut peer = Peer::new();
+    let mut peer = Scripted::new();
     peer.post(1).post(3);
     let [first, second] = peer.requests[..] else { panic!() };
     let body = vec![0; MOST_PAYLOAD];
@@ -410,7 +418,7 @@ fn nothing_is_sent_beyond_a_window() {
 
 #[test]
 fn what_is_held_for_a_client_that_does_not_read_is_bounded() {
-    let mut peer = Peer::new();
+    let mut peer = Scripted::new();
     peer.frame(kind::SETTINGS, 0, 0, &[0, 4, 0x7f, 0xff, 0xff, 0xff]);
     peer.frame(kind::WINDOW_UPDATE, 0, 0, &[0x7f, 0, 0, 0]);
     peer.get(1).get(3);
@@ -433,30 +441,30 @@ fn what_is_held_for_a_client_that_does_not_read_is_bounded() {
 
 #[test]
 fn a_body_is_taken_as_fast_as_it_is_read() {
-    let mut peer = Peer::new();
+    let mut peer = Scripted::new();
     peer.post(1);
     let slot = peer.requests[0];
-    assert_eq!(peer.read(slot, 10), Read::Nothing);
+    assert_eq!(peer.read(slot, 10), "Nothing");
     for _ in 0..4 {
         peer.frame(kind::DATA, 0, 1, &[7; 16_000]);
     }
     assert_eq!(peer.hear(), "");
-    assert_eq!(peer.read(slot, 30_000), Read::Bytes(30_000));
+    assert_eq!(peer.read(slot, 30_000), "30000");
     assert_eq!(peer.hear(), "");
-    assert_eq!(peer.read(slot, 30_000), Read::Bytes(30_000));
+    assert_eq!(peer.read(slot, 30_000), "30000");
     assert_eq!(peer.hear(), "WINDOW_UPDATE 1 60000, WINDOW_UPDATE 0 60000");
-    assert_eq!(peer.read(slot, 30_000), Read::Bytes(4_000));
+    assert_eq!(peer.read(slot, 30_000), "4000");
     peer.frame(kind::DATA, flag::END_STREAM | flag::PADDED, 1, b"\x01a\0");
     assert!(!peer.connection.is_read(slot));
-    assert_eq!(peer.read(slot, 30_000), Read::Bytes(1));
-    assert_eq!(peer.read(slot, 30_000), Read::End);
+    assert_eq!(peer.read(slot, 30_000), "1");
+    assert_eq!(peer.read(slot, 30_000), "End");
     assert!(peer.connection.is_read(slot));
 }
 
 #[test]
 fn more_than_a_window_is_an_error() {
     for (streams, wanted) in [(&[1][..], "RST_STREAM 1 3"), (&[1, 3], "GOAWAY 3 3")] {
-        let mut peer = Peer::new();
+        let mut peer = Scripted::new();
         for &stream in streams {
             peer.post(stream);
         }
@@ -476,7 +484,7 @@ fn a_body_is_as_long_as_its_head_says() {
         (&["ab", "!"], "RST_STREAM 1 1"),
         (&["ab", "cd"], "RST_STREAM 1 1"),
     ] {
-        let mut peer = Peer::new();
+        let mut peer = Scripted::new();
         peer.frame(kind::HEADERS, flag::END_HEADERS, 1, &block(&head));
         for piece in pieces {
             let (data, flags) =
@@ -489,7 +497,7 @@ fn a_body_is_as_long_as_its_head_says() {
 
 #[test]
 fn an_exchange_that_is_let_go_is_reset_and_late_frames_are_no_mistake() {
-    let mut peer = Peer::new();
+    let mut peer = Scripted::new();
     peer.post(1).post(3);
     let [first, second] = peer.requests[..] else { panic!() };
     peer.connection.send_head(first, 413, [].into_iter(), true);
@@ -513,7 +521,7 @@ fn an_exchange_that_is_let_go_is_reset_and_late_frames_are_no_mistake() {
 
 #[test]
 fn a_stream_that_is_over_cannot_be_used_again() {
-    let mut peer = Peer::new();
+    let mut peer = Scripted::new();
     peer.get(3);
     let slot = peer.requests[0];
     peer.connection.send_head(slot, 200, [].into_iter(), true);
@@ -527,7 +535,7 @@ fn a_stream_that_is_over_cannot_be_used_again() {
 
 #[test]
 fn resets_that_a_peer_provokes_are_counted() {
-    let mut peer = Peer::new();
+    let mut peer = Scripted::new();
     for stream in (1..).step_by(2).take(100) {
         peer.frame(kind::HEADERS, flag::END_HEADERS, stream, &block(&REQUEST[1..]));
     }
@@ -538,7 +546,7 @@ fn resets_that_a_peer_provokes_are_counted() {
 
 #[test]
 fn who_leaves_finishes_what_has_begun() {
-    let mut peer = Peer::new();
+    let mut peer = Scripted::new();
     peer.get(1);
     peer.connection.leave();
     peer.connection.leave();
@@ -561,12 +569,148 @@ fn who_leaves_finishes_what_has_begun() {
 
 #[test]
 fn whoever_is_cut_off_reads_that() {
-    let mut peer = Peer::new();
+    let mut peer = Scripted::new();
     peer.post(1);
     let slot = peer.requests[0];
     peer.connection.abandon();
-    assert_eq!(peer.read(slot, 10), Read::Reset(Code::CANCEL));
+    assert_eq!(peer.read(slot, 10), "Reset(Code(8))");
     peer.connection.send_head(slot, 200, [].into_iter(), true);
     peer.connection.release(slot);
+    assert_eq!(peer.hear(), "");
+}
+
+/// A connection to a server that has said its settings, and what was asked of it on stream 1.
+fn asked(head_only: bool, ends: bool) -> (Scripted, Slot) {
+    let connection = Connection::with_server(LIMITS);
+    let (decoder, requests) = (Decoder::new(4_096), Vec::new());
+    let mut peer = Scripted { connection, decoder, rest: Vec::new(), requests, failure: None };
+    let introduction = peer.connection.unsent().to_vec();
+    let settings = introduction.strip_prefix(PREFACE).unwrap();
+    assert_eq!(Header::read(settings).unwrap().kind, kind::SETTINGS);
+    peer.connection.sent(introduction.len());
+    peer.frame(kind::SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 2]);
+    assert_eq!(peer.hear(), "SETTINGS! 0 0");
+    let fields = REQUEST.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    let slot = peer.connection.ask(fields, head_only, ends).unwrap();
+    let end = if ends { "!" } else { "" };
+    let wanted = format!("HEADERS{end} 1 :method=GET :scheme=http :authority=a :path=/");
+    assert_eq!(peer.hear(), wanted);
+    (peer, slot)
+}
+
+/// A frame of an answer: type, flags, payload.
+type Said<'c> = (u8, u8, &'c [u8]);
+
+/// What a server's frames come to.
+fn outcome(head_only: bool, said: &[Said<'_>]) -> String {
+    let (mut peer, slot) = asked(head_only, true);
+    for &(kind, flags, payload) in said {
+        peer.frame(kind, flags, 1, payload);
+    }
+    let mut words = vec![peer.hear()];
+    if let Some(head) = peer.connection.take_head(slot) {
+        words.push(head.status().unwrap_or_default().to_string());
+    }
+    while words.last().is_none_or(|word| word != "End") && words.len() < 5 {
+        words.push(peer.read(slot, 100));
+    }
+    if let Some(trailers) = peer.connection.take_trailers(slot) {
+        words.push(format!("+{}", trailers.count()));
+    }
+    words.dedup();
+    words.join(" ").trim().to_owned()
+}
+
+#[test]
+fn an_answer_is_taken_if_it_is_one() {
+    use kind::{DATA, HEADERS};
+    const HEAD: u8 = flag::END_HEADERS;
+    const BROKEN: &str = "RST_STREAM 1 1 Reset(Code(1))";
+    let ok = block(&[(":status", "200")]);
+    let sized = block(&[(":status", "200"), ("content-length", "3")]);
+    let early = block(&[(":status", "103")]);
+    let same = block(&[(":status", "304"), ("content-length", "3")]);
+    let short = block(&[(":status", "20")]);
+    let loud = block(&[(":status", "200"), ("X", "")]);
+    let trailers = block(&[("x", "y")]);
+    let request = block(&REQUEST);
+    let late = "RST_STREAM 1 1 200 Reset(Code(1))";
+    let cases: &[(bool, &[Said<'_>], &str)] = &[
+        (false, &[(HEADERS, END, &ok)], "200 End"),
+        (false, &[(HEADERS, HEAD, &ok), (DATA, 1, b"abc")], "200 3 End"),
+        (false, &[(HEADERS, HEAD, &ok)], "200 Nothing"),
+        (false, &[(HEADERS, HEAD, &early), (HEADERS, END, &ok)], "200 End"),
+        (false, &[(HEADERS, HEAD, &early)], "103 Nothing"),
+        (false, &[(HEADERS, HEAD, &ok), (HEADERS, END, &trailers)], "200 End +1"),
+        (false, &[(HEADERS, HEAD, &sized), (DATA, 1, b"abc")], "200 3 End"),
+        (true, &[(HEADERS, END, &sized)], "200 End"),
+        (false, &[(HEADERS, END, &same)], "304 End"),
+        (false, &[(HEADERS, END, &sized)], late),
+        (false, &[(HEADERS, HEAD, &sized), (DATA, 1, b"ab")], late),
+        (false, &[(HEADERS, HEAD, &ok), (HEADERS, END, &ok)], late),
+        (false, &[(HEADERS, END, &early)], BROKEN),
+        (false, &[(HEADERS, END, &trailers)], BROKEN),
+        (false, &[(HEADERS, END, &request)], BROKEN),
+        (false, &[(HEADERS, END, &short)], BROKEN),
+        (false, &[(HEADERS, END, &loud)], BROKEN),
+    ];
+    for (head_only, said, wanted) in cases {
+        assert_eq!(outcome(*head_only, said), *wanted, "{said:?}");
+    }
+}
+
+#[test]
+fn a_whole_answer_outlives_the_reset_that_stops_its_request() {
+    let (mut peer, slot) = asked(false, false);
+    peer.frame(kind::HEADERS, flag::END_HEADERS, 1, &block(&[(":status", "413")]));
+    peer.frame(kind::DATA, flag::END_STREAM, 1, b"no").frame(kind::RST_STREAM, 0, 1, &[0; 4]);
+    assert_eq!(peer.connection.take_head(slot).unwrap().status(), Some(413));
+    assert_eq!((peer.read(slot, 9), peer.read(slot, 9)), ("2".to_owned(), "End".to_owned()));
+    assert_eq!(peer.connection.reset_code(slot), Some(Code::NO_ERROR));
+}
+
+#[test]
+fn no_more_is_asked_of_a_server_than_it_allows() {
+    let (mut peer, first) = asked(false, true);
+    let second = peer.connection.ask([].into_iter(), false, true).unwrap();
+    assert!(!peer.connection.may_ask());
+    assert_eq!(peer.connection.ask([].into_iter(), false, true), None);
+    peer.connection.release(first);
+    assert_eq!(peer.hear(), "HEADERS! 3, RST_STREAM 1 8");
+    let third = peer.connection.ask([].into_iter(), false, true).unwrap();
+    // It has not looked at the third: somebody else may be asked.
+    peer.frame(kind::GOAWAY, 0, 0, &[0, 0, 0, 3, 0, 0, 0, 0]);
+    assert!(!peer.connection.may_ask() && !peer.connection.is_over());
+    assert_eq!(peer.connection.reset_code(third), Some(Code::REFUSED_STREAM));
+    assert_eq!(peer.connection.reset_code(second), None);
+    peer.frame(kind::HEADERS, END, 3, &block(&[(":status", "200")]));
+    assert_eq!(peer.connection.take_head(second).unwrap().status(), Some(200));
+    peer.hear();
+    assert!(peer.connection.is_over());
+}
+
+#[test]
+fn a_server_that_breaks_a_rule_is_left() {
+    for (kind, flags, stream, payload, wanted) in [
+        (kind::PUSH_PROMISE, END, 1, &[0, 0, 0, 2][..], "GOAWAY 0 1"),
+        (kind::HEADERS, END, 2, &[], "GOAWAY 0 1"),
+        (kind::HEADERS, END, 3, &[], "GOAWAY 0 1"),
+        (kind::DATA, 0, 3, &[], "GOAWAY 0 1"),
+        (kind::DATA, 0, 1, &[], ""),
+    ] {
+        let (mut peer, _) = asked(false, true);
+        peer.frame(kind, flags, stream, payload);
+        assert_eq!(peer.hear(), wanted, "{kind} {stream}");
+    }
+}
+
+#[test]
+fn an_answer_that_came_in_full_is_not_reset_for_want_of_its_last_frame() {
+    let (mut peer, slot) = asked(false, true);
+    let head = block(&[(":status", "200"), ("content-length", "2")]);
+    peer.frame(kind::HEADERS, flag::END_HEADERS, 1, &head).frame(kind::DATA, 0, 1, b"ok");
+    assert_eq!(peer.read(slot, 9), "2");
+    peer.connection.release(slot);
+    peer.frame(kind::DATA, flag::END_STREAM, 1, b"");
     assert_eq!(peer.hear(), "");
 }

@@ -7,12 +7,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use evenkeel_core::client_hello;
 use evenkeel_core::compress::Form;
 use evenkeel_core::config::{Forwarding, HeaderEdits, HttpLimits};
-use evenkeel_core::http2::hpack;
+use evenkeel_core::http2::{self, frame, hpack};
 use evenkeel_core::message::chunked::{Decoder, Step};
 use evenkeel_core::message::forward::{self, AnswerOut, Client, Outgoing};
 use evenkeel_core::message::request::{self, RequestHead};
 use evenkeel_core::message::response::{self, Asked};
 use evenkeel_core::message::{Reason, Version};
+use evenkeel_core::moment::Moment;
 use evenkeel_core::neighbour::{arp, ndp};
 use evenkeel_core::proxy_protocol;
 use evenkeel_core::template::Facts;
@@ -204,6 +205,130 @@ pub fn hpack(bytes: &[u8]) {
             assert_eq!((name, value), (&same_name[..], &same_value[..]));
         });
         assert_eq!((read, expected.next()), (Ok(()), None));
+    }
+}
+
+/// A connection goes on or ends, whatever the peer says and whoever works on its streams: what it
+/// sends are whole frames within the peer's limits, what it holds is bounded, and nothing is left
+/// when all is over.
+pub fn http2(bytes: &[u8]) {
+    let limits = http2::Limits {
+        streams: 8,
+        stream_window: 40_000,
+        connection_window: 70_000,
+        head_bytes: 4_000,
+    };
+    let Some((&first, rest)) = bytes.split_first() else { return };
+    let is_client = first & 1 == 0;
+    let (connection, said) = if is_client {
+        (http2::Connection::with_client(limits, Moment::START), frame::PREFACE.to_vec())
+    } else {
+        (http2::Connection::with_server(limits), Vec::new())
+    };
+    let mut talk = Talk { connection, said, slots: Vec::new(), heard: 0 };
+    if talk.frame(frame::kind::SETTINGS, 0, 0, &[]).is_err() {
+        return;
+    }
+    let mut rest = rest;
+    while let Some((&[act, flags, stream, length], after)) = rest.split_first_chunk() {
+        let (payload, after) = after.split_at(after.len().min(usize::from(length)));
+        rest = after;
+        let outcome = if act < 0xc0 {
+            talk.frame(act % 12, flags, u32::from(stream % 32), payload)
+        } else {
+            talk.work(act, usize::from(stream), payload);
+            Ok(())
+        };
+        talk.hear();
+        if outcome.is_err() {
+            break;
+        }
+    }
+    talk.connection.abandon();
+    for slot in talk.slots {
+        talk.connection.release(slot);
+    }
+    assert!(talk.connection.is_idle());
+}
+
+/// A connection under test, and those who work on its streams.
+struct Talk {
+    connection: http2::Connection,
+    /// By the peer, and not understood yet.
+    said: Vec<u8>,
+    slots: Vec<http2::Slot>,
+    /// Frames heard of the connection.
+    heard: usize,
+}
+
+impl Talk {
+    fn frame(
+        &mut self,
+        kind: u8,
+        flags: u8,
+        stream: u32,
+        payload: &[u8],
+    ) -> Result<(), http2::Failure> {
+        let length = u32::try_from(payload.len()).expect("a byte's worth");
+        self.said.extend(frame::Header { length, kind, flags, stream }.to_bytes());
+        self.said.extend(payload);
+        while let Some((length, event)) = self.connection.next(&self.said, Moment::START)? {
+            self.said.drain(..length);
+            if let http2::Event::Request(slot) = event {
+                assert!(!self.slots.contains(&slot));
+                self.slots.push(slot);
+            }
+        }
+        Ok(())
+    }
+
+    /// What this side does on one of its streams.
+    fn work(&mut self, act: u8, which: usize, bytes: &[u8]) {
+        let fields = || bytes.chunks(8).map(|piece| piece.split_at(piece.len() / 2));
+        let verb = act % 8;
+        if verb == 0 {
+            self.slots.extend(self.connection.ask(fields(), act & 8 == 0, act & 16 == 0));
+        }
+        let count = self.slots.len();
+        let Some(&slot) = self.slots.get(which % count.max(1)) else { return };
+        match verb {
+            1 => self.connection.send_head(slot, 200, fields(), act & 8 == 0),
+            2 => self.connection.send_end(slot, fields()),
+            3 => {
+                let room = self.connection.room(slot);
+                self.connection.send_data(slot, &vec![0; room], act & 8 == 0);
+            }
+            4 => {
+                if let http2::Received::Bytes(bytes) = self.connection.peek(slot) {
+                    let length = bytes.len();
+                    self.connection.consume(slot, length);
+                }
+            }
+            5 => drop(self.connection.take_head(slot)),
+            6 => drop(self.connection.take_trailers(slot)),
+            _ => {
+                self.connection.release(slot);
+                self.slots.retain(|&other| other != slot);
+            }
+        }
+        self.connection.each_ready(|_| {});
+    }
+
+    /// Reads what was sent, if the peer does not take its time.
+    fn hear(&mut self) {
+        self.heard += 1;
+        assert!(self.connection.unsent().len() < 1 << 18);
+        if self.heard.is_multiple_of(3) {
+            return;
+        }
+        let sent = self.connection.unsent().to_vec();
+        let mut rest = sent.strip_prefix(frame::PREFACE).unwrap_or(&sent);
+        while let Some(header) = frame::Header::read(rest) {
+            assert!(header.length as usize <= frame::MOST_PAYLOAD);
+            rest = &rest[frame::HEADER_BYTES + header.length as usize..];
+        }
+        assert!(rest.is_empty());
+        self.connection.sent(sent.len());
     }
 }
 

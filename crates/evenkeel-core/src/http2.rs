@@ -1,7 +1,7 @@
 //! HTTP/2 (RFC 9113) without a socket: bytes in, events and bytes out.
 //!
-//! [`Connection`] is one side of a connection, the server's or the client's. Heads are packed and unpacked in [`hpack`], and what
-//! peers may not do to excess is counted in [`flood`].
+//! [`Connection`] is one side of a connection, the server's or the client's. Heads are packed and
+//! unpacked in [`hpack`], and what clients may not do to excess is counted in [`flood`].
 
 mod connection;
 pub mod flood;

@@ -27,7 +27,7 @@ type Property = fn(&[u8]);
 
 #[test]
 fn fuzz_seeds() {
-    let targets: [(&str, Property); 8] = [
+    let targets: [(&str, Property); 9] = [
         ("request_head", properties::request_head),
         ("response_head", properties::response_head),
         ("chunked_body", properties::chunked_body),
@@ -36,6 +36,7 @@ fn fuzz_seeds() {
         ("advert", properties::advert),
         ("neighbour", properties::neighbour),
         ("hpack", properties::hpack),
+        ("http2", properties::http2),
     ];
     for (target, check) in targets {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);

@@ -81,6 +81,27 @@ fn chunks() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(piece, 0..10).prop_map(|pieces| pieces.concat())
 }
 
+/// Frames and what is done about them, for either side of a connection.
+fn frames() -> impl Strategy<Value = Vec<u8>> {
+    /// A request and an answer, of entries of HPACK's static table.
+    const HEADS: &[&[u8]] = &[b"\x82\x86\x84\x41\x01a", b"\x88", b"\x88\x5c\x013", b"\0\x01x\x01y"];
+    const NUMBERS: &[&[u8]] =
+        &[b"", b"\0\0\0\x01", b"\0\x01\0\0", b"\0\x04\0\0\0\x05", b"leaving!"];
+    let payload = prop_oneof![
+        3 => prop::sample::select(HEADS).prop_map(<[u8]>::to_vec),
+        3 => prop::sample::select(NUMBERS).prop_map(<[u8]>::to_vec),
+        1 => prop::collection::vec(any::<u8>(), 0..200),
+    ];
+    let flags = prop::sample::select(&[0_u8, 1, 4, 5, 8, 0x20][..]);
+    let stream = prop::sample::select(&[0_u8, 1, 1, 3, 3, 5, 7, 2][..]);
+    let act = (any::<u8>(), flags, stream, payload).prop_map(|(act, flags, stream, payload)| {
+        let length = u8::try_from(payload.len()).expect("at most 200");
+        [&[act, flags, stream, length], &payload[..]].concat()
+    });
+    (any::<u8>(), prop::collection::vec(act, 0..60))
+        .prop_map(|(first, acts)| [vec![first], acts.concat()].concat())
+}
+
 proptest! {
     #[test]
     fn request_heads(bytes in http()) {
@@ -107,6 +128,7 @@ proptest! {
         properties::advert(&bytes);
         properties::neighbour(&bytes);
         properties::hpack(&bytes);
+        properties::http2(&bytes);
     }
 
     #[test]
@@ -168,6 +190,11 @@ proptest! {
             bytes[at] = byte;
             properties::hpack(&bytes);
         }
+    }
+
+    #[test]
+    fn talks_in_frames(bytes in frames()) {
+        properties::http2(&bytes);
     }
 
     #[test]

@@ -12,18 +12,12 @@ use crate::stream::Stream;
 /// Bytes read at once: the usual size of a loopback or jumbo segment burst, and two TLS records' half.
 pub(crate) const BUFFER_BYTES: usize = 16 * 1024;
 
-/// Bytes read and not yet used: `bytes[start..end]`.
-#[derive(Debug)]
+/// Bytes read and not yet used: `bytes[start..end]`. It has no memory until something is read.
+#[derive(Debug, Default)]
 pub(crate) struct Buffer {
     bytes: Vec<u8>,
     start: usize,
     end: usize,
-}
-
-impl Default for Buffer {
-    fn default() -> Self {
-        Self { bytes: vec![0; BUFFER_BYTES], start: 0, end: 0 }
-    }
 }
 
 impl Buffer {
@@ -71,7 +65,7 @@ impl Buffer {
             self.start = 0;
             return true;
         }
-        let grown = (self.bytes.len() * 2).min(most);
+        let grown = (self.bytes.len() * 2).clamp(BUFFER_BYTES, most.max(BUFFER_BYTES));
         let grows = grown > self.bytes.len();
         if grows {
             self.bytes.resize(grown, 0);
@@ -79,12 +73,15 @@ impl Buffer {
         grows
     }
 
-    /// Reads once, behind what is unread. `Ok(0)` is the FIN. There must be room.
+    /// Reads once, behind what is unread. `Ok(0)` is the FIN. There must be room, or no memory yet.
     pub(crate) fn poll_fill(
         &mut self,
         cx: &mut Context<'_>,
         stream: &mut Stream,
     ) -> Poll<io::Result<usize>> {
+        if self.bytes.is_empty() {
+            self.bytes.resize(BUFFER_BYTES, 0);
+        }
         debug_assert!(self.end < self.bytes.len(), "reading into no room looks like a FIN");
         let mut space = ReadBuf::new(&mut self.bytes[self.end..]);
         ready!(Pin::new(stream).poll_read(cx, &mut space))?;
@@ -95,7 +92,7 @@ impl Buffer {
 
     /// The last read filled all the room there was: more is probably waiting.
     pub(crate) fn is_full(&self) -> bool {
-        self.end == self.bytes.len()
+        self.end == self.bytes.len() && self.end > 0
     }
 }
 
@@ -133,7 +130,7 @@ mod tests {
 
     #[test]
     fn room_is_made_by_moving_before_growing_and_never_past_the_limit() {
-        let mut buffer = Buffer { end: BUFFER_BYTES, ..Buffer::default() };
+        let mut buffer = Buffer { bytes: vec![0; BUFFER_BYTES], start: 0, end: BUFFER_BYTES };
         buffer.consume(10);
         assert!(buffer.make_room(BUFFER_BYTES));
         assert_eq!(
@@ -146,6 +143,8 @@ mod tests {
         assert!(!buffer.make_room(BUFFER_BYTES + 1));
         buffer.clear();
         buffer.shrink();
+        assert!(buffer.bytes.is_empty());
+        assert!(buffer.make_room(BUFFER_BYTES + 1));
         assert_eq!(buffer.bytes.len(), BUFFER_BYTES);
     }
 

@@ -35,6 +35,8 @@ const MOST_STREAMS: u32 = 128;
 const STREAM_WINDOW: u32 = 256 * 1024;
 /// The same over all streams of a connection: the most that a client can make this node hold.
 const CONNECTION_WINDOW: u32 = 512 * 1024;
+/// How long a connection without an exchange keeps its memory: browsers ask in bursts.
+const REST_AFTER: Duration = Duration::from_secs(1);
 /// How long the last frames may take to leave.
 const GOODBYE: Duration = Duration::from_secs(2);
 /// What the streams of a connection have in common.
@@ -73,6 +75,8 @@ enum Phase {
     Leaving,
     /// The client.
     Idle,
+    /// The same, after a while: it has no memory for what is usually under way.
+    Resting,
 }
 
 /// Serves a client that speaks HTTP/2 to its end.
@@ -141,6 +145,7 @@ impl Driver {
             return Poll::Pending;
         }
         match self.phase {
+            Some((Phase::Idle, _)) => return self.rest(),
             Some((Phase::Block, _)) => self.refuse("client-timeout"),
             Some((Phase::Reader, _)) => self.refuse("h2-slow-reader"),
             _ => self.common.session.connection.borrow_mut().end(Code::NO_ERROR),
@@ -178,6 +183,8 @@ impl Driver {
             (Phase::Reader, self.wire.written())
         } else if self.leaving {
             (Phase::Leaving, 0)
+        } else if self.phase == Some((Phase::Resting, 0)) {
+            (Phase::Resting, 0)
         } else {
             (Phase::Idle, 0)
         };
@@ -189,11 +196,20 @@ impl Driver {
                 Phase::Exchanges => self.watch.set(Moment::NEVER),
                 Phase::Reader => self.watch.set_after(self.timeouts.idle),
                 Phase::Leaving => self.watch.set_after(DRAIN_PATIENCE),
-                Phase::Idle => self.watch.set_after(self.timeouts.keep_alive),
+                Phase::Idle => self.watch.set_after(REST_AFTER.min(self.timeouts.keep_alive)),
+                Phase::Resting => {} // it goes on
             }
             return false;
         }
         self.watch.expired()
+    }
+
+    /// Gives back memory, and waits for the client until its time is over.
+    fn rest(&mut self) -> Poll<()> {
+        self.common.session.connection.borrow_mut().rest();
+        self.phase = Some((Phase::Resting, 0));
+        self.watch.set(self.since + self.timeouts.keep_alive);
+        Poll::Pending
     }
 
     /// Counts why the client is no longer served and tells it so.

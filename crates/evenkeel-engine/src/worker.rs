@@ -38,8 +38,10 @@ use crate::timers::Timers;
 use crate::tls::{Challenges, TicketKeys};
 use crate::tunnel::Conduit;
 
-/// Spare buffers, desks and pipes a worker keeps: what a few hundred exchanges at once use.
+/// Spare buffers a worker keeps: what a few hundred streams at once use.
 const SPARE_BUFFERS: usize = 256;
+/// Spare desks: one for each of the [`SPARE_RUNNERS`].
+const SPARE_DESKS: usize = SPARE_RUNNERS;
 /// Spare pipes hold two file descriptors each.
 const SPARE_PIPES: usize = 32;
 
@@ -212,7 +214,7 @@ impl Worker {
             shared,
             local: RefCell::new(Rc::new(Local::empty())),
             timers: Rc::default(),
-            desks: Stock::new(SPARE_BUFFERS),
+            desks: Stock::new(SPARE_DESKS),
             buffers: Stock::new(SPARE_BUFFERS),
             pipes: Stock::new(SPARE_PIPES),
             runners: Stock::new(SPARE_RUNNERS),

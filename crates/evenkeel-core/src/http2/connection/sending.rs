@@ -53,17 +53,14 @@ impl Connection {
         if self.sent == self.out.len() {
             self.out.clear();
             self.sent = 0;
-            if self.streams.held() == 0 {
-                self.rest();
-            }
         } else if self.sent >= MOST_UNSENT {
             self.out.drain(..self.sent);
             self.sent = 0;
         }
     }
 
-    /// Nothing is under way: memory that was for many is given back.
-    fn rest(&mut self) {
+    /// Nothing has been under way for a while: gives back memory that was for many.
+    pub fn rest(&mut self) {
         self.out.shrink_to(UNSENT_AT_REST);
         self.spare_heads.truncate(SPARE_HEADS_AT_REST);
     }

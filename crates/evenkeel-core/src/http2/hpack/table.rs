@@ -54,6 +54,11 @@ impl Table {
         self.make_room(0);
     }
 
+    /// How many entries there are.
+    pub(super) fn entries(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Name and value of the entry of this number, be it of this table or of the static one.
     #[inline]
     pub(super) fn field(&self, number: usize) -> Result<(&[u8], &[u8]), Malformed> {

@@ -1,5 +1,5 @@
-//! Which fields were sent before: a small table of hashes, a little of which is forgotten with each
-//! field that is new.
+//! Which fields were sent before: a small table of hashes, in which a field that is new takes the
+//! place of one that was sent once and long ago.
 
 use std::hash::{BuildHasher as _, Hasher as _};
 
@@ -7,13 +7,17 @@ use foldhash::fast::FixedState;
 
 use super::super::table::Table;
 
-/// With [`WAYS`], a slot for each of the entries there can be, so that few are crowded out.
-const BUCKETS: usize = 32;
+/// With [`WAYS`], a slot for each of the entries there can be.
+const BUCKETS: usize = 16;
 
-/// A hash is in one of so many slots that lie side by side. The last one is for a field that was
-/// sent once; those before it for fields that entered the table, the newest first. Thus however
-/// many fields come only once, they take the place of each other and of nothing else.
-const WAYS: usize = 4;
+/// A hash is in one of so many slots side by side. First are those of fields that are in the table,
+/// the newest first, as they were put there; then those of fields that are not, the newest first
+/// as well. Thus fields that come only once take the place of each other and of nothing else.
+const WAYS: usize = 8;
+
+/// The count that an entry is said to have if the field is not in the table: further back from
+/// what [`Sent::entered`] is than any entry of a table.
+const NOWHERE: u32 = 1 << 31;
 
 /// One kilobyte, allocated when the first field is looked up.
 #[derive(Debug, Default)]
@@ -24,10 +28,10 @@ pub(super) struct Sent {
 }
 
 /// A field was sent. That two have the same hash costs no more than a look at the wrong entry.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Slot {
     hash: u32,
-    /// What [`Sent::entered`] was when it entered the table, if it did, and has not left since.
+    /// What [`Sent::entered`] was when it entered the table.
     entry: u32,
 }
 
@@ -44,16 +48,21 @@ pub(super) enum Before {
 impl Sent {
     /// Notes that this field is sent. `table` has been given every field that was [`Before::Sent`].
     pub(super) fn look_up(&mut self, name: &[u8], value: &[u8], table: &Table) -> Before {
+        let nowhere = self.entered.wrapping_sub(NOWHERE);
         if self.buckets.is_empty() {
-            self.buckets = vec![[Slot::default(); WAYS]; BUCKETS];
+            self.buckets = vec![[Slot { hash: 0, entry: nowhere }; WAYS]; BUCKETS];
         }
         let (bucket, hash) = halves(name, value);
         let bucket = &mut self.buckets[bucket as usize % BUCKETS];
+        let age = |slot: &Slot| self.entered.wrapping_sub(slot.entry).wrapping_sub(1) as usize;
         let Some(way) = bucket.iter().position(|slot| slot.hash == hash) else {
-            bucket[WAYS - 1] = Slot { hash, entry: self.entered };
+            let in_table = bucket.iter().take_while(|slot| age(slot) < table.entries()).count();
+            let others = &mut bucket[in_table.min(WAYS - 1)..];
+            others.rotate_right(1);
+            others[0] = Slot { hash, entry: nowhere };
             return Before::Never;
         };
-        let age = self.entered.wrapping_sub(bucket[way].entry).wrapping_sub(1) as usize;
+        let age = age(&bucket[way]);
         if table.own(age) == Some((name, value)) {
             return Before::Entry(age);
         }
@@ -109,17 +118,29 @@ mod tests {
     }
 
     #[test]
+    fn fields_that_repeat_do_not_keep_each_other_out() {
+        let (mut sent, mut table) = (Sent::default(), Table::new());
+        for round in 0..3 {
+            for number in 0..30_u32 {
+                let before = send(&mut sent, &mut table, &number.to_be_bytes());
+                assert_eq!(matches!(before, Before::Entry(_)), round == 2, "{number}");
+            }
+        }
+    }
+
+    #[test]
     fn fields_that_come_once_take_nobodys_place() {
         let (mut sent, mut table) = (Sent::default(), Table::new());
-        let often = [&b"a"[..], b"b", b"c", b"d", b"e"];
+        // More would not do: some bucket may have to hold them all.
+        let often = [b"a", b"b", b"c", b"d", b"e", b"f", b"g"];
         for value in often.iter().chain(&often) {
-            send(&mut sent, &mut table, value);
+            send(&mut sent, &mut table, &value[..]);
         }
         for number in 0..100_000_u32 {
             assert_eq!(send(&mut sent, &mut table, &number.to_be_bytes()), Before::Never);
         }
         for value in often {
-            assert!(matches!(send(&mut sent, &mut table, value), Before::Entry(_)));
+            assert!(matches!(send(&mut sent, &mut table, &value[..]), Before::Entry(_)));
         }
     }
 

@@ -31,6 +31,10 @@ pub(super) struct Node {
     pub(super) refuses: bool,
     pub(super) claim: Option<u8>,
     pub(super) witness: bool,
+    /// Its last heartbeat.
+    pub(super) said: Option<Heartbeat>,
+    /// When the last one arrives at each of the others.
+    pub(super) told_by: Vec<Moment>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +47,8 @@ pub(super) enum Program {
 }
 
 impl Node {
-    pub(super) fn new(address: IpAddr, policy: Arc<Policy>, now: Moment) -> Self {
+    /// One of `count`.
+    pub(super) fn new(address: IpAddr, policy: Arc<Policy>, count: usize, now: Moment) -> Self {
         Self {
             address,
             machine: Machine::new(Arc::clone(&policy), address, 0, now),
@@ -56,6 +61,8 @@ impl Node {
             refuses: false,
             claim: Some(policy.priority),
             witness: true,
+            said: None,
+            told_by: vec![now; count],
             policy,
         }
     }

@@ -109,7 +109,7 @@ impl World {
                     password: None,
                     has_witnesses,
                 };
-                Node::new([192, 0, 2, host].into(), Arc::new(policy), now)
+                Node::new([192, 0, 2, host].into(), Arc::new(policy), count, now)
             })
             .collect();
         let weakest = nodes[0].policy.down(1, interval);
@@ -259,7 +259,16 @@ impl World {
                 let clock = node.clock(now);
                 let actions = node.machine.handle(input, clock);
                 self.obey(at, &actions);
+                self.say_news(at);
             }
+        }
+    }
+
+    /// A heartbeat that is another one does not wait for its turn.
+    fn say_news(&mut self, at: usize) {
+        let heartbeat = self.nodes[at].machine.heartbeat();
+        if self.nodes[at].said.replace(heartbeat) != Some(heartbeat) {
+            self.send_to_all(at, Packet::Heartbeat(heartbeat));
         }
     }
 
@@ -374,14 +383,19 @@ impl World {
         if !self.trouble.lets_through(from, to, packet) {
             return;
         }
-        // The second path is TCP: late, not lost.
+        // The second path is TCP: late, not lost, and in order.
         let is_stream = matches!(packet, Packet::Heartbeat(_));
         if !is_stream && self.dice.below(100) < self.trouble.loss {
             return;
         }
         let copies = if !is_stream && self.dice.below(100) < self.trouble.doubled { 2 } else { 1 };
         for _ in 0..copies {
-            let delay = CALM_DELAY + self.some(self.trouble.delay);
+            let mut delay = CALM_DELAY + self.some(self.trouble.delay);
+            if is_stream {
+                let last = &mut self.nodes[from].told_by[to];
+                delay = delay.max(last.since(self.agenda.now()));
+                *last = self.agenda.now() + delay;
+            }
             self.agenda.after(delay, Happening::Arrives(to, packet));
         }
     }

@@ -64,8 +64,6 @@ pub struct Trace {
     pub id: TraceId,
     /// The span of whoever has asked; `None`: the trace begins here.
     pub parent: Option<SpanId>,
-    /// The span of the exchange with the client.
-    pub span: SpanId,
     pub flags: u8,
 }
 
@@ -103,6 +101,11 @@ impl TraceId {
         NonZeroU128::new(u128::from(upper) << 64 | u128::from(lower)).map(Self)
     }
 
+    /// The most significant byte first.
+    pub fn bytes(self) -> [u8; 16] {
+        self.0.get().to_be_bytes()
+    }
+
     /// In lower-case hexadecimal digits.
     pub fn digits(self) -> [u8; 32] {
         let mut digits = [0; 32];
@@ -120,6 +123,11 @@ impl TraceId {
 impl SpanId {
     pub fn new(dice: &mut Dice) -> Self {
         Self(NonZeroU64::new(dice.roll()).unwrap_or(NonZeroU64::MIN))
+    }
+
+    /// The most significant byte first.
+    pub fn bytes(self) -> [u8; 8] {
+        self.0.get().to_be_bytes()
     }
 
     /// In lower-case hexadecimal digits.
@@ -174,12 +182,12 @@ impl Trace {
         match (parent, tracing) {
             (_, Tracing::Off) | (None, Tracing::Pass) => None,
             (Some(Traceparent { trace: id, span, flags }), _) => {
-                Some(Self { id, parent: Some(span), span: SpanId::new(dice), flags })
+                Some(Self { id, parent: Some(span), flags })
             }
             (None, Tracing::Start | Tracing::Restart) => {
                 let id = TraceId::new(dice);
                 let flags = if share.takes(id.chance()) { RANDOM | SAMPLED } else { RANDOM };
-                Some(Self { id, parent: None, span: SpanId::new(dice), flags })
+                Some(Self { id, parent: None, flags })
             }
         }
     }

@@ -160,8 +160,8 @@ async fn ask(
     let said = mem::replace(&mut desk.reply, held_reply);
     desk.outbox = held;
     desk.answer.clear();
-    desk.tries_again(client.worker(), request.span_at);
     desk.record.vouched_for();
+    desk.tries_again(client.worker(), request.span_at);
     for (name, value) in fields(&said) {
         if forward
             .response_headers

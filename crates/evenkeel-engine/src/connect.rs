@@ -209,6 +209,11 @@ pub(crate) async fn connect(
 }
 
 impl LocalServer {
+    /// `https` where it is spoken to in TLS.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.tls.borrow().is_some() { "https" } else { "http" }
+    }
+
     /// A connection of its own, which begins with these bytes.
     async fn open(
         &self,
@@ -258,8 +263,7 @@ impl LocalServer {
             };
             let Link { stream, counted } = self.open(worker, watch, &[]).await?;
             let Some(counted) = counted else { return Err(Fault::Internal) };
-            let scheme = if self.tls.borrow().is_some() { "https" } else { "http" };
-            let asking = opening.begin((stream, counted), scheme);
+            let asking = opening.begin((stream, counted), self.scheme());
             return Ok(Link { stream: Stream::Asking(Box::new(asking)), counted: None });
         }
     }

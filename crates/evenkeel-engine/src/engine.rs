@@ -18,9 +18,10 @@ use crate::auth::Passwords;
 use crate::bound::OpenAddress;
 use crate::count::{Padded, one_each};
 use crate::explain::{Asked, ExplainError, Explanation};
-use crate::mishap::{MOST_UNREAD, Mishap};
+use crate::mishap::{self, Mishap};
 use crate::plan::Plan;
 use crate::probe;
+use crate::span::{self, TracedExchange};
 use crate::status::{AdminChange, EngineStatus, Event};
 use crate::tls::{Challenges, News, Proof};
 use crate::vip::{Leaving, MoveError, Vips};
@@ -97,6 +98,7 @@ pub struct Engine {
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// Until somebody takes it.
     mishaps: Mutex<Option<mpsc::Receiver<Mishap>>>,
+    spans: Mutex<Option<mpsc::Receiver<TracedExchange>>>,
 }
 
 impl Engine {
@@ -107,12 +109,14 @@ impl Engine {
             tracing::warn!(%error, "the limit of open files stays low");
         }
         let (reports, inbox) = mpsc::channel(MOST_REPORTS);
-        let (mishaps, unread) = mpsc::channel(MOST_UNREAD);
+        let (mishaps, unread) = mpsc::channel(mishap::MOST_UNREAD);
+        let (spans, unexported) = mpsc::channel(span::MOST_UNREAD);
         let shared = Arc::new(Shared {
             workers,
             reports,
             events: broadcast::channel(MOST_EVENTS).0,
             mishaps,
+            spans,
             vitals: one_each(workers),
             changed: Notify::new(),
             sockets: AtomicU32::new(0),
@@ -149,6 +153,7 @@ impl Engine {
             applying,
             threads,
             mishaps: Mutex::new(Some(unread)),
+            spans: Mutex::new(Some(unexported)),
         })
     }
 
@@ -222,6 +227,7 @@ impl Engine {
             connections: self.connections(),
             accept_pauses_total: vitals().map(|vitals| vitals.accept_pauses.get()).sum(),
             panics_total: vitals().map(|vitals| vitals.panics.load(Ordering::Relaxed)).sum(),
+            spans_dropped_total: vitals().map(|vitals| vitals.spans_dropped.get()).sum(),
             log_lines_dropped_total: vitals().map(|vitals| vitals.log_lines_dropped.get()).sum(),
             log_lines_left_out_total: vitals().map(|it| it.log_lines_left_out.get()).sum(),
             shed_level: self.shared.shed_level.0.load(Ordering::Relaxed),
@@ -381,6 +387,11 @@ impl Engine {
     /// Exchanges that failed or were slow, for one reader; `None`: there is one already.
     pub fn mishaps(&self) -> Option<mpsc::Receiver<Mishap>> {
         self.mishaps.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Exchanges whose spans are to be exported, for one reader; `None`: there is one already.
+    pub fn spans(&self) -> Option<mpsc::Receiver<TracedExchange>> {
+        self.spans.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Returns once every worker's loop has turned; never, if one hangs.

@@ -286,11 +286,13 @@ impl<'a> Errand<'a> {
             let fault = match self.attempt(in_flight, last.is_none()).await {
                 Ok(answered) => return Ok(answered),
                 Err(Miss::Status(retry)) => {
+                    self.desk.record.missed(None);
                     self.retry = retry;
                     None
                 }
                 Err(Miss::Fault(fault)) => {
                     let fault = self.unless_given_up(fault);
+                    self.desk.record.missed(Some(fault));
                     self.blame(self.serving, fault);
                     if self.is_over_time() {
                         return Err(self.over);
@@ -408,7 +410,7 @@ impl<'a> Errand<'a> {
         let pool = self.pool;
         let (server, config) = (&pool.servers[self.serving], &pool.live.config);
         let worker = Rc::clone(self.client.worker());
-        self.desk.record.tries(server, &worker);
+        self.desk.record.tries(server, &worker, &self.desk.outbox);
         let deadline = (clock::now() + config.timeouts.connect).min(self.end);
         let introduction = config.proxy_protocol.map(|version| {
             introduction::write(version, &self.client.seat, &self.client.stream, &[])

@@ -10,8 +10,6 @@ use std::time::{Duration, SystemTime};
 use evenkeel_core::latency::{COARSE_MILLIS, coarse_place};
 use evenkeel_core::trace::TraceId;
 
-use crate::clock;
-
 /// The bounds, and what is beyond the last one.
 const RANGES: usize = COARSE_MILLIS.len() + 1;
 
@@ -55,9 +53,8 @@ impl Default for Exemplars {
 
 impl Exemplars {
     /// An exchange is over whose trace is sampled.
-    pub(crate) fn show(&self, trace: TraceId, took: Duration, is_error: bool) {
-        let exemplar = Exemplar { trace, took, at: clock::wall() };
-        self.durations[coarse_place(took)].set(exemplar);
+    pub(crate) fn show(&self, exemplar: Exemplar, is_error: bool) {
+        self.durations[coarse_place(exemplar.took)].set(exemplar);
         if is_error {
             self.error.set(exemplar);
         }
@@ -112,16 +109,22 @@ mod tests {
         TraceId::of_halves([0, number]).expect("not all zeros")
     }
 
+    /// It was over as many seconds after 1970 as its number says.
+    fn exemplar(number: u64, took: Duration) -> Exemplar {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(number);
+        Exemplar { trace: trace(number), took, at }
+    }
+
     #[test]
     fn the_last_one_of_each_range_is_shown() {
         let (one, other) = (Exemplars::default(), Exemplars::default());
         let mut shown = Shown::default();
         one.add_to(&mut shown);
         assert!(shown.error.is_none() && shown.durations.iter().all(Option::is_none));
-        one.show(trace(1), Duration::from_millis(3), false);
-        one.show(trace(2), Duration::from_micros(2_500), false);
-        one.show(trace(3), Duration::from_mins(5), true);
-        other.show(trace(4), Duration::ZERO, false);
+        one.show(exemplar(1, Duration::from_millis(3)), false);
+        one.show(exemplar(2, Duration::from_micros(2_500)), false);
+        one.show(exemplar(3, Duration::from_mins(5)), true);
+        other.show(exemplar(4, Duration::ZERO), false);
         for exemplars in [&one, &other] {
             exemplars.add_to(&mut shown);
         }
@@ -136,7 +139,7 @@ mod tests {
     #[test]
     fn nothing_half_written_is_shown() {
         let slot = Slot::default();
-        slot.set(Exemplar { trace: trace(1), took: Duration::ZERO, at: SystemTime::UNIX_EPOCH });
+        slot.set(exemplar(1, Duration::ZERO));
         assert!(slot.get().is_some());
         slot.version.fetch_add(1, Ordering::Relaxed);
         assert_eq!(slot.get(), None);

@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use evenkeel_core::fault::Fault;
 use evenkeel_core::latency::{self, BUCKETS};
-use evenkeel_core::trace::TraceId;
 
 use crate::count::{Counter, Padded, class, one_each};
-use crate::exemplar::Exemplars;
+use crate::exemplar::{Exemplar, Exemplars};
 use crate::status::{Endings, FlowStatus};
 
 /// What one worker counts of the exchanges of something.
@@ -72,8 +71,8 @@ impl Ends {
     }
 
     /// One that was counted belongs to a trace that is sampled.
-    pub(crate) fn show(&self, trace: TraceId, took: Duration, is_error: bool) {
-        self.counts().exemplars.get_or_init(Box::default).show(trace, took, is_error);
+    pub(crate) fn show(&self, exemplar: Exemplar, is_error: bool) {
+        self.counts().exemplars.get_or_init(Box::default).show(exemplar, is_error);
     }
 
     pub(crate) fn fault(&self, fault: Fault) {

@@ -16,6 +16,7 @@ use evenkeel_core::hedge::Latencies;
 use evenkeel_core::moment::Moment;
 use evenkeel_core::pick::Pick;
 use evenkeel_core::shed::Level;
+use evenkeel_core::trace::SpanId;
 use tokio::io::AsyncWrite;
 use tokio::time::sleep;
 
@@ -87,6 +88,8 @@ impl Place {
 /// A server that is asked besides.
 struct Second {
     member: usize,
+    /// By which it knows who has asked it.
+    span: Option<SpanId>,
     began: Moment,
     /// What it takes of the pool's limits as a further try.
     retry: Permit,
@@ -137,6 +140,7 @@ pub(crate) async fn first_answer(
             Ok(reached) => Poll::Ready(End::Second(reached)),
             Err(fault) => {
                 wait.errand.blame(running.member, fault);
+                wait.errand.desk.record.hedge_missed(running.span, fault);
                 second = None;
                 Poll::Pending
             }
@@ -149,12 +153,14 @@ pub(crate) async fn first_answer(
             // Whoever is left decides.
             match errand.unless_gone(running.asking.as_mut()).await {
                 Ok(reached) => {
+                    errand.desk.record.missed(Some(fault));
                     errand.blame(errand.serving, fault);
                     reached
                 }
                 Err(gone @ Fault::ClientGone(_)) => return Err(gone),
                 Err(other) => {
                     errand.blame(running.member, other);
+                    errand.desk.record.hedge_missed(running.span, other);
                     return Err(fault);
                 }
             }
@@ -187,12 +193,10 @@ impl Second {
         PoolTally::count(&live.tally.hedges);
         let local = Rc::clone(&errand.pool.servers[member]);
         errand.tried.insert(member);
-        errand.desk.record.hedges(&local, &worker);
         let (began, timeouts) = (clock::now(), &live.config.timeouts);
         let mut head = errand.desk.outbox.clone();
-        if let Some(traced) = &mut errand.desk.record.traced {
-            trace::rename(&mut head, errand.request.span_at, traced.hedges(&worker));
-        }
+        let span = errand.desk.record.hedges(&local, &worker, &head);
+        trace::rename(&mut head, errand.request.span_at, span);
         let question = Question {
             head,
             introduction: live.config.proxy_protocol.map(|version| {
@@ -204,7 +208,7 @@ impl Second {
             end: errand.end,
         };
         let asking = Box::pin(question.ask(worker, Arc::clone(live), (local, in_flight)));
-        Some(Self { member, began, retry, asking })
+        Some(Self { member, span, began, retry, asking })
     }
 
     /// What is left of the exchange is this one's.
@@ -217,7 +221,7 @@ impl Second {
         PoolTally::count(&errand.pool.live.tally.hedges_won);
         (errand.serving, errand.retry) = (self.member, self.retry);
         errand.desk.answer = answer;
-        errand.desk.record.hedged(&upstream.local, self.began, connected);
+        errand.desk.record.hedged(&upstream.local, self.span, (self.began, connected));
         errand.upload.was_sent(errand.desk);
         let answer = await_answer(errand, &mut upstream).await?;
         Ok((upstream, answer))

@@ -36,6 +36,7 @@ mod probe;
 mod receive;
 mod record;
 mod shed;
+mod span;
 mod status;
 mod stream;
 mod timers;
@@ -55,6 +56,7 @@ pub use explain::{
     Asked, Choosing, ExplainError, Explanation, Outcome, ShownCertificate, Standing, Tries,
 };
 pub use mishap::Mishap;
+pub use span::{TracedExchange, TracedTry, TryEnd};
 pub use status::{
     Admin, AdminChange, AdminState, AgentWord, BreakerStatus, CertificateStatus, CodeClass,
     Degraded, Endings, EngineStatus, Event, Evidence, FlowStatus, Health, LastCheck,
@@ -62,8 +64,8 @@ pub use status::{
     VipStatus,
 };
 pub use tls::{
-    Anybody, LINK_SECRET_BYTES, LinkStream, LinkTls, PairError, Proof, examine, examine_roots,
-    fresh_link_secret, fresh_ticket_key,
+    Anybody, LINK_SECRET_BYTES, LinkStream, LinkTls, OutwardTls, PairError, Proof, examine,
+    examine_roots, fresh_link_secret, fresh_ticket_key,
 };
 pub use vip::MoveError;
 pub use vip::guard::{GUARD_VERB, stand_guard};

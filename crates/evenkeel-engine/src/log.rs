@@ -62,7 +62,7 @@ pub(crate) struct Line<'a> {
     pub(crate) server: &'a str,
     pub(crate) said: &'a Said,
     /// `HTTP/1.1`
-    pub(crate) version: &'a str,
+    pub(crate) version: &'static str,
     /// `None`: closed without an answer.
     pub(crate) status: Option<u16>,
     /// Of the answer's body, sent to the client.

@@ -284,7 +284,7 @@ fn understand(
     if let Some(traced) = traced {
         record.belongs_to(traced);
     }
-    if place.local.plan.log.is_some() {
+    if place.local.plan.log.is_some() || traced.is_some_and(|it| it.exported.is_some()) {
         record.note_fields(head);
     }
     // Whoever may come here, and whatever is routed: the authority is not to be held up.

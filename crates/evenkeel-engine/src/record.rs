@@ -1,5 +1,6 @@
 //! What is known of an exchange: the one source of its counters and its log line.
 
+use std::mem;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -9,16 +10,18 @@ use evenkeel_core::message::Version;
 use evenkeel_core::message::header::Name;
 use evenkeel_core::message::request::RequestHead;
 use evenkeel_core::moment::Moment;
-use evenkeel_core::trace::{TraceId, Traceparent};
+use evenkeel_core::trace::{SpanId, TraceId, Traceparent};
 
 use crate::accept::Seat;
 use crate::clock;
 use crate::connect::LocalServer;
 use crate::count::class;
 use crate::exchange::Client;
+use crate::exemplar::Exemplar;
 use crate::flow::{Ends, LocalFlow, is_error};
 use crate::log::{Line, Said};
 use crate::receive::Request;
+use crate::span::{self, Tries, TryEnd};
 use crate::trace::Traced;
 use crate::worker::Worker;
 
@@ -42,6 +45,8 @@ pub(crate) struct Record {
     pool: Option<Rc<LocalFlow>>,
     /// Its place in a trace, if it has one.
     pub(crate) traced: Option<Traced>,
+    /// The servers it has asked, where somebody is told of them.
+    asked: Tries,
     said: Said,
 }
 
@@ -57,9 +62,10 @@ pub(crate) struct Known {
 impl Record {
     /// Another exchange begins.
     pub(crate) fn begin(&mut self, now: Moment) {
-        let mut said = std::mem::take(&mut self.said);
+        let (mut said, mut asked) = (mem::take(&mut self.said), mem::take(&mut self.asked));
         said.clear();
-        *self = Self { began: now, said, ..Self::default() };
+        asked.clear();
+        *self = Self { began: now, said, asked, ..Self::default() };
     }
 
     pub(crate) fn began(&self) -> Moment {
@@ -86,7 +92,7 @@ impl Record {
         self.traced = Some(traced);
     }
 
-    /// What only a log line will need.
+    /// What only a log line or a span will need.
     pub(crate) fn note_fields(&mut self, head: &RequestHead<'_, '_>) {
         let said = &mut self.said;
         for (kind, _, value) in head.headers() {
@@ -128,8 +134,8 @@ impl Record {
         self.pool = Some(Rc::clone(pool));
     }
 
-    /// A server is tried.
-    pub(crate) fn tries(&mut self, server: &Rc<LocalServer>, worker: &Worker) {
+    /// A server is tried: `head` goes to it.
+    pub(crate) fn tries(&mut self, server: &Rc<LocalServer>, worker: &Worker, head: &[u8]) {
         if let Some(before) = &self.server {
             let tally = before.tally(worker);
             tally.ends.took(self.tried_for());
@@ -142,29 +148,71 @@ impl Record {
         let tally = server.tally(worker);
         tally.requests.add(1);
         tally.retries.add(u64::from(self.tries > 0));
+        if let Some(span) = self.exported_try() {
+            self.asked.begin(span, server, self.tries, head);
+        }
         self.tries += 1;
         self.trying = Some(clock::now());
         self.connected = None;
         self.server = Some(Rc::clone(server));
     }
 
-    /// Another server is asked besides.
-    pub(crate) fn hedges(&mut self, server: &LocalServer, worker: &Worker) {
+    /// Nothing will be passed on of the try that was made last; `fault` is `None` after a status.
+    pub(crate) fn missed(&mut self, fault: Option<Fault>) {
+        if let Some(span) = self.exported_try() {
+            self.asked.end(span, clock::now(), fault.map_or(TryEnd::Answered, TryEnd::Failed));
+        }
+    }
+
+    /// Another server is asked besides: `head` goes to it. Returns the span it is to be told of.
+    pub(crate) fn hedges(
+        &mut self,
+        server: &Rc<LocalServer>,
+        worker: &Worker,
+        head: &[u8],
+    ) -> Option<SpanId> {
         server.tally(worker).requests.add(1);
+        let span = self.traced.and_then(|traced| traced.new_span(worker));
+        if let Some(span) = span.filter(|_| self.exported_try().is_some()) {
+            self.asked.begin(span, server, self.tries, head);
+        }
         self.tries += 1;
+        span
+    }
+
+    /// That one has failed.
+    pub(crate) fn hedge_missed(&mut self, span: Option<SpanId>, fault: Fault) {
+        if let Some(span) = span {
+            self.asked.end(span, clock::now(), TryEnd::Failed(fault));
+        }
     }
 
     /// That one answers.
-    pub(crate) fn hedged(&mut self, server: &Rc<LocalServer>, asked: Moment, connected: Moment) {
+    pub(crate) fn hedged(
+        &mut self,
+        server: &Rc<LocalServer>,
+        span: Option<SpanId>,
+        (asked, connected): (Moment, Moment),
+    ) {
+        if let Some(first) = self.exported_try() {
+            self.asked.end(first, clock::now(), TryEnd::GivenUp);
+        }
         (self.trying, self.connected) = (Some(asked), Some(connected));
         self.server = Some(Rc::clone(server));
-        if let Some(traced) = &mut self.traced {
-            traced.hedged();
+        if let (Some(traced), Some(span)) = (&mut self.traced, span) {
+            traced.attempt = span;
         }
+    }
+
+    /// The span of the try that was made last, if somebody is told of it.
+    fn exported_try(&self) -> Option<SpanId> {
+        let traced = self.traced.as_ref()?;
+        traced.exported.map(|_| traced.attempt)
     }
 
     /// The server that was tried has only said that the request may go on to another one.
     pub(crate) fn vouched_for(&mut self) {
+        self.missed(None);
         (self.server, self.status, self.tries) = (None, None, 0);
         (self.trying, self.connected, self.answered) = (None, None, None);
     }
@@ -184,6 +232,9 @@ impl Record {
         let now = clock::now();
         self.answered = Some(now);
         self.status = Some(status);
+        if let Some(span) = self.exported_try() {
+            self.asked.answered(span, status);
+        }
         self.connected.map_or(Duration::ZERO, |connected| now.since(connected))
     }
 
@@ -241,12 +292,9 @@ impl Record {
             }
         }
         if let Some(traced) = self.traced.filter(|it| it.trace.is_sampled()) {
-            self.show(
-                traced.trace.id,
-                (active, now),
-                (&tally.ends, worker),
-                is_error(self.status, fault),
-            );
+            let is_error = is_error(self.status, fault);
+            self.show(traced.trace.id, (active, now), (&tally.ends, worker), is_error);
+            self.export(traced, client, (fault, active));
         }
         if is_told {
             let line = self.line(client, (fault, active));
@@ -254,6 +302,7 @@ impl Record {
             worker.mishaps.tell(worker, &line, (pool, fault, is_slow));
         }
         (self.server, self.route, self.pool) = (None, None, None);
+        self.asked.clear();
         self.said.clear();
     }
 
@@ -265,17 +314,33 @@ impl Record {
         (listener, worker): (&Ends, &Worker),
         is_error: bool,
     ) {
-        listener.show(trace, active, is_error);
+        let at = clock::wall();
+        let took = |took| Exemplar { trace, took, at };
+        listener.show(took(active), is_error);
         if let Some(route) = &self.route {
-            route.ends.show(trace, active, is_error);
+            route.ends.show(took(active), is_error);
         }
         if let (Some(pool), Some(received)) = (&self.pool, self.received) {
-            let took = self.answered.unwrap_or(now).since(received);
-            pool.ends.show(trace, took, is_error);
+            pool.ends.show(took(self.answered.unwrap_or(now).since(received)), is_error);
         }
         if let Some(server) = &self.server {
-            server.tally(worker).ends.show(trace, self.tried_for(), false);
+            server.tally(worker).ends.show(took(self.tried_for()), false);
         }
+    }
+
+    /// Tells of its spans, if somebody is told of them.
+    fn export(
+        &mut self,
+        traced: Traced,
+        client: &Client,
+        (fault, active): (Option<Fault>, Duration),
+    ) {
+        let Some(span) = traced.exported else { return };
+        self.missed(fault);
+        self.asked.give_up(self.answered.unwrap_or_else(clock::now));
+        let line = self.line(client, (fault, active));
+        let ended = (client.seat.scheme(), fault);
+        span::tell(client.worker(), (traced.trace, span), &line, ended, &self.asked);
     }
 
     fn line<'a>(

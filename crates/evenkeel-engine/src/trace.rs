@@ -12,13 +12,10 @@ use crate::worker::Worker;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Traced {
     pub(crate) trace: Trace,
+    /// The span of the exchange with the client; `None`: nobody is told of this node's spans.
+    pub(crate) exported: Option<SpanId>,
     /// The span of the try that was made last.
     pub(crate) attempt: SpanId,
-    /// The span of the server that is asked besides.
-    second: Option<SpanId>,
-    /// Tries have spans. Where nobody is told of them, a server in a trace that began elsewhere is
-    /// better told of the span that somebody knows.
-    has_spans: bool,
 }
 
 impl Traced {
@@ -34,11 +31,13 @@ impl Traced {
         }
         let mut dice = Dice::new(worker.chance());
         let trace = Trace::of(&head.fields, (tracing, trusted), traces.sample, &mut dice)?;
-        let (attempt, has_spans) = match trace.parent {
-            Some(parent) if !traces.are_exported => (parent, false),
-            _ => (SpanId::new(&mut dice), true),
+        let is_exported = traces.are_exported && trace.is_sampled();
+        let exported = is_exported.then(|| SpanId::new(&mut dice));
+        let attempt = match trace.parent {
+            Some(parent) if !is_exported => parent,
+            _ => SpanId::new(&mut dice),
         };
-        Some(Self { trace, attempt, second: None, has_spans })
+        Some(Self { trace, exported, attempt })
     }
 
     /// What a server is told of it.
@@ -57,19 +56,11 @@ impl Traced {
         Some(span)
     }
 
-    /// Another server is asked besides.
-    pub(crate) fn hedges(&mut self, worker: &Worker) -> Option<SpanId> {
-        self.second = self.new_span(worker);
-        self.second
-    }
-
-    /// That one answers.
-    pub(crate) fn hedged(&mut self) {
-        self.attempt = self.second.take().unwrap_or(self.attempt);
-    }
-
-    fn new_span(&self, worker: &Worker) -> Option<SpanId> {
-        self.has_spans.then(|| SpanId::new(&mut Dice::new(worker.chance())))
+    /// Of a further try. `None`: tries have no spans. Where nobody is told of them, a server in a
+    /// trace that began elsewhere is better told of the span that somebody knows.
+    pub(crate) fn new_span(&self, worker: &Worker) -> Option<SpanId> {
+        let has_spans = self.exported.is_some() || self.trace.parent.is_none();
+        has_spans.then(|| SpanId::new(&mut Dice::new(worker.chance())))
     }
 }
 

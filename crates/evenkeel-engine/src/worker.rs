@@ -33,6 +33,7 @@ use crate::mishap::{Mishap, Mishaps};
 use crate::plan::{ListenerCounts, Plan};
 use crate::probe::{Report, Traffic};
 use crate::shed::Shedding;
+use crate::span::TracedExchange;
 use crate::status::Event;
 use crate::timers::Timers;
 use crate::tls::{Challenges, TicketKeys};
@@ -59,6 +60,7 @@ pub(crate) struct Shared {
     pub(crate) reports: mpsc::Sender<Report>,
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) mishaps: mpsc::Sender<Mishap>,
+    pub(crate) spans: mpsc::Sender<TracedExchange>,
     pub(crate) vitals: Box<[Padded<Vitals>]>,
     /// A worker has applied an order or closed a connection while draining.
     pub(crate) changed: Notify,
@@ -93,6 +95,8 @@ pub(crate) struct Vitals {
     /// Of exchanges that the log's share did not take.
     pub(crate) log_lines_left_out: Counter,
     pub(crate) copies_dropped: Counter,
+    /// That were to be exported and found no room.
+    pub(crate) spans_dropped: Counter,
     /// Processor time used, in all lives of this worker.
     pub(crate) cpu_micros: Counter,
 }

@@ -6,7 +6,7 @@ use crate::share::Share;
 pub struct Traces {
     /// Of the traces that begin here, those that are sampled. Default all.
     pub sample: Share,
-    /// Somebody is told of this node's spans: they stand between the client's and the server's.
+    /// A receiver is told of this node's spans, in traces that are sampled. Default nobody is.
     pub are_exported: bool,
 }
 

@@ -88,6 +88,7 @@ fn sample(at: u64, pools: Vec<PoolStatus>) -> Sample {
         log_lines_left_out_total: 0,
         shed_level: 0,
         copies_dropped_total: 0,
+        spans_dropped_total: 0,
         draining: false,
     };
     let process = Figures {

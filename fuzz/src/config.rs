@@ -18,6 +18,7 @@ pub fn config_text(bytes: &[u8]) {
         cores: 1,
         host_name: "fuzz".to_owned(),
         state_directory: None,
+        exports_traces: true,
     };
     match compile("fuzz.toml", text, &surroundings) {
         Ok(compiled) => {

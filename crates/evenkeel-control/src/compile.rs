@@ -49,6 +49,7 @@ pub use self::settings::{
     AdminSettings, DEFAULT_ADMIN, HistorySettings, NodeSettings, ResolverSettings, Token,
 };
 use self::table::Reader;
+pub use self::trace::ReceiverSettings;
 use crate::document::{self, Table};
 use crate::finding::{Finding, Findings, Notes, Place};
 use crate::membership::Listed;
@@ -75,6 +76,8 @@ pub struct Surroundings {
     pub host_name: String,
     /// Default of `node.state_dir`; else `state` beside the file.
     pub state_directory: Option<PathBuf>,
+    /// This build can tell a receiver of spans.
+    pub exports_traces: bool,
 }
 
 /// A value from the environment or the command line.
@@ -129,6 +132,8 @@ pub struct Compiled {
     pub history: HistorySettings,
     /// `None`: no Prometheus is told what to scrape.
     pub prometheus: Option<PrometheusSettings>,
+    /// `None`: nobody is told of spans.
+    pub receiver: Option<ReceiverSettings>,
     /// Nothing that stops it, but worth a look.
     pub warnings: Findings,
 }
@@ -209,7 +214,7 @@ fn meaning(main: usize, tree: &Table, surroundings: &Surroundings, notes: &Notes
     let scraped = (&*pools, &directory);
     let prometheus = prometheus::prometheus(&mut root, surroundings, scraped, admin.bind);
     zone::warn_of_unused(zone_place, &members, notes);
-    let traces = trace::traces(&mut root, &listeners, notes);
+    let (traces, receiver) = trace::traces(&mut root, &listeners, bench);
     let shed = shed::shed(&mut root);
     let vips = vip::vips(&mut root, bench, &directory);
     root.later(&["cache"]);
@@ -218,7 +223,19 @@ fn meaning(main: usize, tree: &Table, surroundings: &Surroundings, notes: &Notes
     let config =
         Config { listeners, pools, rates: rates.limits, vips, access_log, traces, shed, slow };
     let warnings = Findings::default();
-    Compiled { config, members, resolver, acme, pair, node, admin, history, prometheus, warnings }
+    Compiled {
+        config,
+        members,
+        resolver,
+        acme,
+        pair,
+        node,
+        admin,
+        history,
+        prometheus,
+        receiver,
+        warnings,
+    }
 }
 
 #[cfg(test)]

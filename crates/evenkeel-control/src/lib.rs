@@ -7,6 +7,7 @@ mod clock;
 pub mod compile;
 mod describe;
 mod document;
+mod export;
 pub mod finding;
 mod handover;
 mod hexadecimal;

@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::admin;
+use crate::export::keep_exporting;
 use crate::handover::{Heritage, STANDS_BY, UpgradeError};
 use crate::live::keep_figures;
 use crate::node::Node;
@@ -95,6 +96,24 @@ impl Signals {
 pub async fn run(
     node: Arc<Node>,
     admin: net::TcpListener,
+    signals: Signals,
+    heritage: Heritage,
+) -> io::Result<()> {
+    let to_the_end = async {
+        let ended = serve(&node, admin, signals, heritage).await;
+        node.exports().settle().await;
+        ended
+    };
+    // Also what ends in a process that was replaced, and with the last exchange.
+    tokio::select! {
+        ended = to_the_end => ended,
+        () = keep_exporting(&node) => Ok(()),
+    }
+}
+
+async fn serve(
+    node: &Arc<Node>,
+    admin: net::TcpListener,
     mut signals: Signals,
     heritage: Heritage,
 ) -> io::Result<()> {
@@ -104,30 +123,30 @@ pub async fn run(
     notify(Notice::Ready);
     let serving = Box::pin(async {
         tokio::join!(
-            admin::serve(&node, listener),
+            admin::serve(node, listener),
             node.relay_events(),
             node.keep_servers(),
             node.keep_drills(),
             node.run_errands(),
-            keep_names(&node),
-            keep_certificates(&node),
-            keep_orders(&node),
-            Box::pin(keep_pair(&node)),
+            keep_names(node),
+            keep_certificates(node),
+            keep_orders(node),
+            Box::pin(keep_pair(node)),
             Box::pin(node.keep_offering()),
-            keep_watchdog(&node),
-            keep_figures(&node),
-            keep_recording(&node),
-            keep_targets(&node),
-            await_vips(&node, heritage),
+            keep_watchdog(node),
+            keep_figures(node),
+            keep_recording(node),
+            keep_targets(node),
+            await_vips(node, heritage),
         );
     });
     let replaced = tokio::select! {
-        replaced = live(&node, &admin, &mut signals) => replaced,
+        replaced = live(node, &admin, &mut signals) => replaced,
         () = serving => false,
     };
     if replaced {
         drop(admin);
-        retire(&node, &mut signals).await;
+        retire(node, &mut signals).await;
     } else {
         node.history().leave().await;
     }

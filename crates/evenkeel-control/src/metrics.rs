@@ -1,6 +1,7 @@
 //! `/metrics`: what the node counts, as text for Prometheus.
 
 mod drills;
+mod exports;
 mod flows;
 mod form;
 mod haproxy;
@@ -150,6 +151,7 @@ fn own(text: &mut Exposition, node: &Node, status: &EngineStatus) {
     about_certificates(text, &status.listeners);
     about_history(text, node.history().standing());
     about_orders(text, node.order_counts());
+    exports::about_exports(text, node.exports().counts(), status.spans_dropped_total);
     about_rates(text, &status.rates);
     about_pools(text, &status.pools);
     about_limits(text, &status.pools);

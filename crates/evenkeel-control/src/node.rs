@@ -17,13 +17,14 @@ use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use evenkeel_api as api;
 use evenkeel_core::ticket_key::TicketKey;
 use evenkeel_engine::{
     Asked, Drained, Engine, EngineStatus, ExplainError, Explanation, Mishap, Options,
+    TracedExchange,
 };
 use tokio::sync::{Notify, broadcast, mpsc};
 
@@ -37,8 +38,11 @@ pub(crate) use self::servers::ServerError;
 use self::servers::Servers;
 use self::upgrade::Upgrades;
 use crate::clock;
-use crate::compile::{Compiled, NodeSettings, PrometheusSettings, Surroundings, Token, compile};
+use crate::compile::{
+    Compiled, NodeSettings, PrometheusSettings, ReceiverSettings, Surroundings, Token, compile,
+};
 use crate::describe;
+use crate::export::Exports;
 use crate::finding::Findings;
 use crate::handover::Estate;
 use crate::history::History;
@@ -126,6 +130,8 @@ struct Current {
     /// Certificates that are ordered.
     acme: Option<Wanted>,
     prometheus: Option<PrometheusSettings>,
+    /// Who is told of spans.
+    receiver: Option<Arc<ReceiverSettings>>,
 }
 
 /// A running node.
@@ -159,6 +165,7 @@ pub struct Node {
     recorder: Recorder,
     pair: Pair,
     drills: Drills,
+    exports: Exports,
 }
 
 /// Why a node did not start.
@@ -217,6 +224,7 @@ impl Node {
             recorder: Recorder::default(),
             pair,
             drills,
+            exports: Exports::default(),
         };
         for (file, problem) in [
             (pair::WORDS_FILE, pair_problem),
@@ -295,6 +303,7 @@ impl Node {
             admin,
             history,
             prometheus,
+            receiver,
             warnings,
         } = compiled;
         self.stand_in(&config).await?;
@@ -339,6 +348,7 @@ impl Node {
             current.drain_after_upgrade = drain_after_upgrade;
             current.acme = ordered;
             current.prometheus = prometheus;
+            current.receiver = receiver.map(Arc::new);
             self.acme_wanted.notify_one();
             current.tally.applied_total += 1;
             current.tally.last_refusal = None;
@@ -387,6 +397,7 @@ impl Node {
             | "servers-file-refused"
             | "state-unwritable"
             | "server-down"
+            | "export-failing"
             | "targets-unwritten"
             | "pool-mode"
             | "accept-paused"
@@ -481,6 +492,20 @@ impl Node {
     /// Exchanges that failed or were slow, for the one who keeps them.
     pub(crate) fn mishaps(&self) -> Option<mpsc::Receiver<Mishap>> {
         self.engine.mishaps()
+    }
+
+    /// Exchanges whose spans are to be exported, for the one who does that.
+    pub(crate) fn spans(&self) -> Option<mpsc::Receiver<TracedExchange>> {
+        self.engine.spans()
+    }
+
+    /// Who is told of spans at the moment.
+    pub(crate) fn receiver(&self) -> Option<Arc<ReceiverSettings>> {
+        self.current().receiver.clone()
+    }
+
+    pub(crate) fn exports(&self) -> &Exports {
+        &self.exports
     }
 
     pub(crate) fn history(&self) -> &History {

@@ -27,6 +27,7 @@ impl Surroundings {
             cores: std::thread::available_parallelism().map_or(1, Into::into),
             host_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             state_directory: state_directory(),
+            exports_traces: cfg!(feature = "otel"),
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod client_hello;
 pub mod coding;
 pub mod compress;
 pub mod config;
+pub mod delivery;
 pub mod dice;
 pub mod drill;
 pub mod ewma;

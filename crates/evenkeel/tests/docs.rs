@@ -97,6 +97,9 @@ fn every_configuration_is_valid() {
             if !block.contains("[listener") && !block.contains("[pool") {
                 continue;
             }
+            if block.contains("\nendpoint = ") && !cfg!(feature = "otel") {
+                continue; // such a program is told to refuse it
+            }
             checked += 1;
             let name = format!("{}.toml", path.display()).replace('/', "-");
             fs::write(folder.join(&name), block).unwrap();

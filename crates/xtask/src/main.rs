@@ -57,7 +57,7 @@ fn main() -> ExitCode {
 fn perform(task: Task) -> Result<bool> {
     let root = workspace_root();
     match task {
-        Task::Setup => setup::run().map(|()| true),
+        Task::Setup => setup::run(root).map(|()| true),
         Task::Test => Ok(suite::run(root)),
         Task::Faults { arguments } => suite::faults(root, &arguments),
         Task::Tidy => {

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{command, out};
+use crate::{command, out, suite};
 
 /// A Debian package, how to tell that it is there, and why it is wanted.
 struct Need {
@@ -56,12 +56,42 @@ const NEEDS: &[Need] = &[
     Need { package: "util-linux", sign: Sign::Program("taskset"), reason: "pinning in the benchmark; unshare" },
 ];
 
+/// What Debian has not: OpenTelemetry's own definitions in the form for Python, with what reads
+/// them, and a collector.
+const FROM_PYPI: [&str; 3] = ["opentelemetry-proto==1.45.2", "protobuf==6.33.5", "rotel==0.0.1a15"];
+
+/// Where tests look for them, below the directory in which cargo builds.
+const PYPI_FOLDER: &str = "tmp/otlp";
+
 /// Installs what is missing where that is possible, else says what to type. Missing things are
 /// not an error: the tests that want them report themselves as skipped.
-pub(crate) fn run() -> Result<()> {
+pub(crate) fn run(root: &Path) -> Result<()> {
+    debian()?;
+    pypi(&suite::target_directory(root)?.join(PYPI_FOLDER))
+}
+
+/// Into a folder of the tests' own: nothing of the system's Python changes.
+fn pypi(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        return Ok(());
+    }
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+    pip.args(["--root-user-action", "ignore", "--only-binary", ":all:", "--no-deps"]);
+    // Beside its place until it is whole.
+    let unfinished = folder.with_extension("unfinished");
+    pip.arg("--target").arg(&unfinished).args(FROM_PYPI);
+    if !command::succeeds(&mut pip).unwrap_or(false) {
+        out::say(&format!("setup: missing from PyPI: {}", FROM_PYPI.join(", ")));
+        return Ok(());
+    }
+    fs::rename(&unfinished, folder).with_context(|| format!("cannot make {}", folder.display()))
+}
+
+fn debian() -> Result<()> {
     let missing: Vec<&Need> = NEEDS.iter().filter(|need| !need.sign.is_there()).collect();
     if missing.is_empty() {
-        out::say("setup: everything the tests need is there");
+        out::say("setup: every package of Debian the tests need is there");
         return Ok(());
     }
     for Need { package, sign: _, reason } in &missing {

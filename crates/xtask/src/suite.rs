@@ -16,7 +16,7 @@ const BINARY_VARIABLE: &str = "EVENKEEL_BIN";
 /// Whether nothing failed. Every step runs, also after a failure in an earlier one.
 pub(crate) fn run(root: &Path) -> bool {
     let mut total = Tally::default();
-    total += step("setup", || setup::run().map(|()| Tally::default()));
+    total += step("setup", || setup::run(root).map(|()| Tally::default()));
     total += step("tidy", || tidy::run(root));
     match build(root) {
         Ok(binary) => {
@@ -48,11 +48,15 @@ fn step(name: &str, perform: impl FnOnce() -> Result<Tally>) -> Tally {
 /// In which everything of a run is built, so that nothing is compiled twice.
 pub(crate) const PROFILE: &str = "fast";
 
+/// With which everything of a run is built, too. What is left out without them is decided by
+/// constants: there is no code that only one of the builds has, and clippy sees the other one.
+const FEATURES: &str = "evenkeel/otel";
+
 /// The programs that end-to-end tests start.
 fn build(root: &Path) -> Result<PathBuf> {
     let mut cargo = command::cargo(root);
     cargo.args(["build", "--quiet", "--profile", PROFILE, "--package", "evenkeel"]);
-    cargo.args(["--package", "monitor"]);
+    cargo.args(["--package", "monitor", "--features", FEATURES]);
     if !command::succeeds(&mut cargo)? {
         bail!("evenkeel does not build in the `{PROFILE}` profile; the compiler's words are above");
     }
@@ -76,11 +80,12 @@ fn tests(root: &Path, binary: &Path) -> Result<Tally> {
     let nextest = command::find("cargo-nextest").is_some();
     if nextest {
         cargo.args(["nextest", "run", "--workspace", "--cargo-profile", PROFILE]);
+        cargo.args(["--features", FEATURES]);
         cargo.args(["--no-fail-fast", "--no-tests", "pass"]);
         cargo.args(["--color", "never", "--success-output", "final"]);
     } else {
         out::say("cargo-nextest is not installed: plain `cargo test`");
-        cargo.args(["test", "--workspace", "--profile", PROFILE]);
+        cargo.args(["test", "--workspace", "--profile", PROFILE, "--features", FEATURES]);
         cargo.args(["--lib", "--bins", "--tests", "--no-fail-fast"]);
         cargo.args(["--", "--show-output"]);
     }
@@ -100,7 +105,8 @@ fn tests(root: &Path, binary: &Path) -> Result<Tally> {
 
 fn documentation_tests(root: &Path) -> Result<Tally> {
     let mut cargo = command::cargo(root);
-    cargo.args(["test", "--workspace", "--profile", PROFILE, "--doc", "--quiet"]);
+    cargo.args(["test", "--workspace", "--profile", PROFILE, "--features", FEATURES]);
+    cargo.args(["--doc", "--quiet"]);
     let mut report = report::Report::libtest();
     let status = command::watch(&mut cargo, |line| {
         if report.read(line) {

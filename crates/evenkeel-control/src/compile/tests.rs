@@ -33,6 +33,7 @@ fn surroundings(overrides: &[Override]) -> Surroundings {
         cores: 2,
         host_name: "lb0".to_owned(),
         state_directory: None,
+        exports_traces: true,
     }
 }
 

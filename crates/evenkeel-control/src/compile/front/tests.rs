@@ -36,6 +36,7 @@ fn compiled(lines: &str, now: fn() -> SystemTime) -> (Config, String) {
         cores: 1,
         host_name: "lb0".to_owned(),
         state_directory: None,
+        exports_traces: true,
     };
     let compiled = compile("file", &text, &surroundings).unwrap_or_else(|found| panic!("{found}"));
     (compiled.config, compiled.warnings.to_string())

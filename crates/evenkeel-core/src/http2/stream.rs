@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use super::frame::{Code, MOST_WINDOW, count};
 use super::head::Head;
 
-/// Bytes of a body's memory that a place keeps for the next exchange.
-const KEPT_BODY: usize = 16 * 1024;
+/// Bytes of a body's memory that a place keeps for the next exchange: small uploads are the usual
+/// ones.
+const KEPT_BODY: usize = 4 * 1024;
 
 /// A stream that its exchange has not let go of yet.
 #[derive(Debug, Default)]
@@ -56,9 +57,7 @@ pub enum Received<'c> {
 impl Stream {
     /// Begins anew: `credit` bytes may be received, `window` sent.
     pub(super) fn begin(&mut self, id: u32, credit: u32, window: i64) {
-        let mut body = std::mem::take(&mut self.body);
-        body.clear();
-        body.shrink_to(KEPT_BODY);
+        let body = std::mem::take(&mut self.body);
         *self = Self { id, body, credit, window, ..Self::default() };
     }
 
@@ -101,6 +100,13 @@ impl Stream {
         }
         self.trailers = Some(head);
         self.end()
+    }
+
+    /// Nobody works on it any more: gives back what it holds.
+    pub(super) fn end_work(&mut self) -> [Option<Box<Head>>; 2] {
+        self.body.clear();
+        self.body.shrink_to(KEPT_BODY);
+        [self.head.take(), self.trailers.take()]
     }
 
     /// Neither side sends on it any more.

@@ -98,6 +98,14 @@ impl Streams {
         self.free.push(slot);
     }
 
+    /// Gives back the memory of places, if nobody has one.
+    pub(super) fn rest(&mut self) {
+        if self.held() == 0 {
+            self.places = Vec::new();
+            self.free = Vec::new();
+        }
+    }
+
     /// Those above `last` end with `code`; nothing is sent for it.
     pub(super) fn abandon(&mut self, last: u32, code: Code) {
         let first = self.open.partition_point(|&(id, _)| id <= last);

@@ -62,6 +62,7 @@ impl Connection {
     /// Nothing has been under way for a while: gives back memory that was for many.
     pub fn rest(&mut self) {
         self.out.shrink_to(UNSENT_AT_REST);
+        self.streams.rest();
         self.spare_heads.truncate(SPARE_HEADS_AT_REST);
     }
 
@@ -269,7 +270,7 @@ impl Connection {
         }
         let stream = self.streams.get(slot);
         let waited = std::mem::take(&mut stream.waits);
-        let heads = [stream.head.take(), stream.trailers.take()];
+        let heads = stream.end_work();
         if waited {
             self.waiting.retain(|&other| other != slot);
         }

@@ -714,3 +714,23 @@ fn an_answer_that_came_in_full_is_not_reset_for_want_of_its_last_frame() {
     peer.frame(kind::DATA, flag::END_STREAM, 1, b"");
     assert_eq!(peer.hear(), "");
 }
+
+#[test]
+fn a_connection_at_rest_goes_on_where_it_was() {
+    let mut peer = Scripted::new();
+    for stream in [1, 3, 5] {
+        peer.get(stream);
+    }
+    peer.connection.rest();
+    for slot in std::mem::take(&mut peer.requests) {
+        peer.connection.send_head(slot, 200, [].into_iter(), true);
+        peer.connection.release(slot);
+    }
+    peer.hear();
+    peer.connection.rest();
+    assert_eq!(peer.connection.streams.held(), 0);
+    peer.get(7);
+    assert_eq!(peer.requests.len(), 1);
+    peer.connection.send_head(peer.requests[0], 200, [].into_iter(), true);
+    assert_eq!(peer.hear(), "HEADERS! 7 :status=200");
+}

@@ -332,6 +332,40 @@ fn a_late_request_is_answered_by_a_second_server_and_the_first_one_is_given_up()
 }
 
 #[test]
+fn over_http2_the_first_server_is_given_up_by_a_reset() {
+    let pool: [Origin; 2] = origins();
+    let (near, far) = (free_address(), [free_address(), free_address()]);
+    let settings = format!(
+        "balance = \"first\"\nupstream = \"h2c\"\nservers = [\"{}\", \"{}\"]\n\
+         [[listener.front.route]]\npath = \"/\"\npool = \"app\"\nhedge = true\n",
+        far[0], far[1]
+    );
+    let behind = |at: usize| {
+        let (bind, server) = (far[at], pool[at].address());
+        format!(
+            "[listener.far{at}]\nbind = [\"{bind}\"]\nprotocol = \"http\"\nh2c = true\n\
+             pool = \"far{at}\"\n[pool.far{at}]\nservers = [\"{server}\"]\n"
+        )
+    };
+    let near_text = config(near, &settings).replace("workers = 2", "workers = 1");
+    let text = [near_text, behind(0), behind(1)].concat();
+    let lb = balancer(&text);
+    let mut client = client(near);
+    for _ in 0..evenkeel_core::hedge::LEAST_ANSWERS {
+        assert_eq!(client.get("/").status, 200);
+    }
+    pool[0].set(Mode::Hang);
+    let answer = get(near, "/late");
+    assert_eq!((answer.status, answer.server(), answer.is_intact()), (200, "1", true));
+    assert!(lb.metric("evenkeel_pool_hedges_won_total", "pool=\"app\"") >= 1.0);
+    // Behind the reset the far listener gives its server up, too.
+    wait_until("nothing is under way", PATIENCE, || {
+        lb.metric("evenkeel_server_in_flight", "") < 1.0
+    });
+    assert!(lb.metric("evenkeel_server_failures_total", "") < 1.0, "nobody is blamed");
+}
+
+#[test]
 fn a_hedge_that_fails_leaves_the_first_server_its_time() {
     let pool: [Origin; 2] = origins();
     let (lb, listen) = hedging(&pool, "");

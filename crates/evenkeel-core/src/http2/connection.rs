@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::flood::Meter;
+use super::flood::{Kind, Meter};
 use super::frame::{
     self, Code, FIRST_WINDOW, HEADER_BYTES, Header, MOST_PAYLOAD, MOST_WINDOW, PREFACE, count,
     flag, kind, setting, without_padding,
@@ -22,8 +22,6 @@ mod tests;
 
 /// Bytes of the peer's table of fields kept here: what a peer may count on (RFC 9113 §6.5.2).
 const TABLE_BYTES: u32 = 4_096;
-/// Errors of streams that end the connection: no client makes so many (CVE-2025-8671).
-const MOST_STREAM_ERRORS: u32 = 64;
 /// What the `PING` says whose answer shows that the client has heard it should leave.
 const LEAVING: [u8; 8] = *b"leaving!";
 /// Memory for heads that is kept between bursts of requests.
@@ -71,11 +69,9 @@ pub struct Connection {
     window: i64,
     /// What the window of a new stream is.
     first_window: u32,
-    /// The peer knows the limits.
-    is_told: bool,
     departure: Departure,
-    /// Frames of the peer's that ended a stream.
-    errors: u32,
+    /// When the last frame came.
+    now: Moment,
     /// Streams that have something to say and found no room, in the order they came.
     waiting: VecDeque<Slot>,
     out: Vec<u8>,
@@ -153,6 +149,8 @@ enum Wrong {
     /// It ends its stream.
     Stream(u32, Code),
     Connection(Code),
+    /// There is too much of this.
+    Flood(Kind),
 }
 
 const PROTOCOL: Wrong = Wrong::Connection(Code::PROTOCOL_ERROR);
@@ -183,9 +181,8 @@ impl Connection {
             taken: 0,
             window: i64::from(FIRST_WINDOW),
             first_window: FIRST_WINDOW,
-            is_told: false,
             departure: Departure::None,
-            errors: 0,
+            now: Moment::START,
             waiting: VecDeque::new(),
             out: Vec::new(),
             sent: 0,
@@ -207,17 +204,26 @@ impl Connection {
             return Err(self.fail(Code::FRAME_SIZE_ERROR, "h2-protocol"));
         }
         let Some(payload) = input[HEADER_BYTES..].get(..length) else { return Ok(None) };
-        if let Peer::Client(meter) = &mut self.peer
-            && let Err(flood) = meter.take(&header, now)
-        {
-            return Err(self.fail(Code::ENHANCE_YOUR_CALM, flood.label()));
-        }
+        self.now = now;
         let event = match self.take(&header, payload) {
-            Ok(event) => event,
-            Err(Wrong::Stream(stream, code)) => self.stream_error(stream, code)?,
-            Err(Wrong::Connection(code)) => return Err(self.fail(code, label(code))),
+            Err(Wrong::Stream(stream, code)) => self.stream_error(stream, code),
+            otherwise => otherwise,
         };
-        Ok(Some((HEADER_BYTES + length, event)))
+        match event {
+            Ok(event) => Ok(Some((HEADER_BYTES + length, event))),
+            Err(Wrong::Flood(kind)) => Err(self.fail(Code::ENHANCE_YOUR_CALM, kind.label())),
+            Err(Wrong::Connection(code) | Wrong::Stream(_, code)) => {
+                Err(self.fail(code, "h2-protocol"))
+            }
+        }
+    }
+
+    /// Counts what a client may do only so often. A server is the operator's own.
+    fn count(&mut self, kind: Kind) -> Result<(), Wrong> {
+        match &mut self.peer {
+            Peer::Client(meter) => meter.count(kind, self.now).map_err(Wrong::Flood),
+            Peer::Server { .. } => Ok(()),
+        }
     }
 
     /// The head of a request or an answer, each once.
@@ -263,6 +269,9 @@ impl Connection {
     }
 
     fn take(&mut self, header: &Header, payload: &[u8]) -> Result<Event, Wrong> {
+        if let Peer::Client(meter) = &mut self.peer {
+            meter.take(header, self.now).map_err(Wrong::Flood)?;
+        }
         let is_expected = match (self.stage, &self.block) {
             (Stage::Settings, _) => header.kind == kind::SETTINGS && !header.has(flag::ACK),
             (_, Some(block)) => {
@@ -299,12 +308,21 @@ impl Connection {
         self.credit =
             self.credit.checked_sub(length).ok_or(Wrong::Connection(Code::FLOW_CONTROL_ERROR))?;
         let data = without_padding(header, payload).ok_or(PROTOCOL)?;
+        if data.is_empty() && !header.has(flag::END_STREAM) {
+            self.count(Kind::EmptyData)?;
+        }
         let Some(slot) = self.streams.find(id) else {
             self.restore(length);
             return self.late(id).map(|()| Event::Nothing);
         };
         let stream = self.streams.get(slot);
-        if let Err(code) = stream.receive(data, length, header.has(flag::END_STREAM)) {
+        let is_early = matches!(self.peer, Peer::Server { .. }) && !stream.answered;
+        let received = if is_early {
+            Err(Code::PROTOCOL_ERROR) // a head comes first (RFC 9113 §8.1)
+        } else {
+            stream.receive(data, length, header.has(flag::END_STREAM))
+        };
+        if let Err(code) = received {
             self.restore(length);
             return Err(Wrong::Stream(id, code));
         }
@@ -319,7 +337,7 @@ impl Connection {
         if self.is_unused(id) {
             return Err(PROTOCOL);
         }
-        let is_ignored = self.streams.remembers(id) || self.is_after_departure(id);
+        let is_ignored = self.streams.ignores(id) || self.is_after_departure(id);
         if is_ignored { Ok(()) } else { Err(Wrong::Stream(id, Code::STREAM_CLOSED)) }
     }
 
@@ -359,7 +377,7 @@ impl Connection {
         // Compressed it is hardly longer than what it says.
         let most = self.limits.head_bytes as usize + MOST_PAYLOAD;
         if block.bytes.len() + payload.len() > most {
-            return Err(Wrong::Connection(Code::ENHANCE_YOUR_CALM));
+            return Err(Wrong::Flood(Kind::Continuation));
         }
         block.bytes.extend_from_slice(payload);
         if header.has(flag::END_HEADERS) {
@@ -389,8 +407,13 @@ impl Connection {
         }
         self.give_back(head);
         match self.late(id) {
-            Err(Wrong::Stream(..)) => Err(Wrong::Connection(Code::STREAM_CLOSED)), // RFC 9113 §5.1
-            otherwise => otherwise.map(|()| Event::Nothing),
+            // One that was used (RFC 9113 §5.1), or one that was passed over (RFC 9113 §5.1.1).
+            Err(Wrong::Stream(_, code)) if self.streams.was_used(id) => {
+                Err(Wrong::Connection(code))
+            }
+            Err(Wrong::Stream(..)) => Err(PROTOCOL),
+            Err(wrong) => Err(wrong),
+            Ok(()) => self.count(Kind::Idle).map(|()| Event::Nothing),
         }
     }
 
@@ -405,11 +428,8 @@ impl Connection {
         // resetting would get around the limit (CVE-2023-44487).
         if self.streams.opened() >= most || self.streams.held() >= 2 * most {
             self.give_back(head);
-            if self.is_told {
-                return Err(Wrong::Stream(id, Code::REFUSED_STREAM));
-            }
             self.write_reset(id, Code::REFUSED_STREAM);
-            return Ok(Event::Nothing);
+            return self.count(Kind::Refused).map(|()| Event::Nothing);
         }
         let slot = self.streams.open(id);
         let (credit, window) = (self.limits.stream_window, i64::from(self.first_window));
@@ -466,19 +486,24 @@ impl Connection {
     /// RFC 9113 §6.5.
     fn settings(&mut self, header: &Header, payload: &[u8]) -> Result<Event, Wrong> {
         if header.has(flag::ACK) {
-            self.is_told = true;
             return if payload.is_empty() { Ok(Event::Nothing) } else { Err(FRAME_SIZE) };
         }
         let (settings, rest) = payload.as_chunks::<6>();
         if !rest.is_empty() {
             return Err(FRAME_SIZE);
         }
+        if let Peer::Server { streams } = &mut self.peer
+            && self.stage == Stage::Settings
+        {
+            *streams = u32::MAX; // no limit, unless it says one
+        }
+        let most_push = u32::from(matches!(self.peer, Peer::Client(_)));
         let mut event = Event::Nothing;
         for &[i0, i1, v0, v1, v2, v3] in settings {
             let value = u32::from_be_bytes([v0, v1, v2, v3]);
             match u16::from_be_bytes([i0, i1]) {
                 setting::HEADER_TABLE_SIZE => self.encoder.set_most_table(value),
-                setting::ENABLE_PUSH if value > 1 => return Err(PROTOCOL),
+                setting::ENABLE_PUSH if value > most_push => return Err(PROTOCOL),
                 setting::MAX_CONCURRENT_STREAMS => {
                     if let Peer::Server { streams } = &mut self.peer {
                         *streams = value;
@@ -529,7 +554,7 @@ impl Connection {
     /// server has not looked at streams above the one it names.
     fn goaway(&mut self, payload: &[u8]) -> Result<Event, Wrong> {
         let [a, b, c, d, _, _, _, _] = *payload.first_chunk().ok_or(FRAME_SIZE)?;
-        self.departure = Departure::Settled(self.streams.last);
+        self.departure = Departure::Settled(LAST_STREAM);
         if matches!(self.peer, Peer::Client(_)) {
             return Ok(Event::Nothing);
         }
@@ -567,11 +592,4 @@ impl Connection {
 const fn depends_on(priority: [u8; 5]) -> u32 {
     let [exclusive, a, b, c, _weight] = priority;
     u32::from_be_bytes([exclusive & 0x7f, a, b, c])
-}
-
-const fn label(code: Code) -> &'static str {
-    match code {
-        Code::ENHANCE_YOUR_CALM => "h2-flood",
-        _ => "h2-protocol",
-    }
 }

@@ -17,7 +17,7 @@ pub enum Kind {
     Ping,
     /// `SETTINGS` that ask for an acknowledgement.
     Settings,
-    /// `DATA` without bytes that does not end its stream (CVE-2019-9518).
+    /// `DATA` without bytes, but for padding, that does not end its stream (CVE-2019-9518).
     EmptyData,
     /// `CONTINUATION` (CVE-2024-27316).
     Continuation,
@@ -25,6 +25,10 @@ pub enum Kind {
     Idle,
     /// `WINDOW_UPDATE`.
     Window,
+    /// What made this node reset a stream (CVE-2025-8671).
+    Error,
+    /// Requests beyond the streams that are allowed.
+    Refused,
 }
 
 /// How much of one kind is taken.
@@ -36,7 +40,7 @@ struct Allowance {
 }
 
 impl Kind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::Reset,
         Self::Ping,
         Self::Settings,
@@ -44,6 +48,8 @@ impl Kind {
         Self::Continuation,
         Self::Idle,
         Self::Window,
+        Self::Error,
+        Self::Refused,
     ];
 
     /// A short word for a counter.
@@ -56,6 +62,8 @@ impl Kind {
             Self::Continuation => "h2-continuation-flood",
             Self::Idle => "h2-idle-frame-flood",
             Self::Window => "h2-window-flood",
+            Self::Error => "h2-error-flood",
+            Self::Refused => "h2-refused-flood",
         }
     }
 
@@ -73,6 +81,9 @@ impl Kind {
             Self::Idle => (500, 50),
             // Two for each frame taken, at ten gigabits a second in frames of 16 KiB.
             Self::Window => (160_000, 160_000),
+            Self::Error => (64, 2),
+            // A client that begins before it has heard how many are allowed.
+            Self::Refused => (1_000, 100),
         };
         Allowance { burst, per_second }
     }
@@ -80,9 +91,6 @@ impl Kind {
     /// `None`: this frame costs no more than it should.
     const fn of(frame: &Header) -> Option<Self> {
         match frame.kind {
-            kind::DATA if frame.length == 0 && !frame.has(flag::END_STREAM) => {
-                Some(Self::EmptyData)
-            }
             kind::RST_STREAM => Some(Self::Reset),
             kind::SETTINGS if !frame.has(flag::ACK) => Some(Self::Settings),
             kind::PING if !frame.has(flag::ACK) => Some(Self::Ping),
@@ -112,9 +120,13 @@ impl Meter {
         Self { buckets: [Bucket { used: 0, since: now }; Kind::ALL.len()] }
     }
 
-    /// Counts a frame. The error is what there was too much of.
+    /// Counts a frame by its header. The error is what there was too much of.
     pub fn take(&mut self, frame: &Header, now: Moment) -> Result<(), Kind> {
-        let Some(kind) = Kind::of(frame) else { return Ok(()) };
+        Kind::of(frame).map_or(Ok(()), |kind| self.count(kind, now))
+    }
+
+    /// Counts what is seen only when a frame is understood.
+    pub fn count(&mut self, kind: Kind, now: Moment) -> Result<(), Kind> {
         let Allowance { burst, per_second } = kind.allowance();
         let bucket = &mut self.buckets[kind as usize];
         let whole_seconds = now.since(bucket.since).as_secs();
@@ -138,21 +150,27 @@ mod tests {
 
     #[test]
     fn each_kind_has_its_burst_and_its_rate() {
-        let frames =
-            [(0x3, 4), (0x6, 8), (0x4, 0), (0x0, 0), (0x9, 5), (0x2, 5), (0x8, 4)].into_iter();
-        for (kind, (number, payload)) in Kind::ALL.into_iter().zip(frames) {
+        for kind in Kind::ALL {
             let start = Moment::START + Duration::from_secs(1);
             let mut meter = Meter::new(start);
-            let header = frame(number, 0, payload);
             let Allowance { burst, per_second } = kind.allowance();
             for _ in 0..burst {
-                meter.take(&header, start).unwrap();
+                meter.count(kind, start).unwrap();
             }
-            assert_eq!(meter.take(&header, start), Err(kind));
+            assert_eq!(meter.count(kind, start), Err(kind));
             let later = start + Duration::from_secs(2);
             for _ in 0..per_second {
-                meter.take(&header, later).unwrap();
+                meter.count(kind, later).unwrap();
             }
+        }
+    }
+
+    #[test]
+    fn frames_are_told_by_their_headers() {
+        use Kind::{Continuation, Idle, Ping, Reset, Settings, Window};
+        let frames = [(3, Reset), (4, Settings), (6, Ping), (8, Window), (9, Continuation)];
+        for (number, kind) in frames.into_iter().chain([(2, Idle), (5, Idle), (0xfe, Idle)]) {
+            assert_eq!(Kind::of(&frame(number, 0, 4)), Some(kind));
         }
     }
 

@@ -22,6 +22,8 @@ pub struct Head {
     /// Of `size`; what comes beyond is counted and not kept.
     most: usize,
     malformed: bool,
+    /// There is white space around a value.
+    padded: bool,
     content_length: Option<u64>,
 }
 
@@ -70,6 +72,7 @@ impl Head {
         self.size = 0;
         self.most = most;
         self.malformed = false;
+        self.padded = false;
         self.content_length = None;
     }
 
@@ -90,6 +93,7 @@ impl Head {
         }
         let kind = Name::of(name);
         self.malformed |= !is_name(name) || !is_value(value) || concerns_connection(kind, value);
+        self.padded |= is_padded(value);
         if kind == Name::ContentLength {
             self.content_length = number(value);
         }
@@ -116,7 +120,12 @@ impl Head {
         let has = |which: Pseudo| self.pseudo[which as usize].is_some();
         let is_empty = |which| self.pseudo(which).is_some_and(str::is_empty);
         let lacks_body = ends && self.content_length.is_some_and(|length| length > 0);
-        if self.malformed || lacks_body || is_empty(Pseudo::Method) || has(Pseudo::Status) {
+        if self.malformed
+            || self.padded
+            || lacks_body
+            || is_empty(Pseudo::Method)
+            || has(Pseudo::Status)
+        {
             return true;
         }
         if self.is_too_large() {
@@ -126,12 +135,14 @@ impl Head {
         let fits = if is_connect && !has(Pseudo::Protocol) {
             has(Pseudo::Authority) && !has(Pseudo::Scheme) && !has(Pseudo::Path)
         } else {
-            has(Pseudo::Scheme) && has(Pseudo::Path) && !is_empty(Pseudo::Path)
+            let is_said = |which| has(which) && !is_empty(which);
+            is_said(Pseudo::Scheme) && is_said(Pseudo::Path)
         };
         !has(Pseudo::Method) || !fits || (has(Pseudo::Protocol) && !is_connect)
     }
 
-    /// What the head of an answer says, and nothing else does (RFC 9113 §8.3.2): 100 to 599.
+    /// What the head of an answer says, and nothing else does (RFC 9113 §8.3.2): 100 to 599. White
+    /// space around a server's values is taken as HTTP/1 takes it: it is an old habit of some.
     pub fn status(&self) -> Option<u16> {
         let is_alone = self.pseudo.iter().flatten().count() == 1;
         let digits = self.pseudo(Pseudo::Status).filter(|digits| digits.len() == 3)?;
@@ -195,12 +206,16 @@ const fn is_token(byte: u8) -> bool {
     TOKEN[byte as usize]
 }
 
-/// RFC 9113 §8.2.1: no line end, no NUL, no white space around. What HTTP/1 could not carry must
-/// not reach a server that speaks it.
+/// RFC 9113 §8.2.1: no line end, no NUL. What HTTP/1 could not carry must not reach a server that
+/// speaks it.
 fn is_value(value: &[u8]) -> bool {
+    !value.iter().any(|byte| matches!(byte, 0..=8 | 10..=31 | 127))
+}
+
+/// RFC 9113 §8.2.1: white space around.
+fn is_padded(value: &[u8]) -> bool {
     let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
-    let is_control = |byte: &u8| matches!(byte, 0..=8 | 10..=31 | 127);
-    !is_blank(value.first()) && !is_blank(value.last()) && !value.iter().any(is_control)
+    is_blank(value.first()) || is_blank(value.last())
 }
 
 /// RFC 9113 §8.2.2.

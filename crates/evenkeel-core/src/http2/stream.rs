@@ -79,12 +79,14 @@ impl Stream {
             return self.trail(head, ends).map(|()| None);
         }
         let status = head.status().filter(|_| !head.is_too_large()).ok_or(Code::PROTOCOL_ERROR)?;
-        if status < 200 && ends {
+        // There is no other protocol to switch to (RFC 9113 §8.6).
+        if status == 101 || (status < 200 && ends) {
             return Err(Code::PROTOCOL_ERROR);
         }
         self.answered = status >= 200;
-        if self.answered && !self.head_only && status != 304 {
-            self.expected = head.content_length();
+        if self.answered {
+            let has_none = self.head_only || matches!(status, 204 | 304);
+            self.expected = if has_none { Some(0) } else { head.content_length() };
         }
         let before = self.head.replace(head);
         if ends { self.end() } else { Ok(()) }.map(|()| before)

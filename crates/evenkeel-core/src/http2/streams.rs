@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use super::frame::Code;
 use super::stream::Stream;
 
-/// Streams that this node has reset and still knows: what was under way to them is no mistake of
-/// the peer's. As many as may be open at once, for a client whose uploads are all refused.
-const MOST_REMEMBERED: usize = 128;
+/// Closed streams that are still known, those that were reset from here and others: twice as many as
+/// a client may have open, for one whose uploads are all refused.
+const MOST_KNOWN: usize = 256;
 
 /// The place of a stream, until [`release`](super::Connection::release).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,7 +29,10 @@ pub(super) struct Streams {
     open: Vec<(u32, Slot)>,
     /// The highest number that the peer has used.
     pub(super) last: u32,
-    reset_here: VecDeque<u32>,
+    /// The last ones that were closed.
+    used: VecDeque<u32>,
+    /// The last ones of which frames may still come that are no mistake: they were reset from here.
+    ignored: VecDeque<u32>,
 }
 
 impl Streams {
@@ -77,20 +80,22 @@ impl Streams {
     pub(super) fn close(&mut self, id: u32) {
         if let Ok(at) = self.open.binary_search_by_key(&id, |&(id, _)| id) {
             self.open.remove(at);
+            remember(&mut self.used, id);
         }
     }
 
-    /// Remembers a stream that was reset from here while the peer was still sending.
-    pub(super) fn remember(&mut self, id: u32) {
-        if self.reset_here.len() == MOST_REMEMBERED {
-            self.reset_here.pop_front();
-        }
-        self.reset_here.push_back(id);
+    /// What comes of this stream, which is closed, is no mistake: it was under way.
+    pub(super) fn ignore(&mut self, id: u32) {
+        remember(&mut self.ignored, id);
     }
 
-    /// Whether frames of this closed stream may still be under way.
-    pub(super) fn remembers(&self, id: u32) -> bool {
-        self.reset_here.contains(&id)
+    pub(super) fn ignores(&self, id: u32) -> bool {
+        self.ignored.contains(&id)
+    }
+
+    /// The stream is one of the last that were closed.
+    pub(super) fn was_used(&self, id: u32) -> bool {
+        self.used.contains(&id)
     }
 
     /// Nobody works on the stream any more.
@@ -113,4 +118,11 @@ impl Streams {
             self.places[slot.index()].reset = Some(code);
         }
     }
+}
+
+fn remember(last: &mut VecDeque<u32>, id: u32) {
+    if last.len() == MOST_KNOWN {
+        last.pop_front();
+    }
+    last.push_back(id);
 }

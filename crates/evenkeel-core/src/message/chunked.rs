@@ -102,6 +102,11 @@ impl Decoder {
         Ok(if self.state == State::Done { (Step::End, at) } else { (Step::More, at) })
     }
 
+    /// The next byte is one of a chunk's data.
+    pub fn is_within_data(&self) -> bool {
+        self.state == State::Data
+    }
+
     /// Whether the whole body, with its trailers, has been read.
     pub fn is_done(&self) -> bool {
         self.state == State::Done

@@ -180,23 +180,32 @@ impl Asking {
         }
         let mut taken = 0;
         while taken < bytes.len() {
-            let room = connection.room(slot).min(bytes.len() - taken);
-            if room == 0 {
-                break;
-            }
-            let piece = &bytes[taken..taken + room];
+            let rest = &bytes[taken..];
             match &mut self.sending {
                 Sending::Length(left) => {
+                    let room = connection.room(slot).min(rest.len());
+                    if room == 0 {
+                        break;
+                    }
                     *left = left.saturating_sub(room as u64);
                     let ends = *left == 0;
-                    connection.send_data(slot, piece, ends);
+                    connection.send_data(slot, &rest[..room], ends);
                     taken += room;
                     if ends {
                         self.sending = Sending::Done;
                     }
                 }
                 Sending::Chunked(decoder) => {
-                    let decoded = decoder.decode(piece);
+                    // What frames a chunk takes no room: the end must not wait for any.
+                    let most = if decoder.is_within_data() {
+                        connection.room(slot)
+                    } else {
+                        rest.iter().position(|&byte| byte == b'\n').map_or(rest.len(), |at| at + 1)
+                    };
+                    if most == 0 {
+                        break;
+                    }
+                    let decoded = decoder.decode(&rest[..most.min(rest.len())]);
                     let (step, consumed) = decoded.map_err(|_reason| io::ErrorKind::InvalidData)?;
                     taken += consumed;
                     match step {
@@ -234,10 +243,7 @@ impl Asking {
         };
         let status = head.status().ok_or(io::ErrorKind::InvalidData)?;
         if status < 200 {
-            // Another protocol is not for the server to choose here.
-            if status != 101 {
-                write_head(&mut self.out, status, &head, b"");
-            }
+            write_head(&mut self.out, status, &head, b"");
             connection.give_back(head);
             return Poll::Ready(Ok(()));
         }

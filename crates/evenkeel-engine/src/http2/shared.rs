@@ -136,9 +136,8 @@ impl Drop for Opening<'_> {
 
 impl Carrier {
     fn has_room(&self) -> bool {
-        !self.is_closed.get()
-            && self.leases.get() < MOST_STREAMS
-            && self.session.connection.borrow().may_ask()
+        let most = self.session.connection.borrow().most_asked().min(MOST_STREAMS);
+        !self.is_closed.get() && self.leases.get() < most
     }
 
     fn lease(this: &Rc<Self>) -> Asking {

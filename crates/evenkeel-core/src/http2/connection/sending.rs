@@ -1,5 +1,6 @@
 //! What this side says: on its own, and for those who work on exchanges.
 
+use super::super::flood::Kind;
 use super::super::frame::{
     self, Code, FIRST_WINDOW, HEADER_BYTES, Header, MOST_PAYLOAD, MOST_WINDOW, PREFACE, count,
     flag, kind, setting,
@@ -8,8 +9,8 @@ use super::super::head::Head;
 use super::super::stream::Received;
 use super::super::streams::Slot;
 use super::{
-    Connection, Departure, Event, Failure, LAST_STREAM, LEAVING, Limits, MOST_STREAM_ERRORS, Peer,
-    SPARE_HEADS_AT_REST, UNSENT_AT_REST,
+    Connection, Departure, Event, Failure, LAST_STREAM, LEAVING, Limits, Peer, SPARE_HEADS_AT_REST,
+    UNSENT_AT_REST, Wrong,
 };
 
 /// Bytes ready to be sent beyond which no stream adds more, and nothing is read: the most that is
@@ -99,11 +100,8 @@ impl Connection {
     }
 
     /// A frame of the peer's ends its stream.
-    pub(super) fn stream_error(&mut self, id: u32, code: Code) -> Result<Event, Failure> {
-        self.errors += 1;
-        if self.errors > MOST_STREAM_ERRORS {
-            return Err(self.fail(Code::ENHANCE_YOUR_CALM, "h2-flood"));
-        }
+    pub(super) fn stream_error(&mut self, id: u32, code: Code) -> Result<Event, Wrong> {
+        self.count(Kind::Error)?;
         self.write_reset(id, code);
         let Some(slot) = self.streams.find(id) else { return Ok(Event::Nothing) };
         self.streams.get(slot).reset = Some(code);
@@ -137,27 +135,29 @@ impl Connection {
         self.streams.look(slot).reset
     }
 
-    /// Whether a server may be asked for another exchange.
-    pub const fn may_ask(&self) -> bool {
-        let most = match self.peer {
-            Peer::Server { streams } => streams as usize,
-            Peer::Client(_) => 0,
-        };
-        matches!(self.departure, Departure::None)
-            && self.streams.opened() < most
-            && self.streams.last < LAST_STREAM - 1
+    /// How many exchanges at once a server may be asked for now; 0 once it is left.
+    pub const fn most_asked(&self) -> u32 {
+        match self.peer {
+            Peer::Server { streams }
+                if matches!(self.departure, Departure::None)
+                    && self.streams.last < LAST_STREAM - 1 =>
+            {
+                streams
+            }
+            _ => 0,
+        }
     }
 
     /// Asks a server. `fields`: pseudo-header fields first, names in any case. `head_only`: the
-    /// method is `HEAD`. `ends`: no body follows. `None`: it [may not be
-    /// asked](Connection::may_ask).
+    /// method is `HEAD`. `ends`: no body follows. `None`: no more [may be
+    /// asked](Connection::most_asked).
     pub fn ask<'f>(
         &mut self,
         fields: impl Iterator<Item = (&'f [u8], &'f [u8])>,
         head_only: bool,
         ends: bool,
     ) -> Option<Slot> {
-        if !self.may_ask() {
+        if self.streams.opened() >= self.most_asked() as usize {
             return None;
         }
         let id = if self.streams.last == 0 { 1 } else { self.streams.last + 2 };
@@ -257,7 +257,7 @@ impl Connection {
         if !stream.is_closed() && stream.is_all_but_over() {
             // The peer is about to say that it was the last byte.
             self.streams.close(id);
-            self.streams.remember(id);
+            self.streams.ignore(id);
         } else if !stream.is_closed() {
             let code = match self.peer {
                 Peer::Server { .. } => Code::CANCEL,
@@ -361,7 +361,7 @@ impl Connection {
     }
 
     pub(super) fn write_reset(&mut self, id: u32, code: Code) {
-        self.streams.remember(id);
+        self.streams.ignore(id);
         frame::write(&mut self.out, kind::RST_STREAM, 0, id, &code.0.to_be_bytes());
     }
 

@@ -18,16 +18,21 @@ struct Scripted {
     rest: Vec<u8>,
     requests: Vec<Slot>,
     failure: Option<Failure>,
+    now: Moment,
 }
 
 impl Scripted {
     /// Has said its preface, and nothing else.
     fn silent() -> Self {
-        let connection = Connection::with_client(LIMITS, Moment::START);
-        let (decoder, requests) = (Decoder::new(4_096), Vec::new());
-        let mut peer = Self { connection, decoder, rest: Vec::new(), requests, failure: None };
+        let mut peer = Self::of(Connection::with_client(LIMITS, Moment::START));
         peer.say(PREFACE);
         peer
+    }
+
+    fn of(connection: Connection) -> Self {
+        let (decoder, requests) = (Decoder::new(4_096), Vec::new());
+        let now = Moment::START;
+        Self { connection, decoder, rest: Vec::new(), requests, failure: None, now }
     }
 
     /// Has exchanged settings.
@@ -46,7 +51,7 @@ impl Scripted {
     fn say(&mut self, bytes: &[u8]) -> &mut Self {
         self.rest.extend_from_slice(bytes);
         while self.failure.is_none() {
-            match self.connection.next(&self.rest, Moment::START) {
+            match self.connection.next(&self.rest, self.now) {
                 Ok(None) => break,
                 Ok(Some((length, event))) => {
                     self.rest.drain(..length);
@@ -521,16 +526,21 @@ fn an_exchange_that_is_let_go_is_reset_and_late_frames_are_no_mistake() {
 
 #[test]
 fn a_stream_that_is_over_cannot_be_used_again() {
+    let over = || {
+        let mut peer = Scripted::new();
+        peer.get(3);
+        let slot = peer.requests[0];
+        peer.connection.send_head(slot, 200, [].into_iter(), true);
+        peer.connection.release(slot);
+        peer.hear();
+        peer
+    };
+    assert_eq!(over().frame(kind::DATA, 0, 3, b"a").hear(), "RST_STREAM 3 5");
+    assert_eq!(over().get(3).hear(), "GOAWAY 3 5");
+
     let mut peer = Scripted::new();
-    peer.get(3);
-    let slot = peer.requests[0];
-    peer.connection.send_head(slot, 200, [].into_iter(), true);
-    peer.connection.release(slot);
-    peer.hear();
-    peer.frame(kind::DATA, 0, 3, b"a");
-    assert_eq!(peer.hear(), "RST_STREAM 3 5");
-    peer.get(1);
-    assert_eq!(peer.hear(), "GOAWAY 3 5");
+    peer.get(5).get(3); // passed over, and so not to be used any more
+    assert_eq!(peer.hear(), "GOAWAY 5 1");
 }
 
 #[test]
@@ -540,8 +550,62 @@ fn resets_that_a_peer_provokes_are_counted() {
         peer.frame(kind::HEADERS, flag::END_HEADERS, stream, &block(&REQUEST[1..]));
     }
     let failure = peer.failure.unwrap();
-    assert_eq!((failure.code, failure.label), (Code::ENHANCE_YOUR_CALM, "h2-flood"));
+    assert_eq!((failure.code, failure.label), (Code::ENHANCE_YOUR_CALM, "h2-error-flood"));
     assert!(peer.hear().ends_with("GOAWAY 129 11"));
+    // Over a long time so many mistakes are no attack.
+    let mut peer = Scripted::new();
+    for stream in (1..).step_by(2).take(100) {
+        peer.now = peer.now + std::time::Duration::from_secs(1);
+        peer.frame(kind::HEADERS, flag::END_HEADERS, stream, &block(&REQUEST[1..]));
+    }
+    assert_eq!(peer.failure, None);
+}
+
+/// What a peer does, again and again.
+type Act = fn(&mut Scripted, u32);
+
+#[test]
+fn what_goes_round_the_limits_is_counted_too() {
+    let empty = |peer: &mut Scripted, _| {
+        peer.frame(kind::DATA, flag::PADDED, 1, b"\x02\0\0");
+    };
+    let refused = |peer: &mut Scripted, at: u32| {
+        peer.get(11 + 2 * at);
+    };
+    let late = |peer: &mut Scripted, at: u32| {
+        if at == 0 {
+            peer.connection.release(peer.requests[0]);
+        }
+        peer.frame(kind::HEADERS, END, 1, &block(&[]));
+    };
+    let cases: [(Act, &str); 3] = [
+        (empty, "h2-empty-data-flood"),
+        (refused, "h2-refused-flood"),
+        (late, "h2-idle-frame-flood"),
+    ];
+    for (act, label) in cases {
+        let mut peer = Scripted::new();
+        peer.post(1).post(3).post(5).post(7);
+        for at in 0..2_000 {
+            act(&mut peer, at);
+            peer.hear();
+        }
+        assert_eq!(peer.failure.map(|failure| failure.label), Some(label));
+    }
+}
+
+#[test]
+fn who_has_said_goodbye_is_served_to_the_end() {
+    let mut peer = Scripted::new();
+    peer.get(1).frame(kind::GOAWAY, 0, 0, &[0; 8]).get(3);
+    assert_eq!(peer.requests.len(), 2);
+    for slot in std::mem::take(&mut peer.requests) {
+        assert!(!peer.connection.is_over());
+        peer.connection.send_head(slot, 200, [].into_iter(), true);
+        peer.connection.release(slot);
+        peer.hear();
+    }
+    assert!(peer.connection.is_over());
 }
 
 #[test]
@@ -581,9 +645,7 @@ fn whoever_is_cut_off_reads_that() {
 
 /// A connection to a server that has said its settings, and what was asked of it on stream 1.
 fn asked(head_only: bool, ends: bool) -> (Scripted, Slot) {
-    let connection = Connection::with_server(LIMITS);
-    let (decoder, requests) = (Decoder::new(4_096), Vec::new());
-    let mut peer = Scripted { connection, decoder, rest: Vec::new(), requests, failure: None };
+    let mut peer = Scripted::of(Connection::with_server(LIMITS));
     let introduction = peer.connection.unsent().to_vec();
     let settings = introduction.strip_prefix(PREFACE).unwrap();
     assert_eq!(Header::read(settings).unwrap().kind, kind::SETTINGS);
@@ -630,8 +692,11 @@ fn an_answer_is_taken_if_it_is_one() {
     let sized = block(&[(":status", "200"), ("content-length", "3")]);
     let early = block(&[(":status", "103")]);
     let same = block(&[(":status", "304"), ("content-length", "3")]);
+    let none = block(&[(":status", "204")]);
+    let switched = block(&[(":status", "101")]);
     let short = block(&[(":status", "20")]);
     let loud = block(&[(":status", "200"), ("X", "")]);
+    let padded = block(&[(":status", "200"), ("x", " y ")]);
     let trailers = block(&[("x", "y")]);
     let request = block(&REQUEST);
     let late = "RST_STREAM 1 1 200 Reset(Code(1))";
@@ -644,7 +709,12 @@ fn an_answer_is_taken_if_it_is_one() {
         (false, &[(HEADERS, HEAD, &ok), (HEADERS, END, &trailers)], "200 End +1"),
         (false, &[(HEADERS, HEAD, &sized), (DATA, 1, b"abc")], "200 3 End"),
         (true, &[(HEADERS, END, &sized)], "200 End"),
+        (false, &[(HEADERS, END, &padded)], "200 End"),
         (false, &[(HEADERS, END, &same)], "304 End"),
+        (false, &[(HEADERS, HEAD, &none), (DATA, 1, b"")], "204 End"),
+        (false, &[(HEADERS, HEAD, &none), (DATA, 1, b"a")], "RST_STREAM 1 1 204 Reset(Code(1))"),
+        (true, &[(HEADERS, HEAD, &sized), (DATA, 1, b"abc")], late),
+        (false, &[(HEADERS, HEAD, &switched)], BROKEN),
         (false, &[(HEADERS, END, &sized)], late),
         (false, &[(HEADERS, HEAD, &sized), (DATA, 1, b"ab")], late),
         (false, &[(HEADERS, HEAD, &ok), (HEADERS, END, &ok)], late),
@@ -673,14 +743,14 @@ fn a_whole_answer_outlives_the_reset_that_stops_its_request() {
 fn no_more_is_asked_of_a_server_than_it_allows() {
     let (mut peer, first) = asked(false, true);
     let second = peer.connection.ask([].into_iter(), false, true).unwrap();
-    assert!(!peer.connection.may_ask());
+    assert_eq!(peer.connection.most_asked(), 2);
     assert_eq!(peer.connection.ask([].into_iter(), false, true), None);
     peer.connection.release(first);
     assert_eq!(peer.hear(), "HEADERS! 3, RST_STREAM 1 8");
     let third = peer.connection.ask([].into_iter(), false, true).unwrap();
     // It has not looked at the third: somebody else may be asked.
     peer.frame(kind::GOAWAY, 0, 0, &[0, 0, 0, 3, 0, 0, 0, 0]);
-    assert!(!peer.connection.may_ask() && !peer.connection.is_over());
+    assert!(peer.connection.most_asked() == 0 && !peer.connection.is_over());
     assert_eq!(peer.connection.reset_code(third), Some(Code::REFUSED_STREAM));
     assert_eq!(peer.connection.reset_code(second), None);
     peer.frame(kind::HEADERS, END, 3, &block(&[(":status", "200")]));
@@ -696,7 +766,8 @@ fn a_server_that_breaks_a_rule_is_left() {
         (kind::HEADERS, END, 2, &[], "GOAWAY 0 1"),
         (kind::HEADERS, END, 3, &[], "GOAWAY 0 1"),
         (kind::DATA, 0, 3, &[], "GOAWAY 0 1"),
-        (kind::DATA, 0, 1, &[], ""),
+        (kind::DATA, 0, 1, &[], "RST_STREAM 1 1"),
+        (kind::SETTINGS, 0, 0, &[0, 2, 0, 0, 0, 1], "GOAWAY 0 1"),
     ] {
         let (mut peer, _) = asked(false, true);
         peer.frame(kind, flags, stream, payload);
@@ -733,4 +804,16 @@ fn a_connection_at_rest_goes_on_where_it_was() {
     assert_eq!(peer.requests.len(), 1);
     peer.connection.send_head(peer.requests[0], 200, [].into_iter(), true);
     assert_eq!(peer.hear(), "HEADERS! 7 :status=200");
+}
+
+#[test]
+fn a_server_that_names_no_limit_has_none() {
+    let mut peer = Scripted::of(Connection::with_server(LIMITS));
+    let unsent = peer.connection.unsent().len();
+    peer.connection.sent(unsent);
+    assert_eq!(peer.connection.most_asked(), FIRST_MOST_STREAMS);
+    peer.frame(kind::SETTINGS, 0, 0, b"");
+    assert_eq!(peer.connection.most_asked(), u32::MAX);
+    peer.frame(kind::SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 7]).frame(kind::SETTINGS, 0, 0, b"");
+    assert_eq!(peer.connection.most_asked(), 7);
 }

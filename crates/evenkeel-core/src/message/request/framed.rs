@@ -171,6 +171,7 @@ mod tests {
             (":method GET, :authority a, :path /", "", "reset"),
             (":scheme http, :authority a, :path /", "", "reset"),
             (":method GET, :scheme http, :authority a, :path ", "", "reset"),
+            (":method GET, :scheme , :authority a, :path /", "", "reset"),
             (":method , :scheme http, :authority a, :path /", "", "reset"),
             (":method GET, :scheme http, :authority a, :path /a b", "", "reset"),
             (":method G T, :scheme http, :authority a, :path /", "", "reset"),

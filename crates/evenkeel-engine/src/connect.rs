@@ -225,7 +225,8 @@ impl LocalServer {
             let socket = open(self.server.address, introduction).await;
             let socket = socket.map_err(|error| fault(&error))?;
             let Some(tls) = self.tls.borrow().clone() else { return Ok(Stream::Plain(socket)) };
-            let stream = tls.connect(socket).await.map_err(|error| {
+            // In a box: who waits for a connection that is there need not have room for a handshake.
+            let stream = Box::pin(tls.connect(socket)).await.map_err(|error| {
                 self.tell(worker, &error);
                 Fault::ServerTls
             })?;

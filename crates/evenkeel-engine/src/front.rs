@@ -42,7 +42,7 @@ pub(crate) async fn serve(seat: Seat, socket: TcpStream) {
         return secure(seat, socket, &front, watch).await;
     }
     match poll_fn(|cx| poll_is_http2(cx, &socket, &watch)).await {
-        Some(true) => http2::serve(Rc::new(seat), Stream::Plain(socket), watch).await,
+        Some(true) => Box::pin(http2::serve(Rc::new(seat), Stream::Plain(socket), watch)).await,
         Some(false) => exchange::serve(Rc::new(seat), Stream::Plain(socket)).await,
         None => {}
     }
@@ -62,7 +62,9 @@ fn poll_is_http2(cx: &mut Context<'_>, socket: &TcpStream, watch: &Watch) -> Pol
 
 /// Shakes hands and serves what the client has chosen.
 async fn secure(mut seat: Seat, socket: TcpStream, front: &Arc<Front>, watch: Watch) {
-    let mut stream = match shake_hands(&mut seat, socket, front, &watch).await {
+    // In boxes: the task of a connection keeps the size of the largest thing it waits for, and the
+    // hands are shaken once.
+    let mut stream = match Box::pin(shake_hands(&mut seat, socket, front, &watch)).await {
         Ok(stream) => stream,
         Err(label) => return seat.slot.counts.refuse(label),
     };
@@ -72,7 +74,7 @@ async fn secure(mut seat: Seat, socket: TcpStream, front: &Arc<Front>, watch: Wa
     }
     let seat = Rc::new(seat);
     if seat.tls.as_ref().is_some_and(|tls| tls.alpn.as_deref() == Some(ALPN_HTTP2)) {
-        http2::serve(seat, stream, watch).await;
+        Box::pin(http2::serve(seat, stream, watch)).await;
     } else {
         drop(watch);
         exchange::serve(seat, stream).await;

@@ -39,6 +39,7 @@ const CONNECTION_WINDOW: u32 = 512 * 1024;
 const REST_AFTER: Duration = Duration::from_secs(1);
 /// How long the last frames may take to leave.
 const GOODBYE: Duration = Duration::from_secs(2);
+
 /// What the streams of a connection have in common.
 #[derive(Debug)]
 struct Common {

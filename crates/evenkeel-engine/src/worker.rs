@@ -46,7 +46,7 @@ const SPARE_DESKS: usize = SPARE_RUNNERS;
 /// Spare pipes hold two file descriptors each.
 const SPARE_PIPES: usize = 32;
 
-/// Spare tasks for exchanges of HTTP/2, some 8 KiB each: what four busy connections have under way.
+/// Spare tasks for exchanges of HTTP/2, some 4 KiB each: what four busy connections have under way.
 const SPARE_RUNNERS: usize = 512;
 
 /// How soon a server that came back is noticed to be in its slow start, and how often at most its

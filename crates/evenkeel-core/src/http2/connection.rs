@@ -30,7 +30,6 @@ const MOST_SPARE_HEADS: usize = 32;
 const SPARE_HEADS_AT_REST: usize = 1;
 /// Bytes of memory for what is sent that are kept while nothing is under way.
 const UNSENT_AT_REST: usize = 4 * 1024;
-
 /// Streams that a server is asked for before it has said how many it allows: the least that RFC 9113
 /// §6.5.2 recommends.
 const FIRST_MOST_STREAMS: u32 = 100;

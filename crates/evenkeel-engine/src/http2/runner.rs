@@ -1,5 +1,5 @@
 //! Tasks that serve one exchange after the other, of whichever connection. A task of its own for
-//! each would be made, moved and thrown away with every request, and it has some 8 KiB.
+//! each would be made, moved and thrown away with every request, and it has some 4 KiB.
 
 use std::cell::RefCell;
 use std::future::poll_fn;

@@ -188,7 +188,7 @@ pub fn neighbour(bytes: &[u8]) {
 pub fn hpack(bytes: &[u8]) {
     let mut fields = Vec::new();
     // What came before a fault is as good as any.
-    let _ = hpack::Decoder::new(1 << 16).decode(bytes, |name, value| {
+    let _ = hpack::Decoder::new(1 << 16).decode(bytes, |name, value, _| {
         fields.push((name.to_vec(), value.to_vec()));
     });
     let (mut encoder, mut decoder) = (hpack::Encoder::new(), hpack::Decoder::new(4096));
@@ -200,7 +200,7 @@ pub fn hpack(bytes: &[u8]) {
             encoder.field(name, value, &mut block);
         }
         let mut expected = fields.iter();
-        let read = decoder.decode(&block, |name, value| {
+        let read = decoder.decode(&block, |name, value, _| {
             let (same_name, same_value) = expected.next().expect("no more than were encoded");
             assert_eq!((name, value), (&same_name[..], &same_value[..]));
         });
@@ -287,7 +287,11 @@ impl Talk {
         let fields = || bytes.chunks(8).map(|piece| piece.split_at(piece.len() / 2));
         let verb = act % 8;
         if verb == 0 {
-            self.slots.extend(self.connection.ask(fields(), act & 8 == 0, act & 16 == 0));
+            self.slots.extend(self.connection.ask(
+                fields(),
+                (act & 8 == 0, act & 32 == 0),
+                act & 16 == 0,
+            ));
         }
         let count = self.slots.len();
         let Some(&slot) = self.slots.get(which % count.max(1)) else { return };

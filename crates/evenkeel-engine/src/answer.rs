@@ -69,6 +69,9 @@ pub(crate) async fn await_answer(
 impl<'w, 'e> Wait<'w, 'e> {
     pub(crate) fn new(errand: &'w mut Errand<'e>, upstream: &'w mut Upstream) -> Self {
         errand.patience(errand.pool.live.config.timeouts.idle);
+        if errand.client.stream.brings_sensitive() {
+            upstream.link.stream.set_sensitive();
+        }
         Self { errand, upstream, interim: 0, passed: 0, sent: false }
     }
 
@@ -207,6 +210,9 @@ impl<'w, 'e> Wait<'w, 'e> {
                 hsts: if interim { None } else { http.hsts.as_deref() },
             };
             write_answer(&mut desk.reply, &head, &out);
+        }
+        if self.upstream.link.stream.brings_sensitive() {
+            client.stream.set_sensitive();
         }
         let length = head.length;
         desk.answer.consume(length);

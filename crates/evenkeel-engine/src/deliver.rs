@@ -347,6 +347,7 @@ impl Delivery<'_, '_> {
     fn take_chunks(&mut self) -> Result<(), Fault> {
         let Errand { client, desk, .. } = &mut *self.errand;
         let Desk { answer, reply, .. } = &mut **desk;
+        let server = &self.upstream.link.stream;
         while let Source::Chunked(decoder) = &mut self.source {
             if answer.is_empty() {
                 break;
@@ -374,6 +375,9 @@ impl Delivery<'_, '_> {
                         chunked::write_end(reply, decoder.trailers());
                     } else {
                         client.stream.set_trailers(decoder.trailers());
+                        if server.brings_sensitive() {
+                            client.stream.set_sensitive();
+                        }
                     }
                     ended = true;
                 }

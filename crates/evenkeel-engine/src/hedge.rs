@@ -206,6 +206,7 @@ impl Second {
             connect_by: (began + timeouts.connect).min(errand.end),
             first_byte: live.config.retry.per_try.unwrap_or(timeouts.first_byte),
             end: errand.end,
+            is_sensitive: errand.client.stream.brings_sensitive(),
         };
         let asking = Box::pin(question.ask(worker, Arc::clone(live), (local, in_flight)));
         Some(Self { member, span, began, retry, asking })
@@ -236,6 +237,7 @@ struct Question {
     connect_by: Moment,
     first_byte: Duration,
     end: Moment,
+    is_sensitive: bool,
 }
 
 impl Question {
@@ -248,6 +250,9 @@ impl Question {
         let wanted = self.introduction.as_deref().map_or(Wanted::Any, Wanted::Introduced);
         let (to, by) = ((&local, in_flight), (&self.watch, self.connect_by));
         let mut upstream = connect(&worker, &live, to, by, wanted).await?;
+        if self.is_sensitive {
+            upstream.link.stream.set_sensitive();
+        }
         let connected = clock::now();
         self.watch.set((connected + self.first_byte).min(self.end));
         let (mut sent, mut answer) = (0, Buffer::default());

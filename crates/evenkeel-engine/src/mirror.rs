@@ -44,9 +44,15 @@ pub(crate) fn send(client: &Client, place: &Place, pool: PoolId, request: &[u8],
     let version = place.pool(pool).live.config.proxy_protocol;
     let introduction =
         version.map(|version| introduction::write(version, &client.seat, &client.stream, &[]));
+    let is_sensitive = client.stream.brings_sensitive();
     let (place, request) = (place.clone(), request.to_vec());
     drop(spawn_local(async move {
-        let sent = copy.deliver(&place, pool, (&request, introduction.as_deref()), head_only);
+        let sent = copy.deliver(
+            &place,
+            pool,
+            (&request, introduction.as_deref()),
+            (head_only, is_sensitive),
+        );
         // What is late is given up like what failed.
         let _ = timeout(PATIENCE, sent).await;
     }));
@@ -66,7 +72,7 @@ impl Copy {
         place: &Place,
         pool: PoolId,
         (request, introduction): (&[u8], Option<&[u8]>),
-        head_only: bool,
+        (head_only, is_sensitive): (bool, bool),
     ) -> Option<()> {
         let worker = &self.0;
         let pool = place.pool(pool);
@@ -83,6 +89,9 @@ impl Copy {
         let upstream = connect(worker, &pool.live, (server, in_flight), time, wanted).await;
         let mut upstream =
             upstream.map_err(|fault| worker.report_fault(&server.server, fault)).ok()?;
+        if is_sensitive {
+            upstream.link.stream.set_sensitive();
+        }
         match exchange(&mut upstream, request, head_only).await {
             Ok(true) => upstream.keep(),
             // A kept connection may be closed at any time: that is nobody's failure.

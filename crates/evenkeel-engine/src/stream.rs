@@ -112,6 +112,25 @@ impl Stream {
         }
     }
 
+    /// A field that came in frames was marked as one that nobody is to put into a table: what is
+    /// passed on of it must be marked, too (RFC 7541 §6.2.3).
+    pub(crate) fn brings_sensitive(&self) -> bool {
+        match self {
+            Self::Framed(framed) => framed.brings_sensitive(),
+            Self::Asking(asking) => asking.brings_sensitive(),
+            Self::Plain(_) | Self::Tls(_) => false,
+        }
+    }
+
+    /// Fields that go out in frames from now on are marked so.
+    pub(crate) fn set_sensitive(&mut self) {
+        match self {
+            Self::Framed(framed) => framed.set_sensitive(),
+            Self::Asking(asking) => asking.set_sensitive(),
+            Self::Plain(_) | Self::Tls(_) => {}
+        }
+    }
+
     /// What stood behind the body of a request in frames, once that was read to its end.
     pub(crate) fn take_trailers(&mut self) -> Option<Box<Head>> {
         match self {

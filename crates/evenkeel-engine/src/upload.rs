@@ -157,6 +157,9 @@ impl Upload {
             match ready!(desk.inbox.poll_fill(cx, &mut client.stream)) {
                 Ok(0) if matches!(self.source, Source::Framed) => {
                     let trailers = client.stream.take_trailers();
+                    if client.stream.brings_sensitive() {
+                        server.set_sensitive();
+                    }
                     let fields = trailers.iter().flat_map(|trailers| trailers.fields());
                     let fields = fields.map(|(_, name, value)| (name, value));
                     chunked::write_end_with(&mut desk.outbox, fields)

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use crate::clock::PATIENCE;
+use crate::peer::{Peer, peer};
 
 /// What a client says first (RFC 9113 §3.4).
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -44,7 +45,25 @@ pub struct Frames {
     socket: TcpStream,
 }
 
+/// A server that does this with each connection on which HTTP/2 is spoken, in a thread of its own.
+pub fn server(serve: impl Fn(Frames) + Send + Sync + 'static) -> Peer {
+    peer(move |socket| {
+        if let Some(frames) = Frames::accept(socket) {
+            serve(frames);
+        }
+    })
+}
+
 impl Frames {
+    /// Reads the preface and says empty settings. `None`: something else came, or nothing.
+    fn accept(mut socket: TcpStream) -> Option<Self> {
+        let mut preface = [0; PREFACE.len()];
+        socket.read_exact(&mut preface).ok()?;
+        let mut frames = Self { socket };
+        frames.send(kind::SETTINGS, 0, 0, &[]);
+        (preface == PREFACE).then_some(frames)
+    }
+
     /// Connects, says the preface and empty settings.
     pub fn connect(address: SocketAddr) -> Self {
         let socket = TcpStream::connect(address).expect("the listener accepts");
@@ -163,6 +182,13 @@ pub fn block(fields: &[(&str, &str)]) -> Vec<u8> {
         text(&mut bytes, name.as_bytes());
         text(&mut bytes, value.as_bytes());
     }
+    bytes
+}
+
+/// A field that nobody is to put into a table (RFC 7541 §6.2.3), in the form of [`block`].
+pub fn sensitive(name: &str, value: &str) -> Vec<u8> {
+    let mut bytes = block(&[(name, value)]);
+    bytes[0] = 0x10;
     bytes
 }
 

@@ -2,10 +2,13 @@
 
 use std::net::SocketAddr;
 use std::process::Command;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use evenkeel_sim::body::{Body, Hasher};
-use evenkeel_sim::frames::{Frames, block, flag, frame, get as fields_of_get, kind};
+use evenkeel_sim::frames::{
+    self, Frame, Frames, block, flag, frame, get as fields_of_get, kind, sensitive,
+};
 use evenkeel_sim::prelude::*;
 
 /// `ENHANCE_YOUR_CALM` (RFC 9113 §7).
@@ -33,6 +36,17 @@ fn chain() -> (SocketAddr, Origin, Balancer) {
         h2c(far, &[&server])
     );
     (near, server, balancer(&config))
+}
+
+/// A listener of HTTP/2 with one worker, before a server of HTTP/2.
+fn before(server: SocketAddr, pool: &str) -> (SocketAddr, Balancer) {
+    let listen = free_address();
+    let lb = balancer(&format!(
+        "[node]\nworkers = 1\n[listener.front]\nbind = [\"{listen}\"]\nprotocol = \"http\"\n\
+         h2c = true\npool = \"app\"\n\
+         [pool.app]\nservers = [\"{server}\"]\nupstream = \"h2c\"\n{pool}"
+    ));
+    (listen, lb)
 }
 
 fn curl(arguments: &[&str]) -> Option<String> {
@@ -119,6 +133,50 @@ fn trailers_of_a_request_reach_its_server() {
         assert_eq!(peer.head(flag::END_STREAM, 3, &many).outcome(3), "431");
         drop(lb);
     }
+}
+
+/// RFC 7541 §6.2.3: in heads and in trailers, there and back.
+#[test]
+fn what_one_side_calls_sensitive_the_other_hears_of_as_such() {
+    let (tell, told) = mpsc::channel();
+    let server = frames::server(move |mut client| {
+        let marked = |fields: &[(&str, &str)], name| [block(fields), sensitive(name, "2")].concat();
+        while let Some(head) = client.find(|frame| frame.kind == kind::HEADERS) {
+            let is_last = head.flags & flag::END_STREAM != 0;
+            let _ = tell.send(head.payload); // the test may be over
+            let (ends, stream) = (flag::END_HEADERS | flag::END_STREAM, head.stream);
+            if !is_last {
+                let answer = marked(&[(":status", "200")], "x-answer");
+                client.send(kind::HEADERS, flag::END_HEADERS, stream, &answer);
+            } else if stream == 1 {
+                client.send(kind::HEADERS, ends, stream, &marked(&[], "x-last-answer"));
+            } else {
+                client.head(flag::END_STREAM, stream, &[(":status", "200"), ("x-answer", "2")]);
+            }
+        }
+    });
+    let (listen, _lb) = before(server.address(), "");
+    let has = |block: &[u8], field: &[u8]| block.windows(field.len()).any(|at| at == field);
+    let heard = || told.recv_timeout(PATIENCE).expect("a head reaches the server");
+    let mut peer = Frames::connect(listen);
+    let mut post = fields_of_get("/").to_vec();
+    post[0] = (":method", "POST");
+    let asked = [block(&post), sensitive("x-asked", "1")].concat();
+    peer.send(kind::HEADERS, flag::END_HEADERS, 1, &asked);
+    assert!(has(&heard(), &sensitive("x-asked", "1")));
+    let is_head = |frame: &Frame| frame.kind == kind::HEADERS;
+    let answer = peer.find(is_head).expect("an answer").payload;
+    assert!(has(&answer, &sensitive("x-answer", "2")));
+    let ends = flag::END_HEADERS | flag::END_STREAM;
+    peer.send(kind::HEADERS, ends, 1, &sensitive("x-last-asked", "1"));
+    assert!(has(&heard(), &sensitive("x-last-asked", "1")));
+    let last = peer.find(is_head).expect("trailers").payload;
+    assert!(has(&last, &sensitive("x-last-answer", "2")));
+    // What nobody has marked goes as ever.
+    let fields = [&fields_of_get("/")[..], &[("x-asked", "1")]].concat();
+    peer.head(flag::END_STREAM, 3, &fields);
+    assert!(has(&heard(), &block(&[("x-asked", "1")])));
+    assert!(has(&peer.find(is_head).expect("an answer").payload, &block(&[("x-answer", "2")])));
 }
 
 #[test]

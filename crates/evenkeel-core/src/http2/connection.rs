@@ -392,7 +392,12 @@ impl Connection {
         let mut head = self.spare_heads.pop().unwrap_or_default();
         head.clear(self.limits.head_bytes as usize);
         self.decoder
-            .decode(block, |name, value| head.take(name, value))
+            .decode(block, |name, value, is_sensitive| {
+                head.take(name, value);
+                if is_sensitive {
+                    head.mark(name);
+                }
+            })
             .map_err(|_malformed| Wrong::Connection(Code::COMPRESSION_ERROR))?;
         let id = start.stream;
         if let Some(slot) = self.streams.find(id) {

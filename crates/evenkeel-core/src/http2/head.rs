@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use super::hpack;
 use crate::message::header::Name;
 
 /// Bytes that each field counts for beside its name and value (RFC 9113 §10.5.1).
@@ -25,6 +26,7 @@ pub struct Head {
     /// There is white space around a value.
     padded: bool,
     content_length: Option<u64>,
+    is_sensitive: bool,
 }
 
 /// Where a field lies in the bytes.
@@ -74,6 +76,7 @@ impl Head {
         self.malformed = false;
         self.padded = false;
         self.content_length = None;
+        self.is_sensitive = false;
     }
 
     /// Takes the next field of the block.
@@ -98,6 +101,12 @@ impl Head {
             self.content_length = number(value);
         }
         self.fields.push(Place { kind, start, colon, end });
+    }
+
+    /// The field of this name that was taken is not to be put into a table by whoever it is passed
+    /// on to (RFC 7541 §6.2.3). Those of which that is known by name need no mark.
+    pub fn mark(&mut self, name: &[u8]) {
+        self.is_sensitive |= !hpack::is_sensitive(name);
     }
 
     fn take_pseudo(&mut self, name: &[u8], value: &[u8], place: Range<usize>) {
@@ -158,6 +167,12 @@ impl Head {
     /// More came than is kept.
     pub const fn is_too_large(&self) -> bool {
         self.size > self.most
+    }
+
+    /// One of its fields is marked: all of them are to be passed on [as sensitive
+    /// ones](super::Connection::set_sensitive).
+    pub const fn is_sensitive(&self) -> bool {
+        self.is_sensitive
     }
 
     /// What `Content-Length` announces, if it is a number.

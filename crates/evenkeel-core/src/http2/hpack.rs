@@ -20,6 +20,7 @@ use std::fmt;
 
 pub use self::decoder::Decoder;
 pub use self::encoder::Encoder;
+pub(crate) use self::encoder::is_sensitive;
 
 /// Bytes of a table before `SETTINGS_HEADER_TABLE_SIZE` was heard of (RFC 9113 §6.5.2).
 const DEFAULT_TABLE_BYTES: u32 = 4096;

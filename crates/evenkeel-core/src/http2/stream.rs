@@ -37,6 +37,8 @@ pub(super) struct Stream {
     pub(super) sent: bool,
     /// Either side has given up.
     pub(super) reset: Option<Code>,
+    /// What this node sends is not to be put into a table by anybody.
+    pub(super) is_sensitive: bool,
     /// It stands in the line of those who wait for room.
     pub(super) waits: bool,
 }

@@ -32,6 +32,10 @@ pub(crate) struct Asking {
     read: usize,
     /// The method was `HEAD`.
     head_only: bool,
+    /// The request holds a field that is never to be put into a table.
+    is_sensitive: bool,
+    /// The answer does.
+    brings_sensitive: bool,
     /// A place on the connection.
     lease: Lease,
 }
@@ -68,6 +72,8 @@ impl Asking {
             out: Vec::new(),
             read: 0,
             head_only: false,
+            is_sensitive: false,
+            brings_sensitive: false,
             lease,
         }
     }
@@ -122,6 +128,19 @@ impl Asking {
         Poll::Ready(Ok(()))
     }
 
+    /// The server has marked a field of its answer as sensitive (RFC 7541 §7.1.3).
+    pub(crate) const fn brings_sensitive(&self) -> bool {
+        self.brings_sensitive
+    }
+
+    /// What is still to be written of the request holds a field that its client has marked so.
+    pub(crate) fn set_sensitive(&mut self) {
+        self.is_sensitive = true;
+        if let Some(slot) = self.slot {
+            self.session().connection.borrow_mut().set_sensitive(slot);
+        }
+    }
+
     fn session(&self) -> &Session {
         &self.lease.carrier().session
     }
@@ -160,7 +179,7 @@ impl Asking {
         let ends = !is_chunked && left.is_none();
         self.head_only = method == b"HEAD";
         let mut connection = carrier.session.connection.borrow_mut();
-        let slot = connection.ask(fields, self.head_only, ends);
+        let slot = connection.ask(fields, (self.head_only, self.is_sensitive), ends);
         drop(connection);
         self.slot = Some(slot.ok_or(io::ErrorKind::ConnectionRefused)?);
         self.sending = match left {
@@ -241,6 +260,7 @@ impl Asking {
             session.wait(slot, cx);
             return Poll::Pending;
         };
+        self.brings_sensitive |= head.is_sensitive();
         let status = head.status().ok_or(io::ErrorKind::InvalidData)?;
         if status < 200 {
             write_head(&mut self.out, status, &head, b"");
@@ -285,6 +305,7 @@ impl Asking {
         let trailers = session.connection.borrow_mut().take_trailers(slot);
         let mut lines = Vec::new();
         if let Some(head) = &trailers {
+            self.brings_sensitive |= head.is_sensitive();
             write_fields(&mut lines, head);
         }
         chunked::write_end(&mut self.out, &lines);

@@ -20,6 +20,8 @@ pub(crate) struct Framed {
     head_only: bool,
     /// 101 means that the stream is a tunnel now (RFC 8441 §5).
     tunnels: bool,
+    /// The request holds a field that is never to be put into a table.
+    brings_sensitive: bool,
     sending: Sending,
     /// Lines behind the body of the answer.
     trailers: Vec<u8>,
@@ -42,6 +44,7 @@ impl Framed {
             slot,
             head_only: false,
             tunnels: false,
+            brings_sensitive: false,
             sending: Sending::Head,
             trailers: Vec::new(),
         }
@@ -53,6 +56,7 @@ impl Framed {
         let method = head.pseudo(Pseudo::Method);
         self.head_only = method == Some("HEAD");
         self.tunnels = method == Some("CONNECT");
+        self.brings_sensitive = head.is_sensitive();
         Some(head)
     }
 
@@ -106,7 +110,19 @@ impl Framed {
 
     /// What stood behind the body of the request, once that was read to its end.
     pub(crate) fn take_trailers(&mut self) -> Option<Box<Head>> {
-        self.common.session.connection.borrow_mut().take_trailers(self.slot)
+        let head = self.common.session.connection.borrow_mut().take_trailers(self.slot)?;
+        self.brings_sensitive |= head.is_sensitive();
+        Some(head)
+    }
+
+    /// The client has marked a field of its request as sensitive (RFC 7541 §7.1.3).
+    pub(crate) const fn brings_sensitive(&self) -> bool {
+        self.brings_sensitive
+    }
+
+    /// What is still to be written of the answer holds a field that its server has marked so.
+    pub(crate) fn set_sensitive(&self) {
+        self.common.session.connection.borrow_mut().set_sensitive(self.slot);
     }
 
     /// Lines that follow the body.

@@ -6,6 +6,7 @@ use super::super::frame::{
     flag, kind, setting,
 };
 use super::super::head::Head;
+use super::super::hpack::Encoder;
 use super::super::stream::Received;
 use super::super::streams::Slot;
 use super::{
@@ -149,12 +150,12 @@ impl Connection {
     }
 
     /// Asks a server. `fields`: pseudo-header fields first, names in any case. `head_only`: the
-    /// method is `HEAD`. `ends`: no body follows. `None`: no more [may be
-    /// asked](Connection::most_asked).
+    /// method is `HEAD`. `ends`: no body follows. `is_sensitive`: as [set](Connection::set_sensitive)
+    /// for an answer. `None`: no more [may be asked](Connection::most_asked).
     pub fn ask<'f>(
         &mut self,
         fields: impl Iterator<Item = (&'f [u8], &'f [u8])>,
-        head_only: bool,
+        (head_only, is_sensitive): (bool, bool),
         ends: bool,
     ) -> Option<Slot> {
         if self.streams.opened() >= self.most_asked() as usize {
@@ -167,9 +168,16 @@ impl Connection {
         let stream = self.streams.get(slot);
         stream.begin(id, credit, window);
         stream.head_only = head_only;
+        stream.is_sensitive = is_sensitive;
         let start = self.begin_block();
         self.end_block(slot, start, fields, ends);
         Some(slot)
+    }
+
+    /// Among the fields that are sent from now on is one that its sender had marked as never to be
+    /// put into a table (RFC 7541 §6.2.3). They are all marked so: which one it was is not kept.
+    pub fn set_sensitive(&mut self, slot: Slot) {
+        self.streams.get(slot).is_sensitive = true;
     }
 
     /// Sends the head of an answer. `fields`: names in any case. `ends`: no body follows.
@@ -323,17 +331,24 @@ impl Connection {
         fields: impl Iterator<Item = (&'f [u8], &'f [u8])>,
         ends: bool,
     ) {
+        let stream = self.streams.get(slot);
+        let mut write = |name: &[u8], value: &[u8]| {
+            if stream.is_sensitive {
+                Encoder::sensitive_field(name, value, &mut self.out);
+            } else {
+                self.encoder.field(name, value, &mut self.out);
+            }
+        };
         let mut lower = [0; USUAL_NAME];
         for (name, value) in fields {
             if let Some(lower) = lower.get_mut(..name.len()) {
                 lower.copy_from_slice(name);
                 lower.make_ascii_lowercase();
-                self.encoder.field(lower, value, &mut self.out);
+                write(lower, value);
             } else {
-                self.encoder.field(&name.to_ascii_lowercase(), value, &mut self.out);
+                write(&name.to_ascii_lowercase(), value);
             }
         }
-        let stream = self.streams.get(slot);
         let id = stream.id;
         stream.sent = ends;
         self.frame_block(start, id, ends);

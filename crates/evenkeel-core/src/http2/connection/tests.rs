@@ -107,9 +107,10 @@ impl Scripted {
             kind::DATA => write!(text, "DATA{end} {stream} {}", payload.len()),
             kind::HEADERS => {
                 write!(text, "HEADERS{end} {stream}").unwrap();
-                let decoded = self.decoder.decode(payload, |name, value| {
+                let decoded = self.decoder.decode(payload, |name, value, is_sensitive| {
                     let [name, value] = [name, value].map(|it| str::from_utf8(it).unwrap());
-                    write!(text, " {name}={value}").unwrap();
+                    let mark = if is_sensitive { "*" } else { "" };
+                    write!(text, " {name}={value}{mark}").unwrap();
                 });
                 assert!(decoded.is_ok() || !header.has(flag::END_HEADERS));
                 Ok(())
@@ -363,6 +364,30 @@ fn an_answer_goes_out_in_frames() {
     assert!(peer.connection.is_idle());
 }
 
+/// RFC 7541 §6.2.3.
+#[test]
+fn what_a_sender_calls_sensitive_is_passed_on_as_such() {
+    let mut peer = Scripted::new();
+    // One that nobody would think so of, and one that is known: `authorization` (entry 23).
+    for (stream, field) in [(1, &b"\x10\x01x\x01y"[..]), (3, b"\x1f\x08\x01z")] {
+        peer.frame(kind::HEADERS, END, stream, &[&block(&REQUEST), field].concat());
+    }
+    let [first, second] = peer.requests[..] else { panic!() };
+    let heads = [first, second].map(|slot| peer.connection.take_head(slot).unwrap());
+    assert_eq!(heads.map(|head| head.is_sensitive()), [true, false]);
+    let fields: [(&[u8], &[u8]); 2] = [(b"X", b"y"), (b"Vary", b"accept")];
+    peer.connection.set_sensitive(first);
+    peer.connection.send_head(first, 200, fields.into_iter(), true);
+    peer.connection.send_head(second, 200, fields.into_iter(), true);
+    assert_eq!(
+        peer.hear(),
+        "HEADERS! 1 :status=200 x=y* vary=accept*, HEADERS! 3 :status=200 x=y vary=accept"
+    );
+    let (mut peer, _first) = asked(false, true);
+    assert!(peer.connection.ask(fields.into_iter(), (false, true), true).is_some());
+    assert_eq!(peer.hear(), "HEADERS! 3 x=y* vary=accept*");
+}
+
 #[test]
 fn a_head_larger_than_a_frame_goes_on_in_others() {
     let mut peer = Scripted::new();
@@ -382,7 +407,7 @@ fn a_head_larger_than_a_frame_goes_on_in_others() {
     let last = (kind::CONTINUATION, flag::END_HEADERS);
     assert_eq!(kinds, [(kind::HEADERS, flag::END_STREAM), (kind::CONTINUATION, 0), last]);
     let mut values = Vec::new();
-    peer.decoder.decode(&block, |_, value| values.push(value.to_vec())).unwrap();
+    peer.decoder.decode(&block, |_, value, _| values.push(value.to_vec())).unwrap();
     assert_eq!(values, [b"200".to_vec(), long]);
 }
 
@@ -653,7 +678,7 @@ fn asked(head_only: bool, ends: bool) -> (Scripted, Slot) {
     peer.frame(kind::SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 2]);
     assert_eq!(peer.hear(), "SETTINGS! 0 0");
     let fields = REQUEST.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-    let slot = peer.connection.ask(fields, head_only, ends).unwrap();
+    let slot = peer.connection.ask(fields, (head_only, false), ends).unwrap();
     let end = if ends { "!" } else { "" };
     let wanted = format!("HEADERS{end} 1 :method=GET :scheme=http :authority=a :path=/");
     assert_eq!(peer.hear(), wanted);
@@ -742,12 +767,12 @@ fn a_whole_answer_outlives_the_reset_that_stops_its_request() {
 #[test]
 fn no_more_is_asked_of_a_server_than_it_allows() {
     let (mut peer, first) = asked(false, true);
-    let second = peer.connection.ask([].into_iter(), false, true).unwrap();
+    let second = peer.connection.ask([].into_iter(), (false, false), true).unwrap();
     assert_eq!(peer.connection.most_asked(), 2);
-    assert_eq!(peer.connection.ask([].into_iter(), false, true), None);
+    assert_eq!(peer.connection.ask([].into_iter(), (false, false), true), None);
     peer.connection.release(first);
     assert_eq!(peer.hear(), "HEADERS! 3, RST_STREAM 1 8");
-    let third = peer.connection.ask([].into_iter(), false, true).unwrap();
+    let third = peer.connection.ask([].into_iter(), (false, false), true).unwrap();
     // It has not looked at the third: somebody else may be asked.
     peer.frame(kind::GOAWAY, 0, 0, &[0, 0, 0, 3, 0, 0, 0, 0]);
     assert!(peer.connection.most_asked() == 0 && !peer.connection.is_over());

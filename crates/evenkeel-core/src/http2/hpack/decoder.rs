@@ -13,6 +13,15 @@ const KEPT_BYTES: usize = 4096;
 /// the block before, and the last (RFC 7541 §4.2).
 const MOST_RESIZES: u32 = 2;
 
+/// What a literal says of tables (RFC 7541 §6.2).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Indexing {
+    Kept,
+    NotKept,
+    /// By nobody who passes it on either.
+    Never,
+}
+
 /// Reads the blocks that come in on one connection, in their order.
 pub struct Decoder {
     table: Table,
@@ -36,12 +45,13 @@ impl Decoder {
     }
 
     /// Calls `take` with each field of a whole block, in their order, names and values as they were
-    /// sent: any bytes. The block is decoded to its end whatever `take` makes of them, and it may
-    /// mean far more bytes than it has. After an error nothing more can be decoded.
+    /// sent: any bytes. The third says that the field is sensitive: whoever passes it on must say so
+    /// too (RFC 7541 §6.2.3). The block is decoded to its end whatever `take` makes of them, and it
+    /// may mean far more bytes than it has. After an error nothing more can be decoded.
     pub fn decode(
         &mut self,
         block: &[u8],
-        mut take: impl FnMut(&[u8], &[u8]),
+        mut take: impl FnMut(&[u8], &[u8], bool),
     ) -> Result<(), Malformed> {
         let mut rest = block;
         let mut resizes = 0;
@@ -50,16 +60,16 @@ impl Decoder {
             match first {
                 0x80.. => {
                     let (name, value) = self.table.field(integer::read(&mut rest, 7)?)?;
-                    take(name, value);
+                    take(name, value, false);
                 }
-                0x40.. => self.literal(&mut rest, 6, true, &mut take)?,
+                0x40.. => self.literal(&mut rest, 6, Indexing::Kept, &mut take)?,
                 0x20.. => {
                     resizes += 1;
                     self.resize(&mut rest, resizes)?;
                     continue;
                 }
-                // Never to be indexed (0x10) or just not: the same for who reads it.
-                _ => self.literal(&mut rest, 4, false, &mut take)?,
+                0x10.. => self.literal(&mut rest, 4, Indexing::Never, &mut take)?,
+                _ => self.literal(&mut rest, 4, Indexing::NotKept, &mut take)?,
             }
             resizes = MOST_RESIZES;
         }
@@ -74,10 +84,11 @@ impl Decoder {
         &mut self,
         rest: &mut &[u8],
         bits: u32,
-        is_kept: bool,
-        take: &mut impl FnMut(&[u8], &[u8]),
+        indexing: Indexing,
+        take: &mut impl FnMut(&[u8], &[u8], bool),
     ) -> Result<(), Malformed> {
         let number = integer::read(rest, bits)?;
+        let (is_kept, is_sensitive) = (indexing == Indexing::Kept, indexing == Indexing::Never);
         // None: the name is in the table, where it cannot be held while the table changes.
         let spelt = match number {
             0 => Some(string(rest, &mut self.name)?),
@@ -85,12 +96,12 @@ impl Decoder {
         };
         let value = string(rest, &mut self.value)?;
         if let Some(name) = spelt {
-            take(name, value);
+            take(name, value, is_sensitive);
             if is_kept {
                 self.table.add(name, value);
             }
         } else {
-            take(self.table.field(number)?.0, value);
+            take(self.table.field(number)?.0, value, is_sensitive);
             if is_kept {
                 self.table.add_like(number, value);
             }
@@ -151,7 +162,7 @@ mod tests {
         block.resize(block.len() + 50_000, 0);
         let mut decoder = Decoder::new(4096);
         let mut length = 0;
-        let read = decoder.decode(&block, |_, value| length = value.len());
+        let read = decoder.decode(&block, |_, value, _| length = value.len());
         assert_eq!((read, length), (Ok(()), 80_000));
         assert!(decoder.value.capacity() <= KEPT_BYTES);
         assert_eq!(decoder.name.capacity(), 0);

@@ -4,7 +4,7 @@
 //! one or two bytes from then on. So a connection of one answer has no table, what differs from
 //! answer to answer (a request's number, a time) never takes the place of what does not, and
 //! no list of names has to say which is which. Names that are known to differ are not even looked
-//! at, those that carry secrets are marked as never to be indexed (RFC 7541 §7.1.3).
+//! at, those that are sensitive are marked as never to be indexed (RFC 7541 §7.1.3).
 //!
 //! Strings are never Huffman-coded. What repeats is in the table after all, where its length no
 //! longer counts; of what does not, a quarter of some hundred bytes an answer would be saved, and
@@ -94,7 +94,16 @@ impl Encoder {
         match known.handling {
             Handling::Repeats => self.repeating(known, name, value, out),
             Handling::Differs => literal(out, NOT_KEPT, known, name, value),
-            Handling::Secret => literal(out, NEVER_KEPT, known, name, value),
+            Handling::Sensitive => literal(out, NEVER_KEPT, known, name, value),
+        }
+    }
+
+    /// A field that whoever passes it on must not put into a table either (RFC 7541 §6.2.3).
+    pub fn sensitive_field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+        let known = known::find(name);
+        match known.whole(value) {
+            Some(number) => write(out, INDEXED, number),
+            None => literal(out, NEVER_KEPT, known, name, value),
         }
     }
 
@@ -112,6 +121,11 @@ impl Encoder {
             Before::Never => literal(out, NOT_KEPT, known, name, value),
         }
     }
+}
+
+/// Fields of this name are sensitive, whether their sender says so or not.
+pub(crate) fn is_sensitive(name: &[u8]) -> bool {
+    known::find(name).handling == Handling::Sensitive
 }
 
 #[inline]
@@ -157,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_and_what_is_secret_never_enters() {
+    fn what_differs_and_what_is_sensitive_never_enters() {
         let mut encoder = Encoder::new();
         for (name, first) in [
             ("content-length", 0x0f),
@@ -174,6 +188,21 @@ mod tests {
         assert_eq!(sent(&mut encoder, "x-long", &long, 3), [0x00; 3]);
         encoder.set_most_table(0);
         assert_eq!(sent(&mut encoder, "x-cache", "hit", 3), [0x00; 3]);
+    }
+
+    #[test]
+    fn what_its_sender_calls_sensitive_is_in_no_table() {
+        let mut encoder = Encoder::new();
+        sent(&mut encoder, "x-api-key", "abc", 3);
+        for (name, value, block) in [
+            ("x-api-key", "abc", &b"\x10\x09x-api-key\x03abc"[..]),
+            (":path", "/", b"\x84"),
+            (":path", "/a", b"\x14\x02/a"),
+        ] {
+            let mut out = Vec::new();
+            Encoder::sensitive_field(name.as_bytes(), value.as_bytes(), &mut out);
+            assert_eq!(out, block, "{name}: {value}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub(super) enum Handling {
     Differs,
     /// It is written so that nobody ever puts it into a table, from whose hits it could be guessed
     /// (RFC 7541 §7.1).
-    Secret,
+    Sensitive,
 }
 
 const DIFFER: [&str; 16] = [
@@ -34,7 +34,7 @@ const DIFFER: [&str; 16] = [
     "referer",
 ];
 
-const SECRETS: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "set-cookie"];
+const SENSITIVE: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "set-cookie"];
 
 /// A name, as far as the static table knows it.
 #[derive(Clone, Copy, Debug)]
@@ -100,8 +100,8 @@ const fn known() -> [Known; 128] {
 }
 
 const fn handling(name: &[u8]) -> Handling {
-    if is_among(name, &SECRETS) {
-        Handling::Secret
+    if is_among(name, &SENSITIVE) {
+        Handling::Sensitive
     } else if is_among(name, &DIFFER) {
         Handling::Differs
     } else {
@@ -152,9 +152,9 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_and_what_is_secret_is_known_by_name() {
+    fn what_differs_and_what_is_sensitive_is_known_by_name() {
         for (names, handling) in
-            [(&DIFFER[..], Handling::Differs), (&SECRETS[..], Handling::Secret)]
+            [(&DIFFER[..], Handling::Differs), (&SENSITIVE[..], Handling::Sensitive)]
         {
             for name in names {
                 assert_eq!(find(name.as_bytes()).handling, handling, "{name}");

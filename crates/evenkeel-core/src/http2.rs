@@ -8,11 +8,13 @@ pub mod flood;
 pub mod frame;
 mod head;
 pub mod hpack;
+mod silence;
 mod stream;
 mod streams;
 
 pub use connection::{Connection, Event, Failure, Limits};
 pub use frame::Code;
 pub use head::{Head, Pseudo};
+pub use silence::{Act, Silence};
 pub use stream::Received;
 pub use streams::Slot;

@@ -99,7 +99,11 @@ impl<'w, 'e> Wait<'w, 'e> {
             self.errand.watch_client(cx, Phase::Answer)?;
         }
         if self.errand.client.watch.expired() {
-            Poll::Ready(Err(self.late()))
+            let fault = self.late();
+            if !matches!(fault, Fault::ClientTimeout(_)) {
+                self.upstream.link.stream.time_out();
+            }
+            Poll::Ready(Err(fault))
         } else {
             Poll::Pending
         }

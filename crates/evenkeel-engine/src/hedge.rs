@@ -280,7 +280,10 @@ impl Question {
         match answer.poll_fill(cx, &mut upstream.link.stream) {
             Poll::Ready(Ok(read)) if read > 0 => Poll::Ready(Ok(())),
             Poll::Ready(lost) => Poll::Ready(Err(upstream.lost(&lost))),
-            Poll::Pending if self.watch.expired() => Poll::Ready(Err(Fault::ServerTimeout)),
+            Poll::Pending if self.watch.expired() => {
+                upstream.link.stream.time_out();
+                Poll::Ready(Err(Fault::ServerTimeout))
+            }
             Poll::Pending => Poll::Pending,
         }
     }

@@ -131,6 +131,14 @@ impl Stream {
         }
     }
 
+    /// A server has not answered in time, by which a connection that others share may be known to be
+    /// dead. One that is this stream's alone is closed anyway.
+    pub(crate) fn time_out(&self) {
+        if let Self::Asking(asking) = self {
+            asking.time_out();
+        }
+    }
+
     /// What stood behind the body of a request in frames, once that was read to its end.
     pub(crate) fn take_trailers(&mut self) -> Option<Box<Head>> {
         match self {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -177,6 +178,25 @@ fn what_one_side_calls_sensitive_the_other_hears_of_as_such() {
     peer.head(flag::END_STREAM, 3, &fields);
     assert!(has(&heard(), &block(&[("x-asked", "1")])));
     assert!(has(&peer.find(is_head).expect("an answer").payload, &block(&[("x-answer", "2")])));
+}
+
+/// A server that is gone without a word, as behind a cut cable.
+#[test]
+fn a_connection_on_which_a_request_was_in_vain_gets_no_other() {
+    let connections = AtomicU32::new(0);
+    let server = frames::server(move |mut client| {
+        let is_first = connections.fetch_add(1, Ordering::Relaxed) == 0;
+        while let Some(head) = client.find(|frame| frame.kind == kind::HEADERS) {
+            if !is_first || head.stream == 1 {
+                client.head(flag::END_STREAM, head.stream, &[(":status", "200")]);
+            }
+        }
+    });
+    let settings = "timeouts = { first_byte = \"1s\" }\n";
+    let (listen, _lb) = before(server.address(), settings);
+    let mut peer = Frames::connect(listen);
+    let outcomes = [1, 3, 5, 7].map(|stream| peer.get(stream, "/").outcome(stream));
+    assert_eq!(outcomes, ["200", "504", "200", "200"]);
 }
 
 #[test]

@@ -141,6 +141,11 @@ impl Asking {
         }
     }
 
+    /// The time of the exchange is over: that may speak against the connection.
+    pub(crate) fn time_out(&self) {
+        self.lease.time_out();
+    }
+
     fn session(&self) -> &Session {
         &self.lease.carrier().session
     }

@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use evenkeel_core::config::HttpLimits;
-use evenkeel_core::http2::{Code, Connection, Limits};
+use evenkeel_core::http2::{Act, Code, Connection, Limits, Silence};
 use evenkeel_core::moment::Moment;
 use tokio::sync::Notify;
 use tokio::task::spawn_local;
@@ -40,6 +40,7 @@ pub(super) struct Carrier {
     pub(super) scheme: &'static str,
     /// Places that are taken.
     leases: Cell<u32>,
+    silence: Cell<Silence>,
     /// When the last exchange ended.
     idle_since: Cell<Moment>,
     /// No exchange can begin on it.
@@ -75,7 +76,7 @@ impl SharedConnections {
         self.opened.notified().await;
     }
 
-    /// Closes what has been idle for too long.
+    /// Closes what has been idle for too long, and has those looked after that say nothing.
     pub(crate) fn prune(&self, now: Moment, keep_alive: Duration) {
         self.connections.borrow_mut().retain(|carrier| {
             let is_used = carrier.leases.get() > 0;
@@ -83,6 +84,8 @@ impl SharedConnections {
             let stays = !carrier.is_closed.get() && (is_used || is_fresh);
             if !stays {
                 carrier.close();
+            } else if carrier.hears(now) != Act::Wait {
+                carrier.session.drive();
             }
             stays
         });
@@ -112,6 +115,7 @@ impl Opening<'_> {
             session: Session::new(Connection::with_server(limits)),
             scheme,
             leases: Cell::new(0),
+            silence: Cell::new(Silence::new(clock::now())),
             idle_since: Cell::new(clock::now()),
             is_closed: Cell::new(false),
             spare: Stock::new(1),
@@ -141,7 +145,11 @@ impl Carrier {
     }
 
     fn lease(this: &Rc<Self>) -> Asking {
-        this.leases.set(this.leases.get() + 1);
+        if this.leases.replace(this.leases.get() + 1) == 0 {
+            let mut silence = this.silence.get();
+            silence.begin(this.heard(), clock::now());
+            this.silence.set(silence);
+        }
         Asking::new(Lease(Rc::clone(this)))
     }
 
@@ -150,9 +158,17 @@ impl Carrier {
     async fn drive(&self, mut wire: Wire) {
         let over = poll_fn(|cx| {
             self.session.is_driven_by(cx);
-            let driven = wire.drive(cx, &self.session, &self.spare, |_request| {});
-            if let Err(over) = driven {
-                return Poll::Ready(Some(over));
+            loop {
+                let driven = wire.drive(cx, &self.session, &self.spare, |_request| {});
+                if let Err(over) = driven {
+                    return Poll::Ready(Some(over));
+                }
+                // Only now, after what has come was read.
+                match self.hears(clock::now()) {
+                    Act::Wait => break,
+                    Act::Ask => self.ask(),
+                    Act::GiveUp => return Poll::Ready(Some(Over::Gone)),
+                }
             }
             let connection = self.session.connection.borrow();
             let is_left = self.is_closed.get() && self.leases.get() == 0;
@@ -171,6 +187,23 @@ impl Carrier {
         let _ = timeout(GOODBYE, wire.say_goodbye(&self.session)).await; // it need not listen
     }
 
+    fn heard(&self) -> Moment {
+        self.session.connection.borrow().heard()
+    }
+
+    /// What is to be done about a server that says nothing.
+    fn hears(&self, now: Moment) -> Act {
+        self.silence.get().look(self.heard(), now, self.leases.get() > 0)
+    }
+
+    /// Asks the server whether it is there.
+    fn ask(&self) {
+        self.session.connection.borrow_mut().send_ping();
+        let mut silence = self.silence.get();
+        silence.asked(clock::now());
+        self.silence.set(silence);
+    }
+
     /// No other exchange begins on this connection.
     fn close(&self) {
         self.is_closed.set(true);
@@ -187,6 +220,15 @@ impl Lease {
     /// No other exchange begins on this connection.
     pub(super) fn close(&self) {
         self.carrier().close();
+    }
+
+    /// The time of the exchange is over. If nothing has come meanwhile, no other begins on this
+    /// connection.
+    pub(super) fn time_out(&self) {
+        let carrier = self.carrier();
+        if carrier.silence.get().is_suspect(carrier.heard(), clock::now()) {
+            carrier.close();
+        }
     }
 }
 

@@ -13,10 +13,13 @@ use super::{
     Connection, Departure, Event, Failure, LAST_STREAM, LEAVING, Limits, Peer, SPARE_HEADS_AT_REST,
     UNSENT_AT_REST, Wrong,
 };
+use crate::moment::Moment;
 
 /// Bytes ready to be sent beyond which no stream adds more, and nothing is read: the most that is
 /// held for a client that does not read is this and one frame.
 const MOST_UNSENT: usize = 64 * 1024;
+/// What the `PING` says that asks a server whether it is there.
+const ASKING: [u8; 8] = *b"hearing?";
 /// A name of a field that is put in lower case without memory of its own. The longest registered
 /// one has 42 letters.
 const USUAL_NAME: usize = 64;
@@ -81,6 +84,16 @@ impl Connection {
             self.write_goaway(MOST_WINDOW, Code::NO_ERROR);
             frame::write(&mut self.out, kind::PING, 0, 0, &LEAVING);
         }
+    }
+
+    /// When the last frame came.
+    pub const fn heard(&self) -> Moment {
+        self.now
+    }
+
+    /// Asks the peer whether it is there: any frame says so.
+    pub fn send_ping(&mut self) {
+        frame::write(&mut self.out, kind::PING, 0, 0, &ASKING);
     }
 
     /// Ends the connection: says why, and no more of any stream.

@@ -261,13 +261,14 @@ fn the_least_important_routes_are_shed_first_and_let_in_again() {
 }
 
 #[test]
-fn a_node_without_processor_time_serves_what_matters_most() {
+fn a_node_without_processor_time_serves_what_matters_most_and_then_everybody_again() {
     let [server] = &origins();
     let listen = free_address();
-    // Any load at all is over this limit, on any machine.
+    // Any load at all is over this limit, on any machine, and rest is far below it.
     let settings = format!(
         "servers = [\"{}\"]\n[[listener.front.route]]\npath = \"/most\"\npool = \"app\"\n\
-         priority = 9\n[shed]\nqueue_wait = \"1h\"\ncpu = \"1%\"\n",
+         priority = 9\n[[listener.front.route]]\npath = \"/\"\npool = \"app\"\npriority = 8\n\
+         [shed]\nqueue_wait = \"1h\"\ncpu = \"5%\"\n",
         server.address()
     );
     let lb = balancer(&config(listen, &settings));
@@ -277,12 +278,13 @@ fn a_node_without_processor_time_serves_what_matters_most() {
     });
     assert_eq!(get(listen, "/").status, 503);
     assert_eq!(get(listen, "/most").status, 200);
-    let least = "listener=\"front\",priority=\"5\"";
+    let least = "listener=\"front\",priority=\"8\"";
     assert!(lb.metric("evenkeel_listener_shed_total", least) >= 1.0);
     wait_until("it is told", PATIENCE, || {
-        lb.log().contains("of the processors are used (limit 1 %)")
+        lb.log().contains("of the processors are used (limit 5 %)")
     });
     load.stop();
+    wait_until("who was shed is let in again", PATIENCE * 3, || get(listen, "/").status == 200);
 }
 
 /// A route that hedges, warmed up so that this node knows what late is, on one worker.

@@ -4,12 +4,16 @@ use std::fs::{self, File};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use evenkeel_sys::ends_with_parent;
+use tokio::time::timeout;
 
 use super::view::Shard;
 
+/// What a verb may take that ends by itself. Most end within a second.
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Lines of a log that are shown when its process has failed.
 const LAST_WORDS: usize = 8;
 /// Of programs that end at once.
@@ -61,7 +65,11 @@ impl Service {
         let mut command = self.command(LOG, arguments)?;
         command.stdout(Stdio::piped());
         let mut command = tokio::process::Command::from(command);
-        let output = command.kill_on_drop(true).output().await;
+        let ended = timeout(PATIENCE, command.kill_on_drop(true).output()).await;
+        let output = ended.map_err(|_late| {
+            let (verb, seconds) = (arguments.join(" "), PATIENCE.as_secs());
+            anyhow!("`monitor {verb}` has not ended after {seconds} s")
+        })?;
         output.with_context(|| format!("cannot start {}", self.program.display()))
     }
 

@@ -26,7 +26,7 @@ use super::stores::Stores;
 use super::view::{self, CacheNode, Shared, View};
 use super::{board, program, wire};
 
-/// Everything is up long before, once stores are.
+/// Everything is up long before, once stores are; and the devices have ended.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// Between two looks whether it is.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -316,7 +316,11 @@ impl Show {
     /// Asks the devices to end when all they have is acknowledged, and waits until they have.
     pub(super) async fn end_devices(&mut self) -> Result<()> {
         super::cast::tell(&self.devices, rustix::process::Signal::INT);
-        self.devices.wait().await.map(drop).context("cannot wait for the devices")
+        let Ok(ended) = timeout(PATIENCE, self.devices.wait()).await else {
+            let (seconds, left) = (PATIENCE.as_secs(), self.view.borrow().devices.pending());
+            bail!("the devices have not ended after {seconds} s, with {left} readings left");
+        };
+        ended.map(drop).context("cannot wait for the devices")
     }
 
     /// Ends everybody.

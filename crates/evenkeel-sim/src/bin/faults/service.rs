@@ -34,6 +34,9 @@ pub(crate) const SERVICE_ROWS: &[Trial] = &[
 
 /// For anything a demo does.
 const PATIENCE: Duration = Duration::from_mins(3);
+/// For a whole drill: twelve steps, of which each gives up by itself when what it waits for does not
+/// come.
+const DRILL: Duration = Duration::from_mins(8);
 /// The balancers, on loopback.
 const FRONTS: [&str; 2] = ["127.77.0.2:5000", "127.77.0.3:5000"];
 /// Devices of that row: comm takes a hundred readings a second of each.
@@ -186,10 +189,15 @@ fn drill(over: &[&str]) -> Tried {
     let mut command = Demo::command(&scratch, &arguments)?;
     command.arg(&report);
     let mut process = Process::start("the drill", command);
-    let status = process.wait(2 * PATIENCE);
+    let has_ended = clock::comes_true(DRILL, || !process.is_running());
     let mut lines = process.stdout.lines();
     let last = lines.pop().unwrap_or_default();
-    let broken = if status.success() {
+    if !has_ended {
+        let late =
+            format!("it has not ended after {} s; the last it said: {last}", DRILL.as_secs());
+        return Ok((last, vec![late, process.stderr.text()]));
+    }
+    let broken = if process.wait(PATIENCE).success() {
         Vec::new()
     } else {
         lines.retain(|line| line.contains("FAILED") || line.starts_with("    "));

@@ -6,29 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use crate::clock::PATIENCE;
 use crate::peer::{Peer, peer};
 
-/// What a client says first (RFC 9113 §3.4).
-pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-/// Types of frames (RFC 9113 §6).
-pub mod kind {
-    pub const DATA: u8 = 0;
-    pub const HEADERS: u8 = 1;
-    pub const PRIORITY: u8 = 2;
-    pub const RST_STREAM: u8 = 3;
-    pub const SETTINGS: u8 = 4;
-    pub const PUSH_PROMISE: u8 = 5;
-    pub const PING: u8 = 6;
-    pub const GOAWAY: u8 = 7;
-    pub const WINDOW_UPDATE: u8 = 8;
-    pub const CONTINUATION: u8 = 9;
-}
-
-/// Flags of frames.
-pub mod flag {
-    pub const END_STREAM: u8 = 1;
-    pub const ACK: u8 = 1;
-    pub const END_HEADERS: u8 = 4;
-}
+pub use evenkeel_core::http2::frame::{PREFACE, flag, kind};
 
 /// A frame as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]

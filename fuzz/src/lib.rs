@@ -73,6 +73,7 @@ pub fn response_head(bytes: &[u8]) {
             client: Version::Http11,
             cookie: None,
             via: None,
+            date: None,
             edits: &HeaderEdits::default(),
             facts: Facts::NONE,
             hsts: None,

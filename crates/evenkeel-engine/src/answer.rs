@@ -202,6 +202,8 @@ impl<'w, 'e> Wait<'w, 'e> {
             let server = &pool.servers[*serving].server.name;
             let secure = client.seat.tls.is_some();
             let cookie = if interim { None } else { cookie(pool, request, (*serving, secure)) };
+            let has_date = interim || head.fields.get("date").is_some();
+            let date = if has_date { None } else { Some(client.worker().date.now().0) };
             let out = AnswerOut {
                 cookie: cookie.as_deref(),
                 body: answer.to_client,
@@ -209,6 +211,7 @@ impl<'w, 'e> Wait<'w, 'e> {
                 keep_alive: answer.keep_client,
                 client: request.version,
                 via: http.forwarding.via.as_deref(),
+                date: date.as_deref(),
                 edits: request.answer_edits.as_deref().or(route).unwrap_or(&NO_EDITS),
                 facts: Facts(&|fact| (fact == Fact::Server).then(|| (**server).into())),
                 hsts: if interim { None } else { http.hsts.as_deref() },

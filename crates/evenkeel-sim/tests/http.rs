@@ -234,3 +234,13 @@ fn hop_by_hop_headers_stay_on_their_hop() {
     assert_eq!(head.header("x-end"), Some("2"));
     assert_eq!(head.header("x-forwarded-for"), Some("127.0.0.1"));
 }
+
+/// RFC 9110 §6.6.1: what passes on an answer without a date adds one.
+#[test]
+fn an_answer_without_a_date_gets_one() {
+    let (listen, _server, _lb) = one_server();
+    let answer = get(listen, "/?interim=1");
+    let date = answer.header("date").expect("there is a date");
+    assert!(date.len() == 29 && date.ends_with(" GMT"), "{date}");
+    assert_eq!(answer.interim[0].header("date"), None);
+}

@@ -24,6 +24,7 @@ fn passed_on(rules: &Compress, head: &str, version: Version, accepted: &str) -> 
         keep_alive: true,
         client: version,
         via: None,
+        date: None,
         cookie: None,
         edits: &HeaderEdits::default(),
         hsts: None,

@@ -78,6 +78,9 @@ pub struct AnswerOut<'a> {
     /// What the client speaks.
     pub client: Version,
     pub via: Option<&'a str>,
+    /// When the answer came, as the value of the `Date` that the server has not sent
+    /// (RFC 9110 §6.6.1).
+    pub date: Option<&'a str>,
     /// The value of a `Set-Cookie` of ours.
     pub cookie: Option<&'a str>,
     pub edits: &'a HeaderEdits,
@@ -177,6 +180,9 @@ pub fn write_answer(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, answer: &Ans
     write_answer_framing(out, head, answer);
     if let Some(via) = answer.via {
         write_via(out, head.version, via);
+    }
+    if let Some(date) = answer.date {
+        put_own(out, answer.edits, "Date", date);
     }
     if let Some(hsts) = answer.hsts {
         put_own(out, answer.edits, HSTS, hsts);

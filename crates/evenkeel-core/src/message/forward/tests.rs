@@ -324,6 +324,7 @@ fn to(client: Version, keep_alive: bool, body: AnswerBody) -> AnswerOut<'static>
         keep_alive,
         client,
         via: None,
+        date: None,
         cookie: None,
         edits: &NO_EDITS,
         hsts: None,
@@ -398,6 +399,25 @@ fn answers_carry_via_and_edits() {
     };
     let wanted = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nVia: 1.0 lb\r\nx-a: 1\r\n\r\n";
     assert_eq!(answered("0 200 OK\r\nServer: s\r\nContent-Length: 0\r\n", GET, &answer), wanted);
+}
+
+/// RFC 9110 §6.6.1.
+#[test]
+fn answers_say_when_they_came_unless_an_edit_does() {
+    let sent = "1 200 OK\r\nContent-Length: 0\r\n";
+    let date = Some("Sun, 06 Nov 1994 08:49:37 GMT");
+    let answer = AnswerOut { date, ..to(Version::Http11, true, AnswerBody::Length(0)) };
+    let wanted =
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n";
+    assert_eq!(answered(sent, GET, &answer), wanted);
+    let edits = edits(&["date"], &[], &[]);
+    let answer = AnswerOut {
+        date,
+        edits: &edits,
+        facts: Facts::NONE,
+        ..to(Version::Http11, true, AnswerBody::Length(0))
+    };
+    assert_eq!(answered(sent, GET, &answer), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Buffers that are held only while something is under way.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -101,16 +101,21 @@ impl Buffer {
 pub(crate) struct Stock<T> {
     spare: RefCell<Vec<T>>,
     most: usize,
+    /// How many there were when there were fewest, since the stock was last eased.
+    fewest: Cell<usize>,
 }
 
 impl<T> Stock<T> {
     pub(crate) fn new(most: usize) -> Self {
-        Self { spare: RefCell::new(Vec::new()), most }
+        Self { spare: RefCell::new(Vec::new()), most, fewest: Cell::new(0) }
     }
 
     /// The one given back last, whose memory is still in the cache.
     pub(crate) fn take(&self) -> Option<T> {
-        self.spare.borrow_mut().pop()
+        let mut spare = self.spare.borrow_mut();
+        let thing = spare.pop();
+        self.fewest.set(self.fewest.get().min(spare.len()));
+        thing
     }
 
     /// Whether it is kept.
@@ -121,6 +126,15 @@ impl<T> Stock<T> {
             spare.push(thing);
         }
         has_room
+    }
+
+    /// Lets go of half of what nobody has taken since the last time: what a burst has left behind.
+    pub(crate) fn ease(&self) -> Vec<T> {
+        let mut spare = self.spare.borrow_mut();
+        let unused = self.fewest.get();
+        let let_go: Vec<T> = spare.drain(..unused.div_ceil(2)).collect();
+        self.fewest.set(spare.len());
+        let_go
     }
 }
 
@@ -154,5 +168,18 @@ mod tests {
         assert!(stock.give_back(1));
         assert!(!stock.give_back(2));
         assert_eq!((stock.take(), stock.take()), (Some(1), None));
+    }
+
+    #[test]
+    fn a_stock_lets_go_of_what_nobody_takes() {
+        let stock = Stock::new(9);
+        assert!((0..9).all(|thing| stock.give_back(thing)));
+        assert!(stock.ease().is_empty(), "they were all in use until now");
+        let used: Vec<_> = (0..5).filter_map(|_| stock.take()).collect();
+        assert!(used.into_iter().all(|thing| stock.give_back(thing)));
+        assert_eq!(stock.ease(), [0, 1], "four were not");
+        let left: Vec<usize> = (0..4).map(|_| stock.ease().len()).collect();
+        assert_eq!(left, [4, 2, 1, 0]);
+        assert_eq!(stock.take(), None);
     }
 }

@@ -98,7 +98,7 @@ pub(crate) async fn deliver(
     let ended = poll_fn(|cx| delivery.poll(cx)).await;
     let Delivery { errand, pipe, sent, head, keep_server, .. } = delivery;
     if let Some(pipe) = pipe.filter(|pipe| pipe.held() == 0) {
-        errand.client.worker().pipes.give_back(pipe);
+        errand.client.worker().stocks.pipes.give_back(pipe);
     }
     errand.desk.record.sent(sent, head, errand.upload.received());
     if ended.is_err() && answer.to_client == AnswerBody::UntilClose {

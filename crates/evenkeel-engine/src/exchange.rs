@@ -121,7 +121,7 @@ pub(crate) async fn serve(seat: Rc<Seat>, stream: Stream) {
     let address_text = seat.peer.ip().to_canonical().to_string().into();
     let mut client = Client::new(seat, stream, address_text).await;
     while client.speaks().await {
-        let mut desk = client.worker().desks.take().unwrap_or_default();
+        let mut desk = client.worker().stocks.desks.take().unwrap_or_default();
         let next = loop {
             match exchange(&mut client, &mut desk).await {
                 Next::Keep if !desk.inbox.is_empty() => {}
@@ -144,7 +144,7 @@ pub(crate) async fn serve(seat: Rc<Seat>, stream: Stream) {
 
 /// Serves the one exchange of a stream in frames.
 pub(crate) async fn serve_one(mut client: Client) {
-    let mut desk = client.worker().desks.take().unwrap_or_default();
+    let mut desk = client.worker().stocks.desks.take().unwrap_or_default();
     match exchange(&mut client, &mut desk).await {
         Next::Upgraded(upgraded) => return upgraded.run(client, desk).await,
         Next::Keep => {

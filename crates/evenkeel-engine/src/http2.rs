@@ -130,7 +130,7 @@ impl Driver {
             *requests += 1;
             runner::run(worker, Framed::new(Rc::clone(common), slot));
         };
-        match self.wire.drive(cx, &common.session, &worker.buffers, begin) {
+        match self.wire.drive(cx, &common.session, &worker.stocks.buffers, begin) {
             Ok(()) => {}
             Err(Over::Gone) => return Poll::Ready(()),
             Err(Over::Failure(failure)) => {

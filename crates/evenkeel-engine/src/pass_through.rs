@@ -38,7 +38,7 @@ async fn hello(
     watch: &Watch,
     stream: &mut Stream,
 ) -> Result<(PoolId, Buffer, Option<u64>), &'static str> {
-    let mut buffer = worker.buffers.take().unwrap_or_default();
+    let mut buffer = worker.stocks.buffers.take().unwrap_or_default();
     loop {
         match client_hello::parse(buffer.unread()) {
             Ok(None) => {}

@@ -377,7 +377,8 @@ impl Way {
         source: &mut Stream,
     ) -> Poll<io::Result<usize>> {
         ready!(source.poll_read_ready(cx))?;
-        let buffer = self.buffer.get_or_insert_with(|| worker.buffers.take().unwrap_or_default());
+        let buffer =
+            self.buffer.get_or_insert_with(|| worker.stocks.buffers.take().unwrap_or_default());
         let read = ready!(buffer.poll_fill(cx, source))?;
         self.full_reads = if buffer.is_full() { self.full_reads.saturating_add(1) } else { 0 };
         Poll::Ready(Ok(read))
@@ -411,10 +412,10 @@ impl Way {
     /// Gives back what holds nothing.
     fn release(&mut self, worker: &Worker) {
         if let Some(buffer) = self.buffer.take_if(|buffer| buffer.is_empty()) {
-            worker.buffers.give_back(buffer);
+            worker.stocks.buffers.give_back(buffer);
         }
         if let Some(pipe) = self.pipe.take_if(|pipe| pipe.held() == 0) {
-            worker.pipes.give_back(pipe);
+            worker.stocks.pipes.give_back(pipe);
         }
     }
 }
@@ -429,7 +430,7 @@ pub(crate) struct Conduit {
 impl Conduit {
     /// An empty pipe. `None`: descriptors are short, and copying works as well.
     pub(crate) fn take(worker: &Worker) -> Option<Self> {
-        worker.pipes.take().or_else(|| {
+        worker.stocks.pipes.take().or_else(|| {
             let shared = Arc::clone(&worker.shared);
             let room = shared.sockets.load(Ordering::Relaxed) + 2
                 < shared.most_sockets.load(Ordering::Relaxed);

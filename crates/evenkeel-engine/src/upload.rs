@@ -290,7 +290,7 @@ impl Upload {
             }
             if *left == 0 {
                 if let Some(pipe) = self.pipe.take() {
-                    client.worker().pipes.give_back(pipe);
+                    client.worker().stocks.pipes.give_back(pipe);
                 }
                 self.source = Source::Done;
                 // The last splice took what there was without the runtime seeing it: look once.

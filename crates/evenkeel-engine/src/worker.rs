@@ -1,6 +1,7 @@
 //! An engine thread: its view of the plan, its listeners, its connections.
 
 mod local;
+mod stocks;
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -17,17 +18,16 @@ use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tokio::task::{JoinSet, spawn_local};
 
 pub(crate) use self::local::{Local, LocalPool, Place};
+use self::stocks::Stocks;
 use crate::accept::{self, Acceptor};
 use crate::auth::Passwords;
 use crate::bound::OpenAddress;
-use crate::buffer::{Buffer, Stock};
 use crate::clock;
 use crate::compress::Encoders;
 use crate::count::{Counter, Padded};
 use crate::exchange::Desk;
 use crate::files::Roots;
 use crate::fleet::Server;
-use crate::http2::Runner;
 use crate::log::LogLines;
 use crate::mishap::{Mishap, Mishaps};
 use crate::plan::{ListenerCounts, Plan};
@@ -37,17 +37,6 @@ use crate::span::TracedExchange;
 use crate::status::Event;
 use crate::timers::Timers;
 use crate::tls::{Challenges, TicketKeys};
-use crate::tunnel::Conduit;
-
-/// Spare buffers a worker keeps: what a few hundred streams at once use.
-const SPARE_BUFFERS: usize = 256;
-/// Spare desks: one for each of the [`SPARE_RUNNERS`].
-const SPARE_DESKS: usize = SPARE_RUNNERS;
-/// Spare pipes hold two file descriptors each.
-const SPARE_PIPES: usize = 32;
-
-/// Spare tasks for exchanges of HTTP/2, some 4 KiB each: what four busy connections have under way.
-const SPARE_RUNNERS: usize = 512;
 
 /// How soon a server that came back is noticed to be in its slow start, and how often at most its
 /// share grows.
@@ -140,10 +129,7 @@ pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     local: RefCell<Rc<Local>>,
     pub(crate) timers: Rc<Timers>,
-    pub(crate) desks: Stock<Box<Desk>>,
-    pub(crate) buffers: Stock<Buffer>,
-    pub(crate) pipes: Stock<Conduit>,
-    pub(crate) runners: Stock<Rc<Runner>>,
+    pub(crate) stocks: Stocks,
     pub(crate) log: RefCell<LogLines>,
     pub(crate) mishaps: Mishaps,
     phase: Cell<Phase>,
@@ -218,10 +204,7 @@ impl Worker {
             shared,
             local: RefCell::new(Rc::new(Local::empty())),
             timers: Rc::default(),
-            desks: Stock::new(SPARE_DESKS),
-            buffers: Stock::new(SPARE_BUFFERS),
-            pipes: Stock::new(SPARE_PIPES),
-            runners: Stock::new(SPARE_RUNNERS),
+            stocks: Stocks::default(),
             log: RefCell::default(),
             mishaps: Mishaps::default(),
             phase: Cell::new(Phase::Serving),
@@ -262,7 +245,7 @@ impl Worker {
     /// Takes back a desk that is no longer needed.
     pub(crate) fn put_back(&self, mut desk: Box<Desk>) {
         desk.clear();
-        self.desks.give_back(desk);
+        self.stocks.desks.give_back(desk);
     }
 
     /// Whether an idle connection has to go, for want of descriptors.
@@ -444,6 +427,7 @@ impl Worker {
                 self.slow_starts.set(self.step_slow_starts(now));
                 shedding.look(&self.local().plan, &self.shared, now);
             }
+            self.stocks.ease(now);
             self.flush_log();
             let used = evenkeel_sys::thread_cpu_time().as_micros();
             self.vitals().cpu_micros.set(u64::try_from(used).unwrap_or(u64::MAX));

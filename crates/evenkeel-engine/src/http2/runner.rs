@@ -20,9 +20,18 @@ pub(crate) struct Runner {
     waker: RefCell<Waker>,
 }
 
+impl Runner {
+    /// Has the task end, which nothing else holds.
+    pub(crate) fn end(self: Rc<Self>) {
+        let waker = self.waker.borrow().clone();
+        drop(self);
+        waker.wake();
+    }
+}
+
 /// Gives an exchange to a task that waits for one, else to a new one.
 pub(super) fn run(worker: &Rc<Worker>, framed: Framed) {
-    if let Some(runner) = worker.runners.take() {
+    if let Some(runner) = worker.stocks.runners.take() {
         runner.next.replace(Some(framed));
         runner.waker.borrow().wake_by_ref();
     } else {
@@ -39,13 +48,17 @@ async fn serve(worker: Rc<Worker>, first: Framed) {
     loop {
         let framed = poll_fn(|cx| {
             if let Some(framed) = runner.next.take() {
-                return Poll::Ready(framed);
+                return Poll::Ready(Some(framed));
+            }
+            if Rc::strong_count(&runner) == 1 {
+                return Poll::Ready(None); // nobody can give it one any more
             }
             runner.waker.borrow_mut().clone_from(cx.waker());
             Poll::Pending
         });
-        serve_one(framed.await).await;
-        if worker.draining() || !worker.runners.give_back(Rc::clone(&runner)) {
+        let Some(framed) = framed.await else { return };
+        serve_one(framed).await;
+        if worker.draining() || !worker.stocks.runners.give_back(Rc::clone(&runner)) {
             return;
         }
     }

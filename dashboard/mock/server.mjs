@@ -131,29 +131,28 @@ function wave(name, base, seconds) {
 }
 
 function figures(name, base, seconds, isUp) {
-  if (!isUp) return { rate: 0, errors: 0, p50: null, p99: null, in_flight: 0 };
+  if (!isUp) return { rate: 0, errors: 0, answered_4xx: 0, answered_5xx: 0, p50: null, p99: null, in_flight: 0 };
   const burst = Math.floor(seconds / 53) % 5 === 0 && seconds % 53 < 4 ? base * 0.06 : 0;
-  return { rate: wave(name, base, seconds), errors: burst, p50: wave(`${name}50`, 0.004, seconds), p99: wave(`${name}99`, 0.021, seconds), in_flight: Math.round(wave(`${name}f`, base / 20, seconds)) };
+  return { rate: wave(name, base, seconds), errors: burst, answered_4xx: wave(`${name}4`, base * 0.02, seconds), answered_5xx: burst * 0.7, p50: wave(`${name}50`, 0.004, seconds), p99: wave(`${name}99`, 0.021, seconds), in_flight: Math.round(wave(`${name}f`, base / 20, seconds)) };
 }
 
 function tick(at) {
   const seconds = at / 1000;
   const made = { at, node: { cpu: 0.14 + 0.02 * Math.sin(seconds / 9), memory_bytes: 41 << 20, descriptors: 412 }, listeners: {}, routes: {}, pools: {}, servers: {}, vips: { main: { state: "active", owner: "192.0.2.2" } } };
   for (const pool of pools) {
-    const sum = { rate: 0, errors: 0, p50: 0.004, p99: wave(`${pool.name}99`, 0.023, seconds), in_flight: 0, queue: 0, retries: 0 };
+    const sum = { rate: 0, errors: 0, answered_4xx: 0, answered_5xx: 0, p50: 0.004, p99: wave(`${pool.name}99`, 0.023, seconds), in_flight: 0, queue: 0, retries: 0 };
     for (const it of pool.servers) {
       const isUp = it.verdict.health === "up" && it.admin.state === "ready";
       const found = figures(`${pool.name}/${it.name}`, (120 * it.weight) / Math.max(1, count / 9), seconds, isUp);
       made.servers[`${pool.name}/${it.name}`] = { ...found, state: it.verdict.health, admin: it.admin.state, reason: it.verdict.reason };
-      sum.rate += found.rate;
-      sum.errors += found.errors;
-      sum.in_flight += found.in_flight;
+      for (const figure of ["rate", "errors", "answered_4xx", "answered_5xx", "in_flight"]) sum[figure] += found[figure];
     }
     made.pools[pool.name] = sum;
   }
-  const both = { rate: made.pools.web.rate + made.pools.api.rate, errors: made.pools.web.errors + made.pools.api.errors };
+  const of = (figure) => made.pools.web[figure] + made.pools.api[figure];
+  const both = { rate: of("rate"), errors: of("errors"), answered_4xx: of("answered_4xx"), answered_5xx: of("answered_5xx") };
   made.listeners.front = { ...both, connections: 289, bytes_in: both.rate * 812, bytes_out: both.rate * 14_220 };
-  made.listeners.comm = { rate: made.pools.comm.rate, errors: 0, connections: 23, bytes_in: 4000, bytes_out: 900 };
+  made.listeners.comm = { rate: made.pools.comm.rate, errors: 0, answered_4xx: 0, answered_5xx: 0, connections: 23, bytes_in: 4000, bytes_out: 900 };
   made.routes["front/api"] = made.pools.api;
   return made;
 }

@@ -75,8 +75,8 @@ export class Store {
       this.#keep(`listener/${name}`, { ...figures });
     }
     for (const [name, figures] of Object.entries(tick.pools)) this.#keep(`pool/${name}`, { ...figures });
-    for (const [name, { rate, errors, p50, p99, in_flight }] of Object.entries(tick.servers)) {
-      this.#keep(`server/${name}`, { rate, errors, p50, p99, in_flight });
+    for (const [name, { rate, errors, answered_4xx, answered_5xx, p50, p99, in_flight }] of Object.entries(tick.servers)) {
+      this.#keep(`server/${name}`, { rate, errors, answered_4xx, answered_5xx, p50, p99, in_flight });
     }
     this.#keep("node", { ...tick.node });
     this.#see();

@@ -20,6 +20,7 @@ import { hashOf, placeOf, type Place } from "../src/model/place.ts";
 import { tickBetween } from "../src/model/rates.ts";
 import { path, Ring } from "../src/model/ring.ts";
 import { entries, search } from "../src/model/search.ts";
+import { hasRequests, sum, without } from "../src/model/series.ts";
 import { Reader } from "../src/model/sse.ts";
 import { headline, merged, seen } from "../src/model/state.ts";
 import { BY_POOL, chosen, clicked, ordered } from "../src/model/table.ts";
@@ -382,4 +383,18 @@ test("who_owns_an_address_is_told_by_name", () => {
   const drawn = picture({ ...node, vips: [{ ...vip, peer: { address: "10.0.0.3", owns: true } }] }, 1200);
   assert.ok(drawn.boxes.some((it) => it.id === "peer"));
   assert.deepEqual(drawn.wires.filter((it) => it.to === "peer").map((it) => it.isIdle), [false]);
+});
+
+test("figures_of_several_things_are_one_line", () => {
+  assert.deepEqual(sum([]), []);
+  assert.deepEqual(sum([[1, null, 3], [10, null, null]]), [11, null, 3], "known where any is");
+  assert.deepEqual(sum([[1, 2, 3], [1]]), [2, 2, 3]);
+  assert.deepEqual(without([5, 2, null, 4], [3, 2.001, 1, null]), [2, 0, null, null]);
+});
+
+test("streams_have_no_answers_to_tell_apart", () => {
+  const node = status([pool("app", [])]);
+  assert.deepEqual(["app", "other"].map((name) => hasRequests(node, name)), [true, false]);
+  const streams = { ...node, listeners: node.listeners.map((it) => ({ ...it, protocol: "tcp" })) };
+  assert.equal(hasRequests(streams, "app"), false);
 });

@@ -19,6 +19,8 @@ pub enum Figure {
     Connections,
     Rate,
     Errors,
+    Answered4xx,
+    Answered5xx,
     BytesIn,
     BytesOut,
     P50,
@@ -44,13 +46,15 @@ pub enum Keep {
 }
 
 impl Figure {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Cpu,
         Self::MemoryBytes,
         Self::Descriptors,
         Self::Connections,
         Self::Rate,
         Self::Errors,
+        Self::Answered4xx,
+        Self::Answered5xx,
         Self::BytesIn,
         Self::BytesOut,
         Self::P50,
@@ -71,6 +75,8 @@ impl Figure {
             Self::Connections => "connections",
             Self::Rate => "rate",
             Self::Errors => "errors",
+            Self::Answered4xx => "answered_4xx",
+            Self::Answered5xx => "answered_5xx",
             Self::BytesIn => "bytes_in",
             Self::BytesOut => "bytes_out",
             Self::P50 => "p50",
@@ -98,6 +104,8 @@ impl Figure {
             // Means of five minutes have to show what came once.
             Self::Rate
             | Self::Errors
+            | Self::Answered4xx
+            | Self::Answered5xx
             | Self::Retries
             | Self::Descriptors
             | Self::Connections
@@ -116,6 +124,8 @@ impl Figure {
             | Self::Connections
             | Self::Rate
             | Self::Errors
+            | Self::Answered4xx
+            | Self::Answered5xx
             | Self::BytesIn
             | Self::BytesOut
             | Self::P50

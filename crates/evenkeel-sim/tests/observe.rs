@@ -127,6 +127,14 @@ fn figures_of_a_second_are_live_and_kept() {
     lb.await_health("app", address, "down");
     let refused = "termination=\"SC\"";
     assert!(lb.metric("evenkeel_server_terminations_total", refused) >= 1.0);
+    good.kill();
+    assert_eq!(get(listen, "/").status, 503);
+    wait_until("it is kept how that was answered", PATIENCE, || {
+        let asked = "/api/v1/history?of=listener/front&figures=answered_5xx&last=1m";
+        let history = json(&lb.api("GET", asked, ""));
+        let values = history["series"][0]["values"].as_array().into_iter().flatten();
+        values.filter_map(Value::as_f64).any(|rate| rate > 0.0)
+    });
 }
 
 #[test]

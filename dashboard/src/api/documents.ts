@@ -218,6 +218,8 @@ export interface NodeEvent {
 export interface Figures {
   rate?: number | null;
   errors?: number | null;
+  answered_4xx?: number | null;
+  answered_5xx?: number | null;
   p50?: number | null;
   p99?: number | null;
   in_flight?: number | null;

@@ -5,7 +5,7 @@ import { amount, counted } from "../model/format.ts";
 import type { Change } from "../store.ts";
 import { h, tell } from "./dom.ts";
 import { eventList } from "./parts.ts";
-import { Trend } from "./trend.ts";
+import { errorPanel, Trend } from "./trend.ts";
 import type { Bridge, View } from "./view.ts";
 
 export class Events implements View {
@@ -34,13 +34,13 @@ export class Events implements View {
   update(change: Change): void {
     const { status } = this.#bridge.store;
     if (status === undefined) return;
-    const shape = JSON.stringify([status.listeners.map((it) => it.name), status.pools.map((it) => it.name)]);
+    const shape = JSON.stringify(status.listeners.map((it) => [it.name, it.protocol]));
     if (shape !== this.#shape) {
       this.#shape = shape;
       this.#trend?.close();
       this.#trend = new Trend(this.#bridge, [
         { title: "per second", lines: status.listeners.map(({ name }) => ({ of: `listener/${name}`, figure: "rate", label: name })), write: amount },
-        { title: "errors per second", lines: status.pools.map(({ name }) => ({ of: `pool/${name}`, figure: "errors", label: name })), write: amount, failures: {} },
+        errorPanel(status.listeners.map(({ name }) => `listener/${name}`), status.listeners.some((it) => it.protocol.startsWith("http")), {}),
       ]);
       this.#trendHost.replaceChildren(this.#trend.element);
     }

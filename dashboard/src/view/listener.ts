@@ -5,8 +5,11 @@ import type { Change } from "../store.ts";
 import { h } from "./dom.ts";
 import { configLink } from "./config.ts";
 import { facts, link } from "./parts.ts";
-import { Trend } from "./trend.ts";
+import { errorPanel, Trend } from "./trend.ts";
 import type { Bridge, View } from "./view.ts";
+
+/** Of each route. */
+const FIGURES = ["Rate", "Errors", "4xx", "p99"] as const;
 
 export class ListenerView implements View {
   readonly element: HTMLElement;
@@ -15,30 +18,24 @@ export class ListenerView implements View {
   readonly #name: string;
   readonly #facts = h("div");
   readonly #routes = h("div");
-  readonly #trend: Trend;
+  readonly #trendHost = h("div");
+  #trend: Trend | undefined;
 
   constructor(bridge: Bridge, listener: string) {
     this.#bridge = bridge;
     this.#name = listener;
     this.title = `listener ${listener}`;
-    const of = `listener/${listener}`;
-    this.#trend = new Trend(bridge, [
-      { title: "per second", lines: [{ of, figure: "rate", label: "rate" }], write: amount },
-      { title: "errors per second", lines: [{ of, figure: "errors", label: "errors", colour: "bad" }], write: amount, failures: { listener } },
-      { title: "connections", lines: [{ of, figure: "connections", label: "held" }], write: amount },
-      { title: "bytes per second", lines: [{ of, figure: "bytes_in", label: "from clients" }, { of, figure: "bytes_out", label: "to clients" }], write: bytes },
-    ]);
     this.element = h("div", { class: "view" },
       h("header", { class: "lead" },
         h("p", { class: "trail" }, link("overview", { view: "overview" })),
         h("h1", { class: "mono" }, listener), this.#facts,
         h("div", { class: "head-actions" }, link("failed and slow", { view: "exchanges", filter: { listener } }, "quiet"), configLink(bridge, { table: "listener", name: listener }))),
       this.#routes,
-      h("section", { class: "block" }, h("h2", {}, "Figures"), this.#trend.element));
+      h("section", { class: "block" }, h("h2", {}, "Figures"), this.#trendHost));
   }
 
   close(): void {
-    this.#trend.close();
+    this.#trend?.close();
   }
 
   update(change: Change): void {
@@ -61,18 +58,32 @@ export class ListenerView implements View {
       ]));
     }
     if (change === "tick") this.#tellRoutes();
+    if (this.#trend === undefined) {
+      this.#trend = this.#newTrend(listener.protocol.startsWith("http"));
+      this.#trendHost.replaceChildren(this.#trend.element);
+    }
     this.#trend.update(change);
+  }
+
+  #newTrend(isAnswered: boolean): Trend {
+    const of = `listener/${this.#name}`;
+    return new Trend(this.#bridge, [
+      { title: "per second", lines: [{ of, figure: "rate", label: "rate" }], write: amount },
+      errorPanel(of, isAnswered, { listener: this.#name }),
+      { title: "connections", lines: [{ of, figure: "connections", label: "held" }], write: amount },
+      { title: "bytes per second", lines: [{ of, figure: "bytes_in", label: "from clients" }, { of, figure: "bytes_out", label: "to clients" }], write: bytes },
+    ]);
   }
 
   #tellRoutes(): void {
     const routes = Object.entries(this.#bridge.store.tick?.routes ?? {}).filter(([name]) => name.startsWith(`${this.#name}/`));
     if (routes.length === 0) return;
-    const rows = routes.map(([name, { rate, errors, p99 }]) => h("tr", {},
+    const rows = routes.map(([name, { rate, errors, answered_4xx, p99 }]) => h("tr", {},
       h("th", { scope: "row", class: "mono" }, name.slice(this.#name.length + 1)),
-      h("td", { class: "figure" }, amount(rate)), h("td", { class: "figure" }, amount(errors)), h("td", { class: "figure" }, latency(p99))));
+      ...[amount(rate), amount(errors), amount(answered_4xx), latency(p99)].map((text, place) => h("td", { class: "figure", "data-title": FIGURES[place] }, text))));
     this.#routes.replaceChildren(h("section", { class: "block" }, h("h2", {}, "Routes"),
       h("table", { class: "plain" },
-        h("thead", {}, h("tr", {}, ...["Route", "Rate", "Errors", "p99"].map((title, place) => h("th", { scope: "col", class: place > 0 ? "figure" : undefined }, title)))),
+        h("thead", {}, h("tr", {}, ...["Route", ...FIGURES].map((title, place) => h("th", { scope: "col", class: place > 0 ? "figure" : undefined }, title)))),
         h("tbody", {}, ...rows))));
   }
 }

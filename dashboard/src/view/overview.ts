@@ -11,7 +11,7 @@ import { Flow } from "./flow.ts";
 import { toneSign } from "./icon.ts";
 import { eventList, link } from "./parts.ts";
 import { Servers } from "./servers.ts";
-import { Trend, type Panel } from "./trend.ts";
+import { errorPanel, Trend, type Panel } from "./trend.ts";
 import type { Bridge, View } from "./view.ts";
 
 /** The latest are enough here; there is a page with all of them. */
@@ -63,7 +63,7 @@ export class Overview implements View {
     const { store } = this.#bridge;
     const { status } = store;
     if (status === undefined) return;
-    const shape = JSON.stringify([status.listeners.map((it) => it.name), status.pools.map((it) => it.name)]);
+    const shape = JSON.stringify([status.listeners.map((it) => [it.name, it.protocol]), status.pools.map((it) => it.name)]);
     if (shape !== this.#shape) {
       this.#shape = shape;
       this.#rebuild();
@@ -82,9 +82,10 @@ export class Overview implements View {
     for (const part of this.#parts) part.close();
     const listeners = status.listeners.map((it) => it.name);
     const pools = status.pools.map((it) => it.name);
+    const isAnswered = status.listeners.some((it) => it.protocol.startsWith("http"));
     const panels: Panel[] = [
       { title: "per second", lines: listeners.map((name) => ({ of: `listener/${name}`, figure: "rate", label: name })), write: amount },
-      { title: "errors per second", lines: pools.map((name) => ({ of: `pool/${name}`, figure: "errors", label: name })), write: amount, failures: {} },
+      errorPanel(listeners.map((name) => `listener/${name}`), isAnswered, {}),
       { title: "p99", lines: pools.map((name) => ({ of: `pool/${name}`, figure: "p99", label: name })), write: latency },
     ];
     const trend = new Trend(this.#bridge, panels);

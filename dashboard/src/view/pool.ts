@@ -1,13 +1,14 @@
 // One pool: its servers, and its figures.
 
 import { amount, clock, latency } from "../model/format.ts";
+import { hasRequests } from "../model/series.ts";
 import { modeInWords, summary, toneOfPool } from "../model/state.ts";
 import type { Change } from "../store.ts";
 import { h } from "./dom.ts";
 import { configLink } from "./config.ts";
 import { eventList, facts, link, toned } from "./parts.ts";
 import { Servers } from "./servers.ts";
-import { Trend, type Line } from "./trend.ts";
+import { errorPanel, Trend, type Line } from "./trend.ts";
 import type { Bridge, View } from "./view.ts";
 
 export class PoolView implements View {
@@ -49,11 +50,12 @@ export class PoolView implements View {
       if (store.status !== undefined) this.#lead.replaceChildren(h("p", { class: "none" }, "There is no such pool any more."));
       return;
     }
-    const names = pool.servers.map((it) => it.name).join("\n");
+    const isAnswered = store.status !== undefined && hasRequests(store.status, pool.name);
+    const names = [isAnswered, ...pool.servers.map((it) => it.name)].join("\n");
     if (this.#trend === undefined || names !== this.#names) {
       this.#names = names;
       this.#trend?.close();
-      this.#trend = this.#newTrend(pool.servers.map((it) => it.name));
+      this.#trend = this.#newTrend(pool.servers.map((it) => it.name), isAnswered);
       this.#trendHost.replaceChildren(this.#trend.element);
     }
     if (change === "status") {
@@ -76,14 +78,15 @@ export class PoolView implements View {
     this.#trend.update(change);
   }
 
-  #newTrend(names: readonly string[]): Trend {
+  #newTrend(names: readonly string[], isAnswered: boolean): Trend {
     const of = `pool/${this.#pool}`;
     const each = (figure: string): Line[] => names.map((name) => ({ of: `server/${this.#pool}/${name}`, figure, label: name }));
     const line = (figure: string, label: string): Line[] => [{ of, figure, label }];
     const isFew = names.length <= 6;
     return new Trend(this.#bridge, [
       { title: "per second", lines: isFew ? each("rate") : line("rate", "all servers"), write: amount },
-      { title: "errors per second", lines: isFew ? each("errors") : line("errors", "all servers"), write: amount, failures: { pool: this.#pool } },
+      errorPanel(of, isAnswered, { pool: this.#pool }),
+      { title: "errors of servers per second", lines: isFew ? each("errors") : [], write: amount, failures: { pool: this.#pool } },
       { title: "latency", lines: [...line("p50", "p50"), ...line("p99", "p99")], write: latency },
       { title: "under way", lines: [...line("in_flight", "in flight"), ...line("queue", "waiting")], write: amount },
     ], { isAbout: (it) => it.subject === this.#pool || it.subject.startsWith(`${this.#pool}/`) });

@@ -4,6 +4,7 @@ import { clock, day, latency, span } from "../model/format.ts";
 import { amount } from "../model/format.ts";
 import { recordOf } from "../model/drill.ts";
 import { nameOf } from "../model/pair.ts";
+import { hasRequests } from "../model/series.ts";
 import { merged, type Seen } from "../model/state.ts";
 import type { Change } from "../store.ts";
 import { AdminSwitch, askForWeight } from "./actions.ts";
@@ -11,7 +12,7 @@ import { button, h, mark, tell, type Child } from "./dom.ts";
 import { stateSign } from "./icon.ts";
 import { configLink } from "./config.ts";
 import { drilled, eventList, facts, link, toned } from "./parts.ts";
-import { Trend } from "./trend.ts";
+import { errorPanel, Trend } from "./trend.ts";
 import type { Bridge, View } from "./view.ts";
 
 export class ServerView implements View {
@@ -27,20 +28,14 @@ export class ServerView implements View {
   readonly #gone = h("p", { class: "none", hidden: true }, "There is no such server any more.");
   readonly #switch: AdminSwitch;
   readonly #weight: HTMLButtonElement;
-  readonly #trend: Trend;
+  readonly #trendHost = h("div");
+  #trend: Trend | undefined;
 
   constructor(bridge: Bridge, pool: string, server: string) {
     this.#bridge = bridge;
     this.#pool = pool;
     this.#server = server;
     this.title = `${pool}/${server}`;
-    const of = `server/${pool}/${server}`;
-    this.#trend = new Trend(bridge, [
-      { title: "per second", lines: [{ of, figure: "rate", label: "requests" }], write: amount },
-      { title: "errors per second", lines: [{ of, figure: "errors", label: "errors", colour: "bad" }], write: amount, failures: { pool, server } },
-      { title: "latency", lines: [{ of, figure: "p50", label: "p50" }, { of, figure: "p99", label: "p99" }], write: latency },
-      { title: "in flight", lines: [{ of, figure: "in_flight", label: "under way" }], write: amount },
-    ], { isAbout: (it) => it.subject === this.title || it.subject === pool });
     this.#switch = new AdminSwitch(bridge, () => this.#found());
     this.#weight = button("", () => askForWeight(bridge, this.#found()), { class: "quiet" });
     this.element = h("div", { class: "view" },
@@ -49,7 +44,7 @@ export class ServerView implements View {
         h("h1", { class: "mono" }, server), this.#head,
         h("div", { class: "head-actions" }, this.#switch.element, this.#weight, link("failed and slow", { view: "exchanges", filter: { pool, server } }, "quiet"), configLink(bridge, { table: "pool", name: pool, server: { name: server, address: server } }))),
       this.#gone, this.#facts,
-      h("section", { class: "block" }, h("h2", {}, "Figures"), this.#trend.element),
+      h("section", { class: "block" }, h("h2", {}, "Figures"), this.#trendHost),
       h("section", { class: "block" }, h("h2", {}, "How it has come to that"), this.#line),
       h("section", { class: "block" }, h("h2", {}, "Events"), this.#events));
   }
@@ -61,14 +56,18 @@ export class ServerView implements View {
   }
 
   close(): void {
-    this.#trend.close();
+    this.#trend?.close();
   }
 
   update(change: Change): void {
     const { store } = this.#bridge;
     const it = store.find(this.#pool, this.#server);
     this.#gone.hidden = it !== undefined || store.status === undefined;
-    this.#trend.update(change);
+    if (this.#trend === undefined && store.status !== undefined) {
+      this.#trend = this.#newTrend(hasRequests(store.status, this.#pool));
+      this.#trendHost.replaceChildren(this.#trend.element);
+    }
+    this.#trend?.update(change);
     if (it === undefined) return;
     this.#switch.update(it);
     tell(this.#weight, `weight ${it.server.weight}`);
@@ -81,6 +80,17 @@ export class ServerView implements View {
     if (change === "events" || change === "status") {
       this.#events.replaceChildren(eventList(store.happenings.filter((event) => event.subject === this.title).slice(0, 30), this.#bridge));
     }
+  }
+
+  #newTrend(isAnswered: boolean): Trend {
+    const [pool, server] = [this.#pool, this.#server];
+    const of = `server/${pool}/${server}`;
+    return new Trend(this.#bridge, [
+      { title: "per second", lines: [{ of, figure: "rate", label: "requests" }], write: amount },
+      errorPanel(of, isAnswered, { pool, server }),
+      { title: "latency", lines: [{ of, figure: "p50", label: "p50" }, { of, figure: "p99", label: "p99" }], write: latency },
+      { title: "in flight", lines: [{ of, figure: "in_flight", label: "under way" }], write: amount },
+    ], { isAbout: (it) => it.subject === this.title || it.subject === pool });
   }
 
   #tellHead(it: Seen, now: number): void {

@@ -5,18 +5,24 @@ import { get, isStatus } from "../api/client.ts";
 import type { History } from "../api/documents.ts";
 import { LANES, type Happening, type Lane } from "../model/events.ts";
 import { LEAST_WITHIN, type Filter } from "../model/exchanges.ts";
-import { bytes, clock, UNKNOWN } from "../model/format.ts";
+import { amount, bytes, clock, UNKNOWN } from "../model/format.ts";
 import { hashOf } from "../model/place.ts";
+import { sum, without, type Column } from "../model/series.ts";
 import { KEPT, type Change } from "../store.ts";
 import { button, h, mark, s, tell } from "./dom.ts";
 import type { Bridge, View } from "./view.ts";
 
 export interface Line {
-  of: string;
+  /** Of several things their sum is drawn. */
+  of: string | readonly string[];
   figure: string;
+  /** A figure that is a part of it, and is not meant. */
+  less?: string;
   label: string;
   /** A colour's name in the style sheet; else the next of the palette. */
   colour?: string;
+  /** Filled down to zero, as a line that is alone always is. */
+  isArea?: boolean;
 }
 
 export interface Panel {
@@ -69,6 +75,21 @@ interface Drawn {
 }
 
 type Data = [number[], ...(number | null)[][]];
+
+/** A panel of what went wrong, by how it was answered. What failed has no answer, or one that broke off. */
+export function errorPanel(of: Line["of"], isAnswered: boolean, failures: Filter): Panel {
+  const classes: Line[] = [
+    { of, figure: "answered_5xx", label: "5xx", colour: "bad", isArea: true },
+    { of, figure: "errors", less: "answered_5xx", label: "failed", colour: "line-2" },
+    { of, figure: "answered_4xx", label: "4xx", colour: "wary" },
+  ];
+  const lines: Line[] = isAnswered ? classes : [{ of, figure: "errors", label: "errors", colour: "bad" }];
+  return { title: "errors per second", lines, write: amount, failures };
+}
+
+function things({ of }: Line): readonly string[] {
+  return typeof of === "string" ? [of] : of;
+}
 
 export class Trend implements View {
   readonly element: HTMLElement;
@@ -153,8 +174,8 @@ export class Trend implements View {
     this.#readAt = Date.now();
     const seconds = this.#seconds;
     const all = this.#panels.flatMap((panel) => panel.lines);
-    const of = [...new Set(all.map((line) => line.of))].join(",");
-    const figures = [...new Set(all.map((line) => line.figure))].join(",");
+    const of = [...new Set(all.flatMap(things))].join(",");
+    const figures = [...new Set(all.flatMap(({ figure, less }) => [figure, ...(less === undefined ? [] : [less])]))].join(",");
     try {
       const query = new URLSearchParams({ of, figures, last: `${seconds}s` });
       const history = await get<History>(`/api/v1/history?${query}`);
@@ -207,7 +228,7 @@ export class Trend implements View {
       series: [{}, ...lines.map((line, place) => ({
         stroke: colour(`--${line.colour ?? PALETTE[place] ?? "line-1"}`),
         width: 1.5,
-        ...(lines.length === 1 ? { fill: colour(`--${line.colour ?? "line-1"}-soft`) } : {}),
+        ...(lines.length === 1 || line.isArea === true ? { fill: colour(`--${line.colour ?? "line-1"}-soft`) } : {}),
         points: { show: false },
         spanGaps: false,
       }))],
@@ -248,10 +269,10 @@ export class Trend implements View {
       if (history === undefined) return [[], ...lines.map(() => [])];
       const count = history.series[0]?.values.length ?? 0;
       const xs = Array.from({ length: count }, (_, place) => history.from / 1000 + place * history.step_seconds);
-      const columns = lines.map((line) => {
-        const found = history.series.find((it) => it.of === line.of && it.figure === line.figure);
+      const columns = lines.map((line) => columnOf(line, (of, figure) => {
+        const found = history.series.find((it) => it.of === of && it.figure === figure);
         return found?.values ?? xs.map(() => null);
-      });
+      }));
       return history.step_seconds === 1 ? this.#continued(lines, xs, columns) : [xs, ...columns];
     }
     return this.#continued(lines, [], lines.map(() => []));
@@ -264,14 +285,14 @@ export class Trend implements View {
     const last = xs[xs.length - 1] ?? 0;
     const from = times.findIndex((at) => at > last);
     if (from < 0) return [xs, ...columns];
-    const added = lines.map((line) => {
-      const values = store.ring(line.of, line.figure)?.last(KEPT) ?? [];
+    const added = lines.map((line) => columnOf(line, (of, figure) => {
+      const values = store.ring(of, figure)?.last(KEPT) ?? [];
       const offset = times.length - values.length;
       return times.map((_, place) => {
         const value = values[place - offset];
         return value === undefined || Number.isNaN(value) ? null : value;
       });
-    });
+    }));
     return [[...xs, ...times.slice(from)], ...columns.map((column, place) => [...column, ...(added[place] ?? []).slice(from)])];
   }
 
@@ -361,6 +382,13 @@ const MARKS = {
   bad: "M-4 -5L0 -1.500L4 -5L5 -4L1.500 0L5 4L4 5L0 1.500L-4 5L-5 4L-1.500 0L-5 -4z",
   still: "M-3.500 -3.500h7v7h-7z",
 } as const;
+
+/** What a line shows, of the columns of its figures. */
+function columnOf(line: Line, column: (of: string, figure: string) => Column): (number | null)[] {
+  const whole = sum(things(line).map((of) => column(of, line.figure)));
+  const { less } = line;
+  return less === undefined ? whole : without(whole, sum(things(line).map((of) => column(of, less))));
+}
 
 function lastKnown(column: ArrayLike<number | null | undefined>): number | undefined {
   // The very last may not have come yet.

@@ -60,6 +60,9 @@ pub struct ListenerFigures {
 pub struct RouteFigures {
     pub rate: f64,
     pub errors: f64,
+    /// Answers 4xx and 5xx.
+    pub answered_4xx: f64,
+    pub answered_5xx: f64,
     pub p50: Option<f64>,
     pub p99: Option<f64>,
 }

@@ -144,6 +144,8 @@ fn route(between: Between, before: Option<&FlowStatus>, now: &FlowStatus) -> api
     api::RouteFigures {
         rate: rate(|it| it.requests_total),
         errors: rate(|it| it.endings.errors),
+        answered_4xx: rate(|it| it.answers_total[CodeClass::ClientError as usize]),
+        answered_5xx: rate(|it| it.answers_total[CodeClass::ServerError as usize]),
         p50,
         p99,
     }

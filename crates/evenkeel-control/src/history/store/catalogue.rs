@@ -7,7 +7,7 @@ use std::sync::Arc;
 use evenkeel_api as api;
 use evenkeel_core::history::{Figure, Row, SeriesId};
 
-/// Series there may be: of some 10,000 servers. What comes beyond is not kept.
+/// Series there may be: of some 8,000 servers. What comes beyond is not kept.
 const MOST_SERIES: usize = 65_536;
 
 /// Every series that is or was.
@@ -86,68 +86,92 @@ impl Catalogue {
 
     /// What a tick says of each series.
     pub(super) fn row(&mut self, tick: &api::Tick) -> Row {
-        use Figure::{
-            BytesIn, BytesOut, Connections, Errors, InFlight, Owner, P50, P99, Queue, Rate,
-            Retries, Up,
-        };
         let at = i64::try_from(tick.at / 1_000).unwrap_or_default();
         let mut sheet = Sheet { catalogue: self, row: Row { at, values: Vec::new() } };
-        sheet.enter_node(&tick.node);
+        sheet.enter(Thing::Node, "", of_node(&tick.node));
         for (name, it) in &tick.listeners {
-            sheet.enter(
-                Thing::Listener,
-                name,
-                [
-                    (Rate, Some(it.rate)),
-                    (Errors, Some(it.errors)),
-                    (Connections, Some(it.connections.into())),
-                    (BytesIn, Some(it.bytes_in)),
-                    (BytesOut, Some(it.bytes_out)),
-                    (P50, it.p50),
-                    (P99, it.p99),
-                ],
-            );
+            sheet.enter(Thing::Listener, name, of_listener(it));
         }
         for (name, it) in &tick.routes {
-            let figures =
-                [(Rate, Some(it.rate)), (Errors, Some(it.errors)), (P50, it.p50), (P99, it.p99)];
-            sheet.enter(Thing::Route, name, figures);
+            sheet.enter(Thing::Route, name, of_route(it));
         }
         for (name, it) in &tick.pools {
-            sheet.enter(
-                Thing::Pool,
-                name,
-                [
-                    (Rate, Some(it.rate)),
-                    (Errors, Some(it.errors)),
-                    (P50, it.p50),
-                    (P99, it.p99),
-                    (InFlight, Some(it.in_flight.into())),
-                    (Queue, Some(it.queue.into())),
-                    (Retries, Some(it.retries)),
-                ],
-            );
+            sheet.enter(Thing::Pool, name, of_pool(it));
         }
         for (name, it) in &tick.servers {
-            sheet.enter(
-                Thing::Server,
-                name,
-                [
-                    (Rate, Some(it.rate)),
-                    (Errors, Some(it.errors)),
-                    (P50, it.p50),
-                    (P99, it.p99),
-                    (InFlight, Some(it.in_flight.into())),
-                    (Up, Some(f64::from(u8::from(it.state == api::Health::Up)))),
-                ],
-            );
+            sheet.enter(Thing::Server, name, of_server(it));
         }
         for (name, it) in &tick.vips {
-            let is_owner = it.state == api::VipState::Active;
-            sheet.enter(Thing::Vip, name, [(Owner, Some(f64::from(u8::from(is_owner))))]);
+            sheet.enter(Thing::Vip, name, of_vip(it));
         }
         sheet.row
     }
+}
+
+type Value = (Figure, Option<f64>);
+
+fn of_node(it: &api::NodeFigures) -> [Value; 3] {
+    [
+        (Figure::Cpu, Some(it.cpu)),
+        (Figure::MemoryBytes, it.memory_bytes.map(as_f64)),
+        (Figure::Descriptors, it.descriptors.map(as_f64)),
+    ]
+}
+
+fn of_listener(it: &api::ListenerFigures) -> [Value; 9] {
+    [
+        (Figure::Rate, Some(it.rate)),
+        (Figure::Errors, Some(it.errors)),
+        (Figure::Answered4xx, Some(it.answered_4xx)),
+        (Figure::Answered5xx, Some(it.answered_5xx)),
+        (Figure::Connections, Some(it.connections.into())),
+        (Figure::BytesIn, Some(it.bytes_in)),
+        (Figure::BytesOut, Some(it.bytes_out)),
+        (Figure::P50, it.p50),
+        (Figure::P99, it.p99),
+    ]
+}
+
+fn of_route(it: &api::RouteFigures) -> [Value; 6] {
+    [
+        (Figure::Rate, Some(it.rate)),
+        (Figure::Errors, Some(it.errors)),
+        (Figure::Answered4xx, Some(it.answered_4xx)),
+        (Figure::Answered5xx, Some(it.answered_5xx)),
+        (Figure::P50, it.p50),
+        (Figure::P99, it.p99),
+    ]
+}
+
+fn of_pool(it: &api::PoolFigures) -> [Value; 9] {
+    [
+        (Figure::Rate, Some(it.rate)),
+        (Figure::Errors, Some(it.errors)),
+        (Figure::Answered4xx, Some(it.answered_4xx)),
+        (Figure::Answered5xx, Some(it.answered_5xx)),
+        (Figure::P50, it.p50),
+        (Figure::P99, it.p99),
+        (Figure::InFlight, Some(it.in_flight.into())),
+        (Figure::Queue, Some(it.queue.into())),
+        (Figure::Retries, Some(it.retries)),
+    ]
+}
+
+fn of_server(it: &api::ServerFigures) -> [Value; 8] {
+    [
+        (Figure::Rate, Some(it.rate)),
+        (Figure::Errors, Some(it.errors)),
+        (Figure::Answered4xx, Some(it.answered_4xx)),
+        (Figure::Answered5xx, Some(it.answered_5xx)),
+        (Figure::P50, it.p50),
+        (Figure::P99, it.p99),
+        (Figure::InFlight, Some(it.in_flight.into())),
+        (Figure::Up, Some(f64::from(u8::from(it.state == api::Health::Up)))),
+    ]
+}
+
+fn of_vip(it: &api::VipFigures) -> [Value; 1] {
+    [(Figure::Owner, Some(f64::from(u8::from(it.state == api::VipState::Active))))]
 }
 
 /// A row being filled in.
@@ -157,21 +181,7 @@ struct Sheet<'a> {
 }
 
 impl Sheet<'_> {
-    fn enter_node(&mut self, node: &api::NodeFigures) {
-        let figures = [
-            (Figure::Cpu, Some(node.cpu)),
-            (Figure::MemoryBytes, node.memory_bytes.map(as_f64)),
-            (Figure::Descriptors, node.descriptors.map(as_f64)),
-        ];
-        self.enter(Thing::Node, "", figures);
-    }
-
-    fn enter<const N: usize>(
-        &mut self,
-        thing: Thing,
-        name: &str,
-        figures: [(Figure, Option<f64>); N],
-    ) {
+    fn enter<const N: usize>(&mut self, thing: Thing, name: &str, figures: [Value; N]) {
         for (figure, value) in figures {
             let Some(value) = value else { continue };
             let mut text = std::mem::take(&mut self.catalogue.text);

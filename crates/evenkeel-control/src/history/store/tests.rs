@@ -21,8 +21,8 @@ fn tick(second: i64) -> api::Tick {
     let pool = api::PoolFigures {
         rate,
         errors: 0.0,
-        answered_4xx: 0.0,
-        answered_5xx: 0.0,
+        answered_4xx: 2.0,
+        answered_5xx: 0.5,
         p50: None,
         p99: (second % 2 == 0).then_some(0.25),
         in_flight: 1,
@@ -255,6 +255,32 @@ fn names_go_on_where_they_were() {
         [None, Some(10.0)]
     );
     assert_eq!(bench.rates((0, 10), 20).1, some(0..10));
+}
+
+#[test]
+fn what_another_version_wrote_is_gone_on_with() {
+    // It kept no answers by class, and a figure that nobody knows.
+    let mut shelf = Shelf::memory();
+    let mut segment = FIRST_LINE.to_vec();
+    write_names(&mut segment, 0, ["rate pool/app", "p42 pool/app"].into_iter());
+    let column = vec![Some(7_000); 10];
+    let columns = vec![(0, column.clone()), (1, column)];
+    write_block(&mut segment, &Block { start: START, steps: 10, columns }, |series| series);
+    shelf.write((Tier::Second, 0), 0, &segment).unwrap();
+    let mut bench = Bench::open(shelf);
+    bench.record(10..20);
+    assert_eq!(bench.rates((8, 12), 20).1, some([7, 7, 10, 11]));
+    let of = vec![Pattern::parse("pool/app").unwrap()];
+    let (from, to) = (START + 8, START + 12);
+    let query = Query { of, figures: Vec::new(), from, to, tier: None, now: START + 20 };
+    let history = query.answer(&bench.store, &bench.ladder).unwrap();
+    let values = |figure: &str| {
+        let found = history.series.iter().find(|series| series.figure == figure);
+        found.map(|series| series.values.clone())
+    };
+    assert_eq!(values("answered_4xx"), Some(vec![None, None, Some(2.0), Some(2.0)]));
+    assert_eq!(values("answered_5xx"), Some(vec![None, None, Some(0.5), Some(0.5)]));
+    assert_eq!(values("p42"), None);
 }
 
 /// Names the folder for [`writes_until_it_is_killed`].

@@ -107,12 +107,15 @@ fn sample(at: u64, pools: Vec<PoolStatus>) -> Sample {
 #[test]
 fn what_grew_is_told_by_the_second() {
     let before = sample(10, vec![pool(flow("app", 100, 1, 100), vec![server("a", 1, 100)])]);
-    let after = sample(12, vec![pool(flow("app", 300, 5, 300), vec![server("a", 1, 300)])]);
+    let mut grown = pool(flow("app", 300, 5, 300), vec![server("a", 1, 300)]);
+    grown.flow.answers_total = [0, 0, 0, 8, 4, 0];
+    let after = sample(12, vec![grown]);
     let tick = tick(&before, &after);
     assert_eq!(tick.at, 12_000);
     assert_eq!(tick.node.workers, [0.5]);
     assert!((tick.node.cpu - 0.25).abs() < 1e-9);
     let app = &tick.pools["app"];
+    assert_eq!((app.answered_4xx, app.answered_5xx), (4.0, 2.0));
     assert_eq!((app.rate, app.errors, app.retries), (100.0, 2.0, 10.0));
     assert_eq!((app.in_flight, app.queue), (3, 2));
     assert!(app.p99.is_some_and(|p99| p99 <= 0.001), "{:?}", app.p99);

@@ -8,7 +8,9 @@ mod line;
 mod protobuf;
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::mem;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use evenkeel_core::delivery::{Delivery, Outcome};
@@ -17,7 +19,8 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{sleep, timeout};
 
 use self::batch::Batch;
-use self::line::{Line, Rejected, SendError};
+use self::line::{LOOK_THERE, Line, Rejected, SendError};
+use crate::clock;
 use crate::node::Node;
 
 /// How long the first of a batch waits for others.
@@ -26,17 +29,31 @@ const GATHER: Duration = Duration::from_secs(1);
 /// How long the end of the process may be held up for the last spans.
 const LAST_PATIENCE: Duration = Duration::from_secs(2);
 
+/// For how long it is among the problems that spans found no room. It is looked at with each batch, and
+/// one that fills up slowly takes [`GATHER`].
+const LOSS_TOLD_FOR: Duration = Duration::from_mins(1);
+
 /// What became of spans that were to be exported, and what the one who does it is to know.
 #[derive(Debug, Default)]
 pub(crate) struct Exports {
     sent: AtomicU64,
     refused: AtomicU64,
     dropped: AtomicU64,
-    is_failing: AtomicBool,
+    trouble: Mutex<Trouble>,
     /// The process ends: nothing is waited for any more.
     ends: watch::Sender<bool>,
     /// Nothing is left.
     done: Notify,
+}
+
+/// What keeps spans from a receiver.
+#[derive(Debug, Default)]
+struct Trouble {
+    /// Why the last batch was not, or not all, taken, and what to do about it.
+    failure: Option<(String, &'static str)>,
+    /// When spans were last seen to find no room although every batch was taken at once, by
+    /// [`clock::monotonic`].
+    lossy_at: Option<Duration>,
 }
 
 /// As of now.
@@ -48,16 +65,45 @@ pub(crate) struct ExportCounts {
     pub(crate) refused: u64,
     /// That it was not there for in time.
     pub(crate) dropped: u64,
-    /// The last batch was not taken.
+    /// The last batch was not taken by a receiver that is still to have them.
     pub(crate) is_failing: bool,
 }
 
+pub(crate) fn counts(node: &Node) -> ExportCounts {
+    let exports = node.exports();
+    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    ExportCounts {
+        sent: count(&exports.sent),
+        refused: count(&exports.refused),
+        dropped: count(&exports.dropped) + node.spans_without_room(),
+        is_failing: node.receiver().is_some() && exports.trouble().failure.is_some(),
+    }
+}
+
+/// What an operator should look after.
+pub(crate) fn problem(node: &Node) -> Option<String> {
+    let receiver = node.receiver()?;
+    let (receiver, dropped) = (receiver.authority(), counts(node).dropped);
+    let trouble = node.exports().trouble();
+    if let Some((why, advice)) = &trouble.failure {
+        return Some(format!(
+            "spans are not exported to {receiver}: {why}; {advice}. What finds no room meanwhile is \
+             dropped, {dropped} so far"
+        ));
+    }
+    let is_recent = |at: Duration| clock::monotonic().saturating_sub(at) < LOSS_TOLD_FOR;
+    trouble.lossy_at.filter(|at| is_recent(*at)).map(|_| {
+        format!(
+            "spans come faster than {receiver} takes them: {dropped} are dropped so far; lower \
+             `sample` of [trace], or give the receiver more room"
+        )
+    })
+}
+
 impl Exports {
-    pub(crate) fn counts(&self) -> ExportCounts {
-        let [sent, refused, dropped] =
-            [&self.sent, &self.refused, &self.dropped].map(|count| count.load(Ordering::Relaxed));
-        let is_failing = self.is_failing.load(Ordering::Relaxed);
-        ExportCounts { sent, refused, dropped, is_failing }
+    fn trouble(&self) -> MutexGuard<'_, Trouble> {
+        // Its fields are replaced one by one: a panic leaves nothing half-made.
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns once the last span has been sent or given up, at the latest after [`LAST_PATIENCE`].
@@ -76,7 +122,7 @@ pub(crate) async fn keep_exporting(node: &Node) {
     {
         let ends = node.exports().ends.subscribe();
         let (batch, line) = (Batch::default(), Line::default());
-        let mut exporter = Exporter { node, unread, ends, batch, line };
+        let mut exporter = Exporter { node, unread, ends, batch, line, without_room: 0 };
         while exporter.gather().await {
             exporter.deliver().await;
         }
@@ -91,6 +137,8 @@ struct Exporter<'n> {
     ends: watch::Receiver<bool>,
     batch: Batch,
     line: Line,
+    /// Spans that had found no room when the last batch was done with.
+    without_room: u64,
 }
 
 impl Exporter<'_> {
@@ -128,6 +176,7 @@ impl Exporter<'_> {
     async fn deliver(&mut self) {
         let (node, exports) = (self.node, self.node.exports());
         let (count, mut delivery) = (self.batch.count(), Delivery::default());
+        let mut is_smooth = !self.is_failing();
         loop {
             let Some(to) = node.receiver() else {
                 // Since then the configuration has lost it.
@@ -141,6 +190,7 @@ impl Exporter<'_> {
                 Err(_) => None,
             };
             self.announce(to.authority(), &posted);
+            is_smooth &= !self.is_failing();
             match delivery.after(answer, RandomState::new().hash_one(count)) {
                 Outcome::Taken => {
                     let refused = posted.map_or(0, |it| it.spans).min(count);
@@ -157,6 +207,20 @@ impl Exporter<'_> {
             }
         }
         self.batch.clear();
+        self.look_for_losses(is_smooth);
+    }
+
+    fn is_failing(&self) -> bool {
+        self.node.exports().trouble().failure.is_some()
+    }
+
+    /// What found no room while the receiver took everything at once is lost because it is slow.
+    fn look_for_losses(&mut self, is_smooth: bool) {
+        let without_room = self.node.spans_without_room();
+        if is_smooth && without_room > self.without_room {
+            self.node.exports().trouble().lossy_at = Some(clock::monotonic());
+        }
+        self.without_room = without_room;
     }
 
     /// Says when the receiver begins not to take what it is sent, and when it takes it again.
@@ -164,16 +228,17 @@ impl Exporter<'_> {
         let failure = match posted {
             Ok(Rejected { spans: 0, .. }) => None,
             Ok(Rejected { spans, reason }) => {
-                Some(format!("it did not take {spans} spans: {reason}"))
+                Some((format!("it did not take {spans} spans: {reason}"), LOOK_THERE))
             }
-            Err(error) => Some(error.to_string()),
+            Err(error) => Some((error.to_string(), error.advice())),
         };
-        let was_failing = self.node.exports().is_failing.swap(failure.is_some(), Ordering::Relaxed);
-        match failure {
-            Some(why) if !was_failing => {
+        let why = failure.as_ref().map(|(why, _)| why.clone());
+        let before = mem::replace(&mut self.node.exports().trouble().failure, failure);
+        match why {
+            Some(why) if before.is_none() => {
                 self.node.announce("export-failing", format!("spans to {receiver}: {why}"));
             }
-            None if was_failing => {
+            None if before.is_some() => {
                 self.node.announce("export-recovered", format!("{receiver} takes spans again"));
             }
             _ => {}

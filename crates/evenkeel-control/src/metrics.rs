@@ -19,10 +19,10 @@ use evenkeel_engine::{
 
 pub(crate) use self::form::Form;
 pub(crate) use self::nginx::stub_status;
-use crate::clock;
 use crate::history::Standing;
 use crate::node::{Node, Tally};
 use crate::process::Figures;
+use crate::{clock, export};
 
 /// By whose names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,7 +151,7 @@ fn own(text: &mut Exposition, node: &Node, status: &EngineStatus) {
     about_certificates(text, &status.listeners);
     about_history(text, node.history().standing());
     about_orders(text, node.order_counts());
-    exports::about_exports(text, node.exports().counts(), status.spans_dropped_total);
+    exports::about_exports(text, export::counts(node));
     about_rates(text, &status.rates);
     about_pools(text, &status.pools);
     about_limits(text, &status.pools);

@@ -504,6 +504,11 @@ impl Node {
         self.current().receiver.clone()
     }
 
+    /// Spans that found no room on their way to the one who exports them.
+    pub(crate) fn spans_without_room(&self) -> u64 {
+        self.engine.spans_dropped()
+    }
+
     pub(crate) fn exports(&self) -> &Exports {
         &self.exports
     }

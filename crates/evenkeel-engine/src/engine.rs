@@ -227,7 +227,6 @@ impl Engine {
             connections: self.connections(),
             accept_pauses_total: vitals().map(|vitals| vitals.accept_pauses.get()).sum(),
             panics_total: vitals().map(|vitals| vitals.panics.load(Ordering::Relaxed)).sum(),
-            spans_dropped_total: vitals().map(|vitals| vitals.spans_dropped.get()).sum(),
             log_lines_dropped_total: vitals().map(|vitals| vitals.log_lines_dropped.get()).sum(),
             log_lines_left_out_total: vitals().map(|it| it.log_lines_left_out.get()).sum(),
             shed_level: self.shared.shed_level.0.load(Ordering::Relaxed),
@@ -392,6 +391,11 @@ impl Engine {
     /// Exchanges whose spans are to be exported, for one reader; `None`: there is one already.
     pub fn spans(&self) -> Option<mpsc::Receiver<TracedExchange>> {
         self.spans.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Spans that were to be exported, and that whoever does it was too slow to take.
+    pub fn spans_dropped(&self) -> u64 {
+        self.shared.vitals.iter().map(|vitals| vitals.0.spans_dropped.get()).sum()
     }
 
     /// Returns once every worker's loop has turned; never, if one hangs.

@@ -361,8 +361,6 @@ pub struct EngineStatus {
     /// Connections ended by a defect of this program.
     pub panics_total: u64,
     pub log_lines_dropped_total: u64,
-    /// That were to be exported, and that whoever does it was too slow to take.
-    pub spans_dropped_total: u64,
     /// Not written because of the log's `sample`.
     pub log_lines_left_out_total: u64,
     /// Requests of routes with a lower priority are answered 503; 0: nothing is shed.

@@ -249,6 +249,13 @@ fn a_receiver_that_is_away_or_busy_slows_nothing_and_is_told_again_when_it_is_ba
     wait_until("what finds no room is counted", PATIENCE, || count("dropped") > 0.0);
     wait_until("it is said", PATIENCE, || lb.metric("evenkeel_trace_export_failing", "") > 0.0);
     assert!(count("sent") < 1.0);
+    let problems = || lb.status()["problems"].to_string();
+    let told = format!("spans are not exported to {away}: cannot connect: ");
+    assert!(
+        problems().contains(&told) && problems().contains("correct `endpoint`"),
+        "{}",
+        problems()
+    );
 
     let receiver = Receiver::start(away, None);
     // It is asked again after about as long as it has been away.
@@ -257,13 +264,14 @@ fn a_receiver_that_is_away_or_busy_slows_nothing_and_is_told_again_when_it_is_ba
     });
     assert!(count("sent") > 0.0 && !receiver.spans().is_empty());
     assert!(lb.metric("evenkeel_trace_export_failing", "") < 1.0);
+    assert_eq!(problems(), "[]");
     assert!(lb.log().contains("export-failing") && lb.log().contains("export-recovered"));
 
     // One that is busy is asked again, one that does not want it is not.
     let before = count("sent");
     receiver.answers("503");
     get(listen, "/");
-    wait_until("it is busy", PATIENCE, || lb.metric("evenkeel_trace_export_failing", "") > 0.0);
+    wait_until("it is busy", PATIENCE, || problems().contains("it answered 503; it has too much"));
     receiver.answers("200");
     wait_until("it was asked again", PATIENCE, || count("sent") > before + 1.0);
     receiver.answers("400");

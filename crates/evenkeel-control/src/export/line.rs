@@ -46,6 +46,32 @@ pub(super) enum SendError {
     Refused(Answer),
 }
 
+/// What to do when nothing is known here of why a receiver does not want spans.
+pub(super) const LOOK_THERE: &str = "its own log says more";
+
+impl SendError {
+    /// What an operator may do about it.
+    pub(super) fn advice(&self) -> &'static str {
+        match self {
+            Self::Connect(_) | Self::Broken(_) | Self::Late(_) => {
+                "see whether it runs and can be reached from here, or correct `endpoint` of [trace]"
+            }
+            Self::Tls(_) | Self::Handshake(_) => {
+                "see whether its certificate is one that `ca` of [trace], or the system, trusts"
+            }
+            Self::Refused(answer) => match answer.status {
+                401 | 403 => "give it what it asks for in `headers_file` of [trace]",
+                404 | 405 => "correct the path in `endpoint` of [trace]",
+                429 | 502..=504 => {
+                    "it has too much to do, or what is before it does not reach it: lower `sample` of \
+                     [trace], or see whether it is well"
+                }
+                _ => LOOK_THERE,
+            },
+        }
+    }
+}
+
 /// What a receiver has not taken of a batch that it took, with its reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Rejected {

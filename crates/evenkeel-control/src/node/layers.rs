@@ -9,6 +9,7 @@ use evenkeel_core::config::{Config, Listener, Pool, PoolId};
 
 use super::Node;
 use super::servers::Servers;
+use crate::export;
 use crate::membership::{Listed, Named};
 use crate::overlay::{self, EntryOrigin, Sourced};
 
@@ -31,7 +32,8 @@ impl Node {
         });
         let of_certificates = self.certificate_problems();
         let problems = servers.problems.values().cloned().chain(files).chain(of_certificates);
-        problems.chain(self.order_problems()).chain(self.link_problem()).collect()
+        let problems = problems.chain(self.order_problems()).chain(self.link_problem());
+        problems.chain(export::problem(self)).collect()
     }
 
     /// What the API tells of each pool beyond what the engine knows, by the pool's name.

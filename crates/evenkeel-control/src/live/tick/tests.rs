@@ -88,7 +88,6 @@ fn sample(at: u64, pools: Vec<PoolStatus>) -> Sample {
         log_lines_left_out_total: 0,
         shed_level: 0,
         copies_dropped_total: 0,
-        spans_dropped_total: 0,
         draining: false,
     };
     let process = Figures {
@@ -115,8 +114,8 @@ fn what_grew_is_told_by_the_second() {
     assert_eq!(tick.node.workers, [0.5]);
     assert!((tick.node.cpu - 0.25).abs() < 1e-9);
     let app = &tick.pools["app"];
-    assert_eq!((app.answered_4xx, app.answered_5xx), (4.0, 2.0));
     assert_eq!((app.rate, app.errors, app.retries), (100.0, 2.0, 10.0));
+    assert_eq!((app.answered_4xx, app.answered_5xx), (4.0, 2.0));
     assert_eq!((app.in_flight, app.queue), (3, 2));
     assert!(app.p99.is_some_and(|p99| p99 <= 0.001), "{:?}", app.p99);
     let a = &tick.servers["app/a"];

@@ -9,7 +9,7 @@ use std::time::Duration;
 use evenkeel_core::fault::Fault;
 use evenkeel_core::latency::{self, BUCKETS};
 
-use crate::count::{Counter, Padded, class, one_each};
+use crate::count::{Counter, IS_RECORDING, Padded, class, one_each};
 use crate::exemplar::{Exemplar, Exemplars};
 use crate::status::{Endings, FlowStatus};
 
@@ -65,6 +65,9 @@ impl Ends {
     }
 
     pub(crate) fn took(&self, took: Duration) {
+        if !IS_RECORDING {
+            return;
+        }
         let counts = self.counts();
         counts.durations[latency::bucket(took)].add(1);
         counts.micros.add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));

@@ -15,7 +15,7 @@ use evenkeel_core::trace::{SpanId, TraceId, Traceparent};
 use crate::accept::Seat;
 use crate::clock;
 use crate::connect::LocalServer;
-use crate::count::class;
+use crate::count::{IS_RECORDING, class};
 use crate::exchange::Client;
 use crate::exemplar::Exemplar;
 use crate::flow::{Ends, LocalFlow, is_error};
@@ -74,6 +74,9 @@ impl Record {
 
     /// What is told of it, should it fail, in the client's own words.
     pub(crate) fn note(&mut self, head: &RequestHead<'_, '_>, request_id: &str) {
+        if !IS_RECORDING {
+            return;
+        }
         let said = &mut self.said;
         said.set_method(head.method.as_bytes());
         said.set_host(head.authority.as_bytes());
@@ -248,6 +251,16 @@ impl Record {
 
     /// The exchange is over: counts it and, if a log is kept, writes its line.
     pub(crate) fn finish(&mut self, client: &Client, fault: Option<Fault>) {
+        if IS_RECORDING {
+            self.tell(client, fault);
+        }
+        (self.server, self.route, self.pool) = (None, None, None);
+        self.asked.clear();
+        self.said.clear();
+    }
+
+    /// Those who read records: counters, log, exemplars, spans, and whoever keeps what failed or was slow.
+    fn tell(&mut self, client: &Client, fault: Option<Fault>) {
         let now = clock::now();
         let worker = client.worker();
         let active = now.since(self.began);
@@ -301,9 +314,6 @@ impl Record {
             let pool = self.pool.as_ref().map_or(line.pool, |pool| pool.name());
             worker.mishaps.tell(worker, &line, (pool, fault, is_slow));
         }
-        (self.server, self.route, self.pool) = (None, None, None);
-        self.asked.clear();
-        self.said.clear();
     }
 
     /// It may stand for others: somebody keeps its trace.

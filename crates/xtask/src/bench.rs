@@ -12,6 +12,7 @@ mod load;
 mod many;
 mod memory;
 mod proxy;
+mod records;
 mod scenario;
 mod scratch;
 mod table;
@@ -19,6 +20,7 @@ mod upstream;
 
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -89,7 +91,8 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     bench.when("memory", || bench.memory(&upstreams))?;
     bench.when("memory-tls", || bench.memory_tls(&upstreams))?;
     bench.when("latency", || bench.latency(&upstreams))?;
-    bench.when("many", || many::measure(&bench))
+    bench.when("many", || many::measure(&bench))?;
+    bench.when("records", || records::measure(&bench, root, &upstreams))
 }
 
 /// As gRPC frames it: not compressed, its length, a hundred bytes.
@@ -144,7 +147,8 @@ impl Bench<'_> {
 
     fn setting(&self, workers: usize, log: bool) -> Setting {
         let Options { log: always, deferred, tuned, .. } = *self.options;
-        Setting { workers, log: log || always, deferred, tuned, scale: Scale::Usual, changes: 0 }
+        let (log, scale) = (log || always, Scale::Usual);
+        Setting { workers, log, deferred, tuned, scale, history: true, changes: 0 }
     }
 
     /// Each with proxies just started: what one scenario leaves behind, such as upstream connections
@@ -283,11 +287,7 @@ fn programs(root: &Path, options: &Options) -> Result<Programs> {
         debian(tool)?;
     }
     if options.proxies.contains(&Kind::Evenkeel) && options.evenkeel.is_none() {
-        let mut cargo = command::cargo(root);
-        cargo.args(["build", "--quiet", "--release", "--package", "evenkeel"]);
-        if !command::succeeds(&mut cargo)? {
-            bail!("evenkeel does not build; the compiler's words are above");
-        }
+        build(root, |cargo| cargo)?;
     }
     let evenkeel = match &options.evenkeel {
         Some(path) => path.clone(),
@@ -298,6 +298,16 @@ fn programs(root: &Path, options: &Options) -> Result<Programs> {
         nginx: nginx.map_or_else(|| debian("nginx"), Ok)?,
         haproxy: haproxy.map_or_else(|| debian("haproxy"), Ok)?,
     })
+}
+
+/// A release of these sources, with what `change` wants otherwise.
+fn build(root: &Path, change: impl FnOnce(&mut Command) -> &mut Command) -> Result<()> {
+    let mut cargo = command::cargo(root);
+    cargo.args(["build", "--quiet", "--release", "--package", "evenkeel"]);
+    if !command::succeeds(change(&mut cargo))? {
+        bail!("evenkeel does not build; the compiler's words are above");
+    }
+    Ok(())
 }
 
 /// Thousands of held connections are descriptors of this process; children inherit the limit.

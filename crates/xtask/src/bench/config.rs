@@ -19,6 +19,8 @@ pub(super) struct Setting {
     pub(super) tuned: bool,
     /// Of evenkeel only.
     pub(super) scale: Scale,
+    /// The same: what it did is kept.
+    pub(super) history: bool,
     /// Configurations before this one, from which it differs in a time-out.
     pub(super) changes: u32,
 }
@@ -91,7 +93,7 @@ const FILES: &str = "../files";
 pub(super) fn evenkeel(wiring: &Wiring) -> String {
     let Wiring { http, tcp, https, grpc, files, admin, setting, .. } = wiring;
     let Wiring { servers: [one, two], callees: [three, four], .. } = wiring;
-    let Setting { workers, log, scale, changes, .. } = setting;
+    let Setting { workers, log, scale, history, changes, .. } = setting;
     let servers = match scale {
         Scale::Usual | Scale::Few => format!("\"{one}\", \"{two}\""),
         Scale::Reserve => many::servers([*one, *two], true),
@@ -101,6 +103,7 @@ pub(super) fn evenkeel(wiring: &Wiring) -> String {
     let (https, grpc) = (secured("https", *https, "http"), secured("grpc", *grpc, "grpc"));
     let log =
         if *log { "[access_log]\nformat = \"combined\"\npath = \"access.log\"\n" } else { "" };
+    let history = if *history { "" } else { "[history]\nsize = \"0B\"\n" };
     format!(
         r#"[node]
 name = "bench"
@@ -111,6 +114,7 @@ state_dir = "state"
 bind = "{admin}"
 
 {log}
+{history}
 [listener.http]
 bind = ["{http}"]
 protocol = "http"
@@ -424,6 +428,7 @@ mod tests {
                 deferred,
                 tuned: false,
                 scale: Scale::Usual,
+                history: true,
                 changes: 0,
             },
         }

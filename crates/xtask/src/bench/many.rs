@@ -28,8 +28,8 @@ const ROUTES: u32 = 10_000;
 /// Reloads of which the median is told.
 const RELOADS: u32 = 5;
 
-/// The same requests for both: for the last route.
-const SCENARIO: Scenario = Scenario {
+/// The same requests for all: for the last route.
+pub(super) const SCENARIO: Scenario = Scenario {
     name: "many",
     title: "http, keep-alive, 100 B",
     listener: Listener::Http,

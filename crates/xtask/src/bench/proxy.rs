@@ -25,7 +25,7 @@ pub(super) enum Kind {
 }
 
 /// Where the programs are.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Programs {
     pub(super) evenkeel: PathBuf,
     pub(super) nginx: PathBuf,

@@ -79,5 +79,6 @@ pub(super) fn names() -> PossibleValuesParser {
         "memory-tls",
         "latency",
         "many",
+        "records",
     ]))
 }

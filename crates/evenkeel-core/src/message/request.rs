@@ -332,13 +332,19 @@ fn upgrade<'b>(
     }
     // RFC 6455 §4.2.1. A server that refuses the handshake while a proxy believes in a tunnel has
     // been used to smuggle requests.
-    let key = fields.get("sec-websocket-key");
-    let version = fields.get("sec-websocket-version");
+    let key = only(fields, "sec-websocket-key");
+    let version = only(fields, "sec-websocket-version");
     if method == "GET" && key.is_some_and(is_websocket_key) && version == Some(b"13") {
         Ok(Upgrade::WebSocket)
     } else {
         Err(Reason::WebSocket)
     }
+}
+
+/// The value of a field of which there is one line.
+fn only<'b>(fields: &Fields<'_, 'b>, name: &'static str) -> Option<&'b [u8]> {
+    let mut lines = fields.all(name);
+    lines.next().filter(|_| lines.next().is_none())
 }
 
 /// Sixteen bytes in base64.

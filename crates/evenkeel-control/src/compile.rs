@@ -216,7 +216,7 @@ fn meaning(main: usize, tree: &Table, surroundings: &Surroundings, notes: &Notes
     zone::warn_of_unused(zone_place, &members, notes);
     let (traces, receiver) = trace::traces(&mut root, &listeners, bench);
     let shed = shed::shed(&mut root);
-    let vips = vip::vips(&mut root, bench, &directory);
+    let vips = vip::vips(&mut root, bench, &directory, pair.is_some());
     root.later(&["cache"]);
     root.finish();
     let slow = Some(history.slow);

@@ -233,7 +233,14 @@ mod tests {
     #[test]
     fn an_address_moves_to_a_node_that_can_have_it() {
         let says = |owns, claim| {
-            Some(Heartbeat { node: [192, 0, 2, 2].into(), owns, claim, boot: 1, claims: 0 })
+            Some(Heartbeat {
+                node: [192, 0, 2, 2].into(),
+                owns,
+                claim,
+                boot: 1,
+                claims: 0,
+                wants: false,
+            })
         };
         for (state, peer, expected) in [
             (State::Active, says(false, Some(100)), None),

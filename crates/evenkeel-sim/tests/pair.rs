@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 
 use evenkeel_sim::authority::{Authority, Secured};
 use evenkeel_sim::balancer::binary;
@@ -333,6 +334,41 @@ fn a_file_that_is_reloaded_on_one_node_is_in_force_on_both() {
     let refused = reload(&vip.replace("far", "farther"), "?both=true");
     assert_eq!(refused["status"], 409, "{refused}");
     assert_eq!(in_force(&a), before);
+}
+
+#[test]
+fn a_weaker_owner_finishes_what_is_under_way_before_it_is_preempted() {
+    let link = skip_unless!(Link::with(&["a", "b", "client"]), NO_LINK);
+    let address = "192.0.2.3:8000".parse().expect("an address");
+    let server = link.enter("client", || Origin::start("slow", address));
+    let vip = |number: u8| {
+        let priority = [150, 100][usize::from(number - 1)];
+        format!(
+            "[pool.slow]\nservers = [\"{address}\"]\n[listener.slow]\nbind = [\"0.0.0.0:8081\"]\n\
+             protocol = \"http\"\npool = \"slow\"\n[vip.main]\naddress = \"192.0.2.10/24\"\n\
+             interface = \"eth0\"\nrouter_id = 51\npriority = {priority}\nadvertise = \"fast\"\n\
+             preempt = true\ndrain = \"30s\"\n"
+        )
+    };
+    let (mut a, b) = nodes(&link, &vip);
+    a.await_state("main", "active");
+    a.kill();
+    b.await_state("main", "active");
+    let answer = thread::scope(|scope| {
+        let slow = scope.spawn(|| {
+            let address = "192.0.2.10:8081".parse().expect("an address");
+            link.enter("client", || get(address, "/?wait=2500"))
+        });
+        wait_until("it is under way", PATIENCE, || !server.seen().is_empty());
+        a.start(&(on_link(1) + &vip(1)));
+        slow.join().expect("it is answered")
+    });
+    assert!(answer.status == 200 && answer.is_intact(), "{answer:?}");
+    a.await_state("main", "active");
+    wait_until("b has given it", PATIENCE, || {
+        b.log().contains("it wants the address") && b.vip("main")["moved"] == false
+    });
+    assert!(!b.log().contains("vip-cut"), "{}", b.log());
 }
 
 #[test]

@@ -28,6 +28,7 @@ fn one_owner_whenever_they_can_hear_each_other() {
         sum.withheld += story.withheld;
         sum.slept += story.slept;
         sum.moves += story.moves;
+        sum.given += story.given;
         sum.longest_overlap = sum.longest_overlap.max(story.longest_overlap);
         sum.longest_overlap_told = sum.longest_overlap_told.max(story.longest_overlap_told);
         sum.longest_gap = sum.longest_gap.max(story.longest_gap);
@@ -35,8 +36,8 @@ fn one_owner_whenever_they_can_hear_each_other() {
     eprintln!("{} runs: {sum:?}", seeds.end - seeds.start);
     // A simulation in which nothing happens proves nothing.
     if seeds.end - seeds.start >= RUNS {
-        let seen = [sum.claims, sum.conflicts, sum.withheld, sum.slept, sum.moves, sum.longest_gap];
-        assert!(seen.iter().all(|&count| count > 0), "{sum:?}");
+        let seen = [sum.claims, sum.conflicts, sum.withheld, sum.slept, sum.moves, sum.given];
+        assert!(sum.longest_gap > 0 && seen.iter().all(|&count| count > 0), "{sum:?}");
     }
 }
 

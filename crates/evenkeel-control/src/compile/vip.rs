@@ -43,6 +43,8 @@ const TRACKED: [&str; 3] = ["pool", "reach", "command"];
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Longer than nearly all requests take, and no trouble to whoever waits for a node to end.
 const DRAIN: Duration = Duration::from_secs(5);
+/// What an owner needs beside that to ask its clients to leave, and to be followed.
+const HANDING_OVER: Duration = Duration::from_secs(5);
 /// Who has asked for a move waits for it within a call, which ends after a minute.
 const MOST_DRAIN: Duration = Duration::from_secs(40);
 /// With white space around it; a secret has 128 digits at most.
@@ -64,8 +66,13 @@ struct Written {
     place: Place,
 }
 
-/// Every virtual address.
-pub(super) fn vips(root: &mut Reader<'_>, bench: Bench<'_>, pools: &Directory) -> Vec<Vip> {
+/// Every virtual address. `has_pair`: there is a second path to another node.
+pub(super) fn vips(
+    root: &mut Reader<'_>,
+    bench: Bench<'_>,
+    pools: &Directory,
+    has_pair: bool,
+) -> Vec<Vip> {
     let mut written: Vec<Written> = Vec::new();
     for (entry, reader) in root.named("vip") {
         if written.len() == MOST_VIPS {
@@ -74,7 +81,7 @@ pub(super) fn vips(root: &mut Reader<'_>, bench: Bench<'_>, pools: &Directory) -
         }
         let name = note(bench.notes, entry.key_place, word::name(&entry.key));
         let name = name.unwrap_or_else(|| entry.key.as_str().into());
-        if let Some(vip) = vip(name, reader, bench, pools) {
+        if let Some(vip) = vip(name, reader, bench, pools, has_pair) {
             let found = Written { vip, place: entry.key_place };
             clash(&found, &written, bench);
             written.push(found);
@@ -99,7 +106,13 @@ fn clash(new: &Written, before: &[Written], bench: Bench<'_>) {
     }
 }
 
-fn vip(name: Arc<str>, mut reader: Reader<'_>, bench: Bench<'_>, pools: &Directory) -> Option<Vip> {
+fn vip(
+    name: Arc<str>,
+    mut reader: Reader<'_>,
+    bench: Bench<'_>,
+    pools: &Directory,
+    has_pair: bool,
+) -> Option<Vip> {
     let help = "the address with its prefix, such as `address = \"192.0.2.10/24\"`";
     let addresses = reader.need("address", help, addresses);
     let help = "the interface it is on, such as `interface = \"eth0\"`";
@@ -140,6 +153,7 @@ fn vip(name: Arc<str>, mut reader: Reader<'_>, bench: Bench<'_>, pools: &Directo
         priority,
         interval,
         preempt,
+        asking: if has_pair { drain + HANDING_OVER } else { Duration::ZERO },
         peers,
         password,
         has_witnesses: !witnesses.is_empty(),

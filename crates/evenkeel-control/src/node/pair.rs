@@ -381,10 +381,10 @@ impl Node {
     /// What is said with each beat.
     pub(crate) fn beat(&self) -> Beat {
         let vips = self.engine.vip_heartbeats();
-        let vips = vips.iter().take(MOST_VIPS).map(|(vip, beat)| {
-            let wanted = !beat.owns && self.pair.wants_back(vip);
-            VipBeat::new(vip, *beat, wanted)
-        });
+        let vips = vips
+            .iter()
+            .take(MOST_VIPS)
+            .map(|(vip, beat)| VipBeat::new(vip, *beat, self.pair.wants_back(vip)));
         let (config, figures) = (*self.pair.print(), self.live().totals());
         let (now, drilled) = (millis(clock::now()), self.drilled());
         Beat { now, config, figures, drilled, vips: vips.collect() }
@@ -406,9 +406,9 @@ impl Node {
         let is_first = link.other.is_some() && link.is_same.is_none();
         link.is_same = is_same;
         link.figures = beat.figures;
-        let wanted_back = link.hear(beat);
+        let wanted = link.hear(beat);
         drop(link);
-        if let Some(vip) = wanted_back {
+        for vip in wanted {
             // Whom it does not reach asks for so long, and then leaves it here.
             let _ = self.drills.run_errand(Errand::GiveBack(vip));
         }

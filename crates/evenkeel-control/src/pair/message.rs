@@ -169,20 +169,22 @@ pub(crate) struct VipBeat {
     claim: Option<u8>,
     boot: u64,
     claims: u64,
-    /// It has lent the address to the other node, and wants it back.
+    /// The other node is to give it: it was lent, or this one would preempt that one.
     #[serde(default)]
     pub(crate) wanted: bool,
 }
 
 impl VipBeat {
-    pub(crate) fn new(vip: &str, heartbeat: Heartbeat, wanted: bool) -> Self {
-        let Heartbeat { node, owns, claim, boot, claims } = heartbeat;
+    /// `lent`: the address is the other node's for a while.
+    pub(crate) fn new(vip: &str, heartbeat: Heartbeat, lent: bool) -> Self {
+        let Heartbeat { node, owns, claim, boot, claims, wants } = heartbeat;
+        let wanted = wants || (lent && !owns);
         Self { vip: vip.to_owned(), node, owns, claim, boot, claims, wanted }
     }
 
     pub(crate) fn heartbeat(&self) -> Heartbeat {
-        let Self { vip: _, node, owns, claim, boot, claims, wanted: _ } = *self;
-        Heartbeat { node, owns, claim, boot, claims }
+        let Self { vip: _, node, owns, claim, boot, claims, wanted } = *self;
+        Heartbeat { node, owns, claim, boot, claims, wants: wanted }
     }
 
     /// As it is shown.
@@ -263,12 +265,13 @@ mod tests {
         let (mut one, mut other) = tokio::io::duplex(1 << 16);
         let heartbeat = Heartbeat {
             node: [192, 0, 2, 1].into(),
-            owns: true,
+            owns: false,
             claim: Some(150),
             boot: u64::MAX,
             claims: 3,
+            wants: true,
         };
-        let vips = vec![VipBeat::new("main", heartbeat, true)];
+        let vips = vec![VipBeat::new("main", heartbeat, false)];
         let beat = Beat { now: 7, config: None, figures: None, drilled: None, vips };
         write(&mut one, &Message::Beat(beat), LIMIT).await.unwrap();
         write(&mut one, &Message::Words(Vec::new()), LIMIT).await.unwrap();

@@ -84,6 +84,8 @@ pub struct Machine {
     owner: Option<(Heard, Moment)>,
     /// Since when the owner has been a weaker one.
     weaker_since: Option<Moment>,
+    /// Since when that one has been asked for the address.
+    asks_since: Option<Moment>,
     /// An operator has moved the address away: it is not taken back from a node that is well.
     moved: bool,
     obstacle: Option<Obstacle>,
@@ -108,6 +110,7 @@ impl Machine {
             interval: policy.interval,
             owner: None,
             weaker_since: None,
+            asks_since: None,
             moved: false,
             obstacle: None,
             answered: 0,
@@ -161,6 +164,7 @@ impl Machine {
             claim: self.claim.filter(|_| may),
             boot: self.boot,
             claims: self.figures.claims,
+            wants: self.asks_since.is_some() && self.state() == State::Backup,
         }
     }
 
@@ -396,7 +400,7 @@ impl Machine {
         self.figures.gap = self.owner.filter(|_| silent).map(|(_, at)| now.since(at));
         self.figures.claims += 1;
         self.owner = None;
-        self.weaker_since = None;
+        (self.weaker_since, self.asks_since) = (None, None);
         self.obstacle = None;
         self.answered = 0;
         self.moved = false;
@@ -483,23 +487,28 @@ impl Machine {
             return;
         }
         self.note_owner(heard, now);
-        if heard.priority >= claim {
-            self.weaker_since = None;
-        } else {
-            let since = *self.weaker_since.get_or_insert(now);
-            if self.preempts(claim, now.since(since)) && self.is_witnessed() {
+        if self.preempts(heard.priority, claim, now) {
+            if !self.asks(heard.source, now) {
                 self.own_it(Cause::Stronger, now, out);
                 return;
             }
+        } else {
+            self.asks_since = None;
         }
         let until = now + self.policy.down(claim, self.interval);
         self.be_backup(Phase::Backup { until, asks: true }, Cause::OwnerHeard, now, out);
     }
 
-    fn preempts(&self, claim: u8, heard_for: Duration) -> bool {
+    /// Whether an owner with this priority is to have the address no longer.
+    fn preempts(&mut self, priority: u8, claim: u8, now: Moment) -> bool {
+        if priority >= claim {
+            self.weaker_since = None;
+            return false;
+        }
+        let heard_for = now.since(*self.weaker_since.get_or_insert(now));
         let wants = claim == ADDRESS_OWNER
             || matches!(self.policy.preempt, Preempt::After(delay) if heard_for >= delay);
-        wants && !self.moved
+        wants && !self.moved && self.is_witnessed()
     }
 
     fn claim(&mut self, claim: Option<u8>, now: Moment, out: &mut Vec<Action>) {
@@ -558,6 +567,7 @@ impl Machine {
 
     /// Backup from the beginning: an owner has all the time it may take.
     fn listen(&mut self, why: Cause, now: Moment, out: &mut Vec<Action>) {
+        (self.weaker_since, self.asks_since) = (None, None);
         let until = now + self.policy.down(self.claim.unwrap_or(1), self.interval);
         self.be_backup(Phase::Backup { until, asks: true }, why, now, out);
     }

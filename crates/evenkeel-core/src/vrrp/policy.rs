@@ -29,6 +29,9 @@ pub struct Policy {
     /// Between two adverts: as [`Advert::interval`].
     pub interval: Duration,
     pub preempt: Preempt,
+    /// How long a weaker owner may take to give the address away before it is preempted, if it is
+    /// heard over the second path; zero: it is not asked to.
+    pub asking: Duration,
     /// Who is spoken to and listened to; none: the group, and anybody.
     pub peers: Vec<IpAddr>,
     /// Version 2 only.
@@ -126,6 +129,7 @@ mod tests {
             preempt: Preempt::Never,
             peers: Vec::new(),
             password: None,
+            asking: Duration::ZERO,
             has_witnesses: false,
         }
     }

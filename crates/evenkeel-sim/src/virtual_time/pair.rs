@@ -13,10 +13,12 @@
 //!    other answers for it, and of all that are there it was the last to announce itself. (That an
 //!    announcement is lost on its way to a client is made good by the next: after 5 s, then each
 //!    minute.)
-//! 3. A planned move leaves no moment without an owner; a killed owner is missed for no longer than
-//!    an owner may be silent.
+//! 3. A planned move leaves no moment without an owner, nor does a node that comes back and preempts;
+//!    a killed owner is missed for no longer than an owner may be silent.
 //! 4. A frozen owner does not answer with its program before it has listened.
 //! 5. No input makes more than a handful of actions, and no deadline comes again at once.
+//! 6. Where nodes preempt, the strongest owns the address in the end, whether a weaker owner gives it
+//!    away when it is asked to or takes too long.
 
 mod node;
 mod rules;
@@ -40,6 +42,8 @@ pub struct Story {
     /// Frozen nodes that found out.
     pub slept: u64,
     pub moves: u64,
+    /// Owners that were asked for the address by a stronger node, and gave it away.
+    pub given: u64,
     /// The longest that two owned the address and heard each other, in thousandths of an interval.
     pub longest_overlap: u64,
     /// The same of two that tell each other, over the second path.
@@ -62,6 +66,9 @@ struct Bounds {
     settle: Duration,
     /// From a kill in the calm to the next owner.
     gap: Duration,
+    /// From the last trouble until the strongest has preempted: what it waits and asks for may begin
+    /// anew once, with another owner.
+    preempted: Duration,
 }
 
 /// One run; what has happened in it.

@@ -1,4 +1,5 @@
-//! A virtual address that the other node has for a while, and gives back when it is asked to.
+//! A virtual address that the other node has and gives away when it is asked to: because it was lent,
+//! or because the node that asks is the stronger one.
 
 use std::sync::MutexGuard;
 use std::time::Duration;
@@ -47,10 +48,10 @@ impl Pair {
 }
 
 impl Link {
-    /// Keeps what the other node says; the address it wants back, if that is new.
-    pub(super) fn hear(&mut self, beat: &Beat) -> Option<String> {
-        let wanted = beat.vips.iter().take(MOST_VIPS).find(|it| it.wanted);
-        let new = wanted.filter(|it| !self.is_wanted(&it.vip)).map(|it| it.vip.clone());
+    /// Keeps what the other node says; the addresses it wants and did not before.
+    pub(super) fn hear(&mut self, beat: &Beat) -> Vec<String> {
+        let wanted = beat.vips.iter().take(MOST_VIPS).filter(|it| it.wanted);
+        let new = wanted.filter(|it| !self.is_wanted(&it.vip)).map(|it| it.vip.clone()).collect();
         let vips = beat.vips.iter().take(MOST_VIPS);
         self.vips = vips.map(|said| (said.vip.clone(), said.clone())).collect();
         self.drilled.clone_from(&beat.drilled);
@@ -70,7 +71,7 @@ impl Node {
         self.pair.has_news();
     }
 
-    /// Gives an address back that the other node wants, once it is here. Then both are as they were:
+    /// Gives an address away that the other node wants, once it is here. Then both are as they were:
     /// this one may preempt, if it is told to.
     pub(in crate::node) async fn give_vip_back(&self, name: &str) {
         let until = clock::monotonic() + ASKED_FOR;
@@ -78,7 +79,7 @@ impl Node {
             let change = |moved| api::VipChange {
                 moved,
                 author: self.pair_status().and_then(|pair| pair.node).unwrap_or_default(),
-                reason: "its drill is over".to_owned(),
+                reason: "it wants the address".to_owned(),
             };
             match self.change_vip(name, &change(true)).await {
                 Ok(()) => {

@@ -1,5 +1,8 @@
 //! How an owner gives the address away.
 
+use std::net::IpAddr;
+use std::time::Duration;
+
 use super::{Action, Cause, Event, Heartbeat, Machine, Moment, Phase, State};
 
 /// How often a node says that it leaves: a lost packet would cost the successor three intervals.
@@ -12,6 +15,9 @@ const LEAVING_INTERVALS: u32 = 2;
 /// A weakened owner gives way to a stronger peer only after this many intervals: if that one does
 /// not take it, trying again and again helps nobody.
 const WEAKENED_INTERVALS: u32 = 10;
+/// Two nodes that can hear each other on the second path do so this soon after one has started: who
+/// is not heard by then cannot be asked.
+const MEETING: Duration = Duration::from_secs(3);
 
 impl Machine {
     /// In Active, with a claim that something tracked has lowered: a stronger peer gets it, though
@@ -25,6 +31,19 @@ impl Machine {
         if is_lowered && is_settled && self.peers.iter().any(is_stronger) {
             self.leave(false, Cause::Weakened, now, out);
         }
+    }
+
+    /// In Backup, of an owner that is to be preempted: whether it still has time to give the address
+    /// away by itself, which it does once what is under way there has ended.
+    pub(super) fn asks(&mut self, owner: IpAddr, now: Moment) -> bool {
+        let is_heard = |(peer, came): &(Heartbeat, Moment)| {
+            peer.node == owner && peer.owns && self.is_fresh(*came, now)
+        };
+        if !self.peers.iter().any(is_heard) {
+            return now.since(self.since) < self.policy.asking.min(MEETING);
+        }
+        let since = *self.asks_since.get_or_insert(now);
+        now.since(since) < self.policy.asking
     }
 
     /// In Active: says so, and goes on until somebody is heard.

@@ -16,6 +16,7 @@ fn policy() -> Policy {
         priority: 100,
         interval: SECOND,
         preempt: Preempt::Never,
+        asking: Duration::ZERO,
         peers: Vec::new(),
         password: None,
         has_witnesses: false,
@@ -31,7 +32,14 @@ fn heard(number: u8, priority: u8) -> Input {
 }
 
 fn beat(number: u8, owns: bool, claim: Option<u8>) -> Input {
-    Input::Heartbeat(Heartbeat { node: host(number), owns, claim, boot: 1, claims: 1 })
+    Input::Heartbeat(Heartbeat {
+        node: host(number),
+        owns,
+        claim,
+        boot: 1,
+        claims: 1,
+        wants: false,
+    })
 }
 
 /// A machine and its clock. It is node 2.
@@ -287,6 +295,55 @@ fn preemption() {
 }
 
 #[test]
+fn a_weaker_owner_that_is_heard_on_both_paths_is_asked_first() {
+    let preempt = Preempt::After(Duration::ZERO);
+    let patient = Policy { preempt, asking: SECOND * 5, ..policy() };
+    let asked = || {
+        let mut case = Case::in_state(patient.clone(), State::Backup);
+        case.tell(beat(1, true, Some(50)));
+        case.tell(heard(1, 50));
+        assert_eq!((case.state(), case.machine.heartbeat().wants), (State::Backup, true));
+        case
+    };
+    let mut given = asked();
+    given.tell(heard(1, 0));
+    assert_eq!(given.wait_for(State::Active).0, patient.skew(100, SECOND));
+    assert!(!given.machine.heartbeat().wants);
+    // One that keeps it is preempted as ever.
+    let mut kept = asked();
+    let after = (1..10).find(|_| {
+        kept.now = kept.now + SECOND;
+        kept.tell(beat(1, true, Some(50)));
+        kept.tell(heard(1, 50)).contains(&Action::Take)
+    });
+    assert_eq!(after, Some(5));
+    let mut cut_off = asked();
+    cut_off.tell(Input::Silence(host(1)));
+    cut_off.now = cut_off.now + SECOND * 3;
+    assert!(cut_off.tell(heard(1, 50)).contains(&Action::Take), "nobody hears what it wants");
+    let mut outdone = asked();
+    outdone.tell(heard(1, 200));
+    assert!(!outdone.machine.heartbeat().wants);
+    // Who could not take it does not want it, and asks anew once it could.
+    let mut failed = asked();
+    failed.tell(Input::Claim(None));
+    assert!(!failed.machine.heartbeat().wants);
+    failed.now = failed.now + SECOND * 10;
+    failed.tell(Input::Claim(Some(100)));
+    failed.tell(beat(1, true, Some(50)));
+    assert_eq!(done(&failed.tell(heard(1, 50))), []);
+    assert!(failed.machine.heartbeat().wants);
+    // Who is not heard on the other path by then cannot be asked.
+    let mut alone = Case::in_state(patient.clone(), State::Backup);
+    let after = (0..10).find(|_| {
+        let takes = alone.tell(heard(1, 50)).contains(&Action::Take);
+        alone.now = alone.now + SECOND;
+        takes
+    });
+    assert_eq!(after, Some(3));
+}
+
+#[test]
 fn what_was_moved_away_is_not_taken_back() {
     let mut case = Case::new(Policy { preempt: Preempt::After(Duration::ZERO), ..policy() });
     case.tell(Input::Start);
@@ -360,7 +417,8 @@ fn who_has_missed_another_owner_announces_itself_again() {
     case.tell(beat(1, false, Some(50)));
     case.pass(SECOND);
     assert_eq!(done(&case.tell(beat(1, false, Some(50)))), []);
-    let again = Heartbeat { node: host(1), owns: false, claim: Some(50), boot: 1, claims: 2 };
+    let Input::Heartbeat(first) = beat(1, false, Some(50)) else { panic!("it is one") };
+    let again = Heartbeat { claims: 2, ..first };
     let restarted = Heartbeat { boot: 2, ..again };
     for heartbeat in [again, restarted] {
         let actions = done(&case.tell(Input::Heartbeat(heartbeat)));

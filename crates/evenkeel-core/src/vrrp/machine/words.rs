@@ -63,6 +63,8 @@ pub struct Heartbeat {
     pub boot: u64,
     /// How often it has become owner since: who owns it now may have missed that.
     pub claims: u64,
+    /// It does not own it, and the owner is to give it away.
+    pub wants: bool,
 }
 
 impl Heartbeat {

@@ -35,6 +35,10 @@ pub(super) struct Node {
     pub(super) said: Option<Heartbeat>,
     /// When the last one arrives at each of the others.
     pub(super) told_by: Vec<Moment>,
+    /// Who wants the address from it.
+    pub(super) asked_by: Option<IpAddr>,
+    /// It finishes what is under way, and will give the address away then.
+    pub(super) parts: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +67,8 @@ impl Node {
             witness: true,
             said: None,
             told_by: vec![now; count],
+            asked_by: None,
+            parts: false,
             policy,
         }
     }
@@ -78,6 +84,7 @@ impl Node {
         let policy = Arc::clone(&self.policy);
         self.machine = Machine::new(policy, self.address, self.boot, self.clock(now));
         self.program = Program::Runs;
+        (self.asked_by, self.parts) = (None, false);
         self.unread.clear();
         for input in [Input::Claim(self.claim), Input::Witness(self.witness)] {
             let actions = self.machine.handle(input, self.clock(now));
@@ -103,6 +110,18 @@ impl Node {
     /// Somebody answers, and not only a kernel that was left behind.
     pub(super) fn serves(&self) -> bool {
         self.runs() && self.machine.state().owns() && self.holds
+    }
+
+    /// What it hears over the second path; `true`: it is asked for the address, and begins to part.
+    pub(super) fn hears(&mut self, heartbeat: &Heartbeat) -> bool {
+        if heartbeat.wants {
+            self.asked_by = Some(heartbeat.node);
+        } else if self.asked_by == Some(heartbeat.node) {
+            self.asked_by = None;
+        }
+        let begins = self.owns() && self.asked_by.is_some() && !self.parts;
+        self.parts |= begins;
+        begins
     }
 
     /// It may own the address as far as it knows itself.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use evenkeel_core::moment::Moment;
+use evenkeel_core::vrrp::policy::Preempt;
 
 use super::Bounds;
 use super::node::Node;
@@ -51,13 +52,17 @@ impl Rules {
         self.calm_since = now;
     }
 
-    /// A planned move begins.
+    /// A planned move begins, or somebody comes back.
     pub(super) fn must_not_be_missed(&mut self) {
         self.no_miss = true;
     }
 
-    pub(super) fn is_killed(&mut self, now: Moment) {
+    pub(super) fn may_be_missed(&mut self) {
         self.no_miss = false;
+    }
+
+    pub(super) fn is_killed(&mut self, now: Moment) {
+        self.may_be_missed();
         self.killed = Some(now);
     }
 
@@ -119,9 +124,21 @@ impl Rules {
         }
         let since = *self.unserved_since.get_or_insert(now);
         if self.no_miss {
-            return Err(format!("missed since {since} in a planned move"));
+            return Err(format!("missed since {since}, though nobody has failed"));
         }
         Ok(())
+    }
+}
+
+/// Where nodes preempt, the strongest of those that could own the address does, in the end.
+pub(super) fn strongest_owns(nodes: &[Node]) -> Result<(), String> {
+    let Some(owner) = nodes.iter().find(|node| node.owns()) else { return Ok(()) };
+    let wants = |node: &&Node| node.policy.preempt != Preempt::Never && node.is_able();
+    match nodes.iter().filter(wants).find(|node| node.claim > owner.claim) {
+        Some(stronger) => {
+            Err(format!("{} leaves it to {}, and is stronger", stronger.address, owner.address))
+        }
+        None => Ok(()),
     }
 }
 

@@ -12,7 +12,7 @@ use evenkeel_core::vrrp::{RouterId, Version};
 use super::super::Broken;
 use super::super::agenda::Agenda;
 use super::node::{Node, Program};
-use super::rules::Rules;
+use super::rules::{self, Rules};
 use super::trouble::Trouble;
 use super::{Bounds, Story};
 
@@ -20,7 +20,11 @@ use super::{Bounds, Story};
 const MOST_ACTIONS: usize = 10;
 /// What a packet takes when nothing is wrong.
 pub(super) const CALM_DELAY: Duration = Duration::from_micros(500);
-/// How long trouble lasts, in intervals.
+/// For how long a weaker owner must have been heard, where it must, in intervals.
+const PREEMPT_INTERVALS: u32 = 5;
+/// How long it may take to give the address away, where it is asked to, in the same. Some take longer.
+const ASKING_INTERVALS: u32 = 8;
+/// How long trouble lasts, in the same.
 const TROUBLE_INTERVALS: u32 = 150;
 
 /// What happens.
@@ -35,6 +39,12 @@ pub(super) enum Happening {
     /// Something goes wrong, or well again.
     Trouble,
     Mend(usize, Mending),
+    /// What was under way at an owner that was asked for the address has ended.
+    Parted(usize),
+    /// That owner hears of it no more.
+    Resumes(usize),
+    /// A node that was killed in the calm comes back.
+    Returns(usize),
     /// The next thing of the last act.
     Act(u8),
     End,
@@ -93,8 +103,9 @@ impl World {
         let preempt = match dice.below(3) {
             0 => Preempt::Never,
             1 => Preempt::After(Duration::ZERO),
-            _ => Preempt::After(interval * 5),
+            _ => Preempt::After(interval * PREEMPT_INTERVALS),
         };
+        let asking = interval * [0, ASKING_INTERVALS][dice.below(2)];
         let nodes: Vec<Node> = (1..=count)
             .map(|number| {
                 let host = u8::try_from(number).expect("three at most");
@@ -105,6 +116,7 @@ impl World {
                     priority: [100, 100, 150, 255, 1][dice.below(5)],
                     interval,
                     preempt,
+                    asking,
                     peers: Vec::new(),
                     password: None,
                     has_witnesses,
@@ -113,11 +125,13 @@ impl World {
             })
             .collect();
         let weakest = nodes[0].policy.down(1, interval);
+        let settle = weakest * 3 + interval * 4;
         let bounds = Bounds {
             overlap: interval + CALM_DELAY * 2,
             overlap_told: interval * 2 + CALM_DELAY * 2,
-            settle: weakest * 3 + interval * 4,
+            settle,
             gap: weakest + CALM_DELAY * 4,
+            preempted: settle + interval * (PREEMPT_INTERVALS + ASKING_INTERVALS) * 2,
         };
         Self {
             rules: Rules::new(bounds, count, now),
@@ -144,6 +158,9 @@ impl World {
             self.story.events += 1;
             if matches!(happening, Happening::End) {
                 break;
+            }
+            if matches!(happening, Happening::Act(0)) {
+                rules::strongest_owns(&self.nodes).map_err(|rule| self.broken(rule))?;
             }
             self.happens(happening);
             self.look()?;
@@ -206,8 +223,7 @@ impl World {
             }
             Happening::Trouble if self.now() >= self.troubled_until => {
                 self.all_is_well();
-                let settled = self.rules.bounds.settle + self.interval * 4;
-                self.agenda.after(settled, Happening::Act(0));
+                self.agenda.after(self.rules.bounds.preempted, Happening::Act(0));
             }
             Happening::Trouble => {
                 self.something_goes_wrong();
@@ -215,6 +231,12 @@ impl World {
                 self.agenda.after(wait, Happening::Trouble);
             }
             Happening::Mend(at, mending) => self.mend(at, mending),
+            Happening::Parted(at) => self.parted(at),
+            Happening::Resumes(at) => self.tell(at, Input::Resume),
+            Happening::Returns(at) => {
+                self.rules.must_not_be_missed();
+                self.mend(at, Mending::Program);
+            }
             Happening::Act(number) => self.act(number),
             Happening::End => {}
         }
@@ -235,9 +257,10 @@ impl World {
                 1 => {
                     self.rules.is_killed(self.agenda.now());
                     self.kill(at, Duration::ZERO);
-                    self.agenda.after(settled, Happening::Mend(at, Mending::Program));
+                    self.agenda.after(settled, Happening::Returns(at));
                 }
                 _ => {
+                    self.rules.may_be_missed();
                     self.nodes[at].program = Program::Frozen;
                     let wait = self.interval + self.some(self.interval * 8);
                     self.agenda.after(wait, Happening::Mend(at, Mending::Program));
@@ -246,6 +269,16 @@ impl World {
         }
         let next = if number < 2 { Happening::Act(number + 1) } else { Happening::End };
         self.agenda.after(settled * 3, next);
+    }
+
+    /// Who was asked for the address gives it, if that is still wanted.
+    fn parted(&mut self, at: usize) {
+        let node = &mut self.nodes[at];
+        if std::mem::take(&mut node.parts) && node.owns() && node.asked_by.is_some() {
+            self.story.given += 1;
+            self.tell(at, Input::Move);
+            self.agenda.after(self.interval * 3, Happening::Resumes(at));
+        }
     }
 
     /// A program is told something by somebody on its own machine.
@@ -310,6 +343,10 @@ impl World {
 
     pub(super) fn has_ended(&mut self, at: usize) {
         self.last_word = self.last_word.filter(|&last| last != at);
+        let gone = self.nodes[at].address;
+        for node in &mut self.nodes {
+            node.asked_by = node.asked_by.filter(|&asks| asks != gone);
+        }
     }
 
     fn announce(&mut self, at: usize) {
@@ -403,7 +440,15 @@ impl World {
     fn arrives(&mut self, at: usize, packet: Packet) {
         match packet {
             Packet::Advert(heard) => self.tell(at, Input::Heard(heard)),
-            Packet::Heartbeat(heartbeat) => self.tell(at, Input::Heartbeat(heartbeat)),
+            Packet::Heartbeat(heartbeat) => {
+                let begins = self.nodes[at].runs() && self.nodes[at].hears(&heartbeat);
+                // One in four hangs.
+                if begins && self.dice.below(4) > 0 {
+                    let wait = self.some(self.interval * ASKING_INTERVALS * 3 / 2);
+                    self.agenda.after(wait, Happening::Parted(at));
+                }
+                self.tell(at, Input::Heartbeat(heartbeat));
+            }
             Packet::Probe(from) if self.nodes[at].holds => self.send(at, from, Packet::Answer),
             Packet::Probe(_) => {}
             Packet::Answer | Packet::Announcement => self.tell(at, Input::Seen),

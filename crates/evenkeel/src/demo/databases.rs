@@ -13,6 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use futures_util::future::{join_all, try_join_all};
 use tokio::net::UnixStream;
 use tokio::time::{sleep, timeout};
 
@@ -58,7 +59,7 @@ pub(super) struct Databases {
 
 impl Databases {
     /// Makes a database for each server and starts them all; when it returns, each shard has a
-    /// primary that may be written to and a copy in step with it.
+    /// primary that may be written to, and a copy that does not follow yet: [`Self::follow_all`].
     pub(super) async fn start(
         programs: Programs,
         (home, secret): (&Path, &str),
@@ -67,7 +68,7 @@ impl Databases {
     ) -> Result<Self> {
         let maria = Maria::new(programs, home, secret);
         let shards: Vec<Roles> = (0..SHARDS).map(Roles::new).collect();
-        let mut databases = Self { maria, ground: stage.ground, shards };
+        let databases = Self { maria, ground: stage.ground, shards };
         let seed = databases.maria.make_seed().await?;
         let pairs = databases.shards.clone();
         for actor in pairs.iter().flat_map(|roles| [roles.primary, roles.copy()]) {
@@ -75,13 +76,22 @@ impl Databases {
             copy(&seed, &data).with_context(|| format!("cannot make {}", data.display()))?;
             databases.raise(cast, stage, actor)?;
         }
-        for roles in pairs {
+        for roles in &pairs {
             databases.await_ready(cast, roles.primary).await?;
             databases.await_ready(cast, roles.copy()).await?;
-            databases.open(roles.primary).await?;
-            databases.follow(roles).await?;
         }
+        try_join_all(pairs.iter().map(|roles| databases.open(roles.primary))).await?;
         Ok(databases)
+    }
+
+    /// Has each copy follow its primary until it is in step. What is written meanwhile it gets, too.
+    pub(super) async fn follow_all(&mut self) -> Result<()> {
+        let pairs = self.shards.clone();
+        let joined = join_all(pairs.iter().map(|roles| self.join(*roles))).await;
+        for (roles, joined) in pairs.into_iter().zip(joined) {
+            self.note_joined(roles, joined).await?;
+        }
+        Ok(())
     }
 
     /// Does something to a server and what follows from it for its shard; says what is done.
@@ -197,8 +207,12 @@ impl Databases {
 
     /// Has the copy follow the primary until it is in step; the primary goes on alone if it does not.
     async fn follow(&mut self, roles: Roles) -> Result<()> {
+        let joined = self.join(roles).await;
+        self.note_joined(roles, joined).await
+    }
+
+    async fn note_joined(&mut self, roles: Roles, joined: Result<()>) -> Result<()> {
         let (primary, copy) = (roles.primary, roles.copy());
-        let joined = self.join(primary, copy).await;
         if joined.is_err() {
             // What went wrong is told below.
             let _ = self.maria.tell(primary, WAIT_FOR_NOBODY).await;
@@ -207,7 +221,8 @@ impl Databases {
         joined.with_context(|| format!("{copy} does not follow {primary}"))
     }
 
-    async fn join(&self, primary: Actor, copy: Actor) -> Result<()> {
+    async fn join(&self, roles: Roles) -> Result<()> {
+        let (primary, copy) = (roles.primary, roles.copy());
         let following = self.maria.following(self.ground.work(primary));
         self.maria.tell(copy, &following).await?;
         self.await_link(copy).await?;

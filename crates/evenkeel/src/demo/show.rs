@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use tokio::process::Child;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tokio::try_join;
 use tokio_rustls::TlsConnector;
 
 use super::cast::Cast;
@@ -116,7 +117,7 @@ impl Show {
         let secret = databases::secret()?;
         settle_in(&service, &home, stage.ground, stores.settings(stage.ground, &secret)).await?;
         let mut cast = Cast::default();
-        let databases = match programs.mariadb {
+        let mut databases = match programs.mariadb {
             Some(found) => {
                 let place = (home.path(), secret.as_str());
                 Some(Databases::start(found, place, &mut cast, &stage).await?)
@@ -124,12 +125,22 @@ impl Show {
             None => None,
         };
         let redis = programs.redis.map(|program| Redis::new(program, home.path()));
-        for actor in stores.caches() {
-            if let Some(redis) = &redis {
-                redis.start(&mut cast, &stage, actor).await?;
+        let following = async {
+            match &mut databases {
+                Some(databases) => databases.follow_all().await,
+                None => Ok(()),
             }
-        }
-        let password = enrol(&service, &home).await?;
+        };
+        let caching = async {
+            for actor in stores.caches() {
+                if let Some(redis) = &redis {
+                    redis.start(&mut cast, &stage, actor).await?;
+                }
+            }
+            Ok(())
+        };
+        // None of these needs another.
+        let ((), (), password) = try_join!(following, caching, enrol(&service, &home))?;
         let tls = wire::trusting(&home.file("site.pem"))?;
         let mut tasks = JoinSet::new();
         let access = open(doors, &stage, password, &mut tasks)?;

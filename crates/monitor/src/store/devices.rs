@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::thread;
+
+use tokio::runtime::Handle;
 
 use super::directory::{Entry, entries_after};
 use super::sql::{Fault, Session, transaction};
@@ -47,8 +50,8 @@ impl Store {
         let work = move || {
             let named = |shard: &Shard, fault| (shard.name().to_owned(), fault);
             let mut sessions = Vec::with_capacity(shards.len());
-            for shard in &shards {
-                sessions.push(shard.open().map_err(|fault| named(shard, fault))?);
+            for (shard, opened) in shards.iter().zip(open_all(&shards)) {
+                sessions.push(opened.map_err(|fault| named(shard, fault))?);
             }
             let (head, others) = sessions.split_first_mut().expect("settings name a shard");
             let mut blamed = first.name().to_owned();
@@ -69,6 +72,21 @@ impl Store {
         };
         tokio::task::spawn_blocking(work).await.expect("registering does not panic")
     }
+}
+
+/// A session with each, all at once: one that is new gets its tables first, which takes a while.
+fn open_all(shards: &[Arc<Shard>]) -> Vec<Result<Box<dyn Session>, Fault>> {
+    // What some speak over a network with.
+    let runtime = Handle::current();
+    let open = |shard: &Shard| {
+        let _inside = runtime.enter();
+        shard.open()
+    };
+    thread::scope(|scope| {
+        let opening: Vec<_> = shards.iter().map(|shard| scope.spawn(|| open(shard))).collect();
+        let opened = opening.into_iter().map(thread::ScopedJoinHandle::join);
+        opened.map(|opened| opened.expect("opening does not panic")).collect()
+    })
 }
 
 /// The union of all directories.

@@ -1,6 +1,8 @@
 //! Faults of a pair: two nodes with a virtual address, or one and a keepalived, a client that asks
 //! every 10 ms, and another one that asks the link for the address.
 
+mod warm;
+
 use std::thread;
 use std::time::Duration;
 
@@ -34,6 +36,10 @@ pub(crate) const PAIR_ROWS: &[Trial] = &[
         promise: "gap ≤ 3.7 s, and ≤ 50 ms on the way back", run: |options| reboot(options.short) },
     Trial { name: "vip-priority", in_short: false, fault: "the other node is given a higher priority",
         promise: "gap ≤ 50 ms, 1 failed that was under way", run: |options| priority(options.short) },
+    Trial { name: "pair-kill", in_short: false, fault: "the owner of two that know the same is killed",
+        promise: "gap ≤ 3.7 s, TLS and sticky sessions go on", run: |options| warm::lose(&DEFAULT, options.short) },
+    Trial { name: "pair-kill-fast", in_short: false, fault: "the same with adverts each 100 ms",
+        promise: "gap ≤ 450 ms, TLS and sticky sessions go on", run: |options| warm::lose(&FAST, options.short) },
     Trial { name: "vip-split", in_short: false, fault: "two nodes cannot hear each other, and then can",
         promise: "one owner within 2 intervals, clients find it", run: |options| split(options.short) },
     Trial { name: "vip-peace", in_short: true, fault: "60 s (short: 10 s) beside keepalived",

@@ -14,6 +14,11 @@ pub const LONGEST_BODY: usize = 1024;
 /// The largest whole number that a JSON number keeps exactly (2^53).
 pub const HIGHEST_SEQUENCE: u64 = 1 << 53;
 
+/// Numbers whose digits are written out. Others have an exponent: as digits one may be as long as
+/// 300 bytes, and a body that was short enough when it came would be too long where it is read again.
+const SPELT_FROM: f64 = 1e-6;
+const SPELT_BELOW: f64 = 1e16;
+
 /// The named numbers of a reading, in the order sent.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Fields(Vec<(String, f64)>);
@@ -67,7 +72,10 @@ impl Fields {
         for (name, value) in self.iter() {
             json.push(if json.is_empty() { '{' } else { ',' });
             // Writing to a string cannot fail; the name needs no escape.
-            let _ = write!(json, "\"{name}\":{value}");
+            let _ = match value.abs() {
+                0.0 | SPELT_FROM..SPELT_BELOW => write!(json, "\"{name}\":{value}"),
+                _ => write!(json, "\"{name}\":{value:e}"),
+            };
         }
         json.push('}');
         json
@@ -151,6 +159,12 @@ mod tests {
             (r#" { "b" : 2 , "a":-1e3 } "#, r#"{"b":2,"a":-1000}"#),
             (r#"{"\u0061":1}"#, r#"{"a":1}"#),
             (r#"{"a":0.1}"#, r#"{"a":0.1}"#),
+            (r#"{"a":5e-253}"#, r#"{"a":5e-253}"#),
+            (r#"{"a":-1E+300,"b":0e9}"#, r#"{"a":-1e300,"b":0}"#),
+            (
+                r#"{"a":1e-6,"b":12345678901234567890}"#,
+                r#"{"a":0.000001,"b":1.2345678901234567e19}"#,
+            ),
         ] {
             assert_eq!(stored(body).as_deref(), Some(json), "{body}");
             assert_eq!(stored(json).as_deref(), Some(json), "{json}");

@@ -334,6 +334,9 @@ impl Worker {
         before.prune(&self.local());
         self.roots.close();
         self.follow_listeners(&order.plan, &before);
+        if self.index == 0 {
+            self.stocks.expect_more_free(clock::now()); // the plan before, what this one was made of
+        }
     }
 
     /// Listeners that stay are not touched; new ones start, removed ones serve who has come.

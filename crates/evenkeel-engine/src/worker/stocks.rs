@@ -23,7 +23,7 @@ const RUNNERS: usize = 512;
 
 /// How often stocks are eased: a burst that comes each second finds what the last one had.
 const EASING: Duration = Duration::from_secs(1);
-/// Things let go, some 16 KiB each, for which it is worth to go through all that is free.
+/// Things let go, of some 16 KiB each, for which it is worth to go through all that is free.
 const WORTH_RETURNING: usize = 64;
 
 /// The spare things of a worker.
@@ -53,6 +53,13 @@ impl Default for Stocks {
 }
 
 impl Stocks {
+    /// Something large was thrown away elsewhere, in pieces of all sizes: it is all free a while from
+    /// now.
+    pub(super) fn expect_more_free(&self, now: Moment) {
+        self.let_go.set(self.let_go.get() + WORTH_RETURNING);
+        self.easing.set(now + EASING);
+    }
+
     /// Lets go of what is not used any more, now and then.
     pub(super) fn ease(&self, now: Moment) {
         if now < self.easing.get() {

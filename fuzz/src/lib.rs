@@ -288,16 +288,14 @@ impl Talk {
         let fields = || bytes.chunks(8).map(|piece| piece.split_at(piece.len() / 2));
         let verb = act % 8;
         if verb == 0 {
-            self.slots.extend(self.connection.ask(
-                fields(),
-                (act & 8 == 0, act & 32 == 0),
-                act & 16 == 0,
-            ));
+            self.slots.extend(
+                self.connection.ask(fields(), (act & 8 == 0, act & 32 == 0), || act & 16 == 0),
+            );
         }
         let count = self.slots.len();
         let Some(&slot) = self.slots.get(which % count.max(1)) else { return };
         match verb {
-            1 => self.connection.send_head(slot, 200, fields(), act & 8 == 0),
+            1 => self.connection.send_head(slot, 200, fields(), || act & 8 == 0),
             2 => self.connection.send_end(slot, fields()),
             3 => {
                 let room = self.connection.room(slot);

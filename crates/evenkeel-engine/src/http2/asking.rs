@@ -1,6 +1,7 @@
 //! One request to a server that speaks HTTP/2 and its answer, as a stream of bytes: what is written
 //! is the request as HTTP/1 has it, what is read is the answer in the same form.
 
+use std::cell::Cell;
 use std::io;
 use std::task::{Context, Poll, ready};
 
@@ -10,7 +11,7 @@ use evenkeel_core::message::header::Name;
 use evenkeel_core::message::own::phrase;
 use tokio::io::ReadBuf;
 
-use super::fields::{broken, ends_of_head, fields, lines};
+use super::fields::{Lines, broken, concerns_connection, fields, number};
 use super::session::Session;
 use super::shared::Lease;
 
@@ -152,47 +153,46 @@ impl Asking {
 
     /// Returns how many of the bytes were the head.
     fn send_head(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let (line, length) = ends_of_head(bytes)?;
+        let (first, mut lines) = Lines::of_head(bytes);
         let invalid = || io::Error::from(io::ErrorKind::InvalidData);
-        let mut words = bytes[..line].split(|&byte| byte == b' ');
+        let mut words = first.split(|&byte| byte == b' ');
         let method = words.next().ok_or_else(invalid)?;
         let path = words.next().ok_or_else(invalid)?;
-        let (mut authority, mut left, mut is_chunked) = (None, None, false);
-        for (kind, _, value) in lines(&bytes[line..length]) {
-            match kind {
-                Name::Host => authority = Some(value),
-                Name::ContentLength => {
-                    left = str::from_utf8(value).ok().and_then(|digits| digits.parse().ok());
-                }
-                Name::TransferEncoding => is_chunked = true,
-                _ => {}
-            }
-        }
+        // This node writes it before all others.
+        let authority = lines.clone().find(|&(kind, ..)| kind == Name::Host);
+        let (.., authority) = authority.ok_or_else(invalid)?;
         let carrier = self.lease.carrier();
         let pseudo: [(&[u8], &[u8]); 4] = [
             (b":method", method),
             (b":scheme", carrier.scheme.as_bytes()),
-            (b":authority", authority.ok_or_else(invalid)?),
+            (b":authority", authority),
             (b":path", path),
         ];
-        let passed_on = fields(&bytes[line..length])
-            .filter(|(name, _)| !matches!(Name::of(name), Name::Host | Name::Te));
+        let (left, is_chunked) = (Cell::new(None), Cell::new(false));
+        let passes = |&(kind, _, value): &(Name, &[u8], &[u8])| {
+            match kind {
+                Name::ContentLength => left.set(number(value).filter(|&left| left > 0)),
+                Name::TransferEncoding => is_chunked.set(true),
+                _ => {}
+            }
+            !concerns_connection(kind) && !matches!(kind, Name::Host | Name::Te)
+        };
+        let passed_on = lines.by_ref().filter(passes).map(|(_, name, value)| (name, value));
         // Whoever speaks through this node takes trailers or has them dropped here.
         let te: (&[u8], &[u8]) = (b"te", b"trailers");
         let fields = pseudo.into_iter().chain(passed_on).chain([te]);
-        let left = left.filter(|&left: &u64| left > 0);
-        let ends = !is_chunked && left.is_none();
+        let ends = || !is_chunked.get() && left.get().is_none();
         self.head_only = method == b"HEAD";
         let mut connection = carrier.session.connection.borrow_mut();
         let slot = connection.ask(fields, (self.head_only, self.is_sensitive), ends);
         drop(connection);
         self.slot = Some(slot.ok_or(io::ErrorKind::ConnectionRefused)?);
-        self.sending = match left {
-            _ if is_chunked => Sending::Chunked(Box::new(Decoder::new(MOST_TRAILER_BYTES))),
+        self.sending = match left.get() {
+            _ if is_chunked.get() => Sending::Chunked(Box::new(Decoder::new(MOST_TRAILER_BYTES))),
             Some(left) => Sending::Length(left),
             None => Sending::Done,
         };
-        Ok(length)
+        Ok(bytes.len() - lines.body()?.len())
     }
 
     fn poll_body(&mut self, cx: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {

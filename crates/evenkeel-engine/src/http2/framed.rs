@@ -1,15 +1,17 @@
 //! One exchange in frames, as a stream of bytes: what is read is the body of the request, what is
 //! written is the answer in HTTP/1's form.
 
+use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use evenkeel_core::http2::{Head, Pseudo, Slot};
+use evenkeel_core::message::header::Name;
 use tokio::io::ReadBuf;
 
 use super::Common;
-use super::fields::{broken, ends_of_head, fields};
+use super::fields::{Lines, broken, concerns_connection, fields, number};
 
 /// A request, and the way its answer takes.
 #[derive(Debug)]
@@ -144,28 +146,33 @@ impl Framed {
 
     /// Returns how many of the bytes were the head.
     fn send_head(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let (line, length) = ends_of_head(bytes)?;
-        let invalid = || io::Error::from(io::ErrorKind::InvalidData);
-        let status = bytes.get(9..12).and_then(|digits| str::from_utf8(digits).ok()?.parse().ok());
-        let status: u16 = status.ok_or_else(invalid)?;
-        let lines = || fields(&bytes[line..length]);
+        let (first, mut lines) = Lines::of_head(bytes);
+        let status = first.get(9..12).and_then(number).and_then(|status| status.try_into().ok());
+        let status: u16 = status.ok_or(io::ErrorKind::InvalidData)?;
         let opens = self.tunnels && status == 101;
-        let mut connection = self.common.session.connection.borrow_mut();
-        if opens {
-            let fields = lines().filter(|(name, _)| !is(name, "sec-websocket-accept"));
-            connection.send_head(self.slot, 200, fields, false);
-            self.sending = Sending::Body(None);
-        } else if status < 200 {
-            connection.send_head(self.slot, status, lines(), false);
-        } else {
-            let left = lines().find(|(name, _)| is(name, "content-length"));
-            let left = left.and_then(|(_, value)| str::from_utf8(value).ok()?.parse().ok());
-            let ends = self.head_only || left == Some(0) || matches!(status, 204 | 304);
-            connection.send_head(self.slot, status, lines(), ends);
-            self.sending = if ends { Sending::Done } else { Sending::Body(left) };
-        }
+        let (left, ends) = (Cell::new(None), Cell::new(false));
+        let passes = |&(kind, name, value): &(Name, &[u8], &[u8])| {
+            if kind == Name::ContentLength {
+                left.set(number(value));
+            }
+            let stays = concerns_connection(kind) || opens && is(name, "sec-websocket-accept");
+            !stays
+        };
+        let fields = lines.by_ref().filter(passes).map(|(_, name, value)| (name, value));
+        let is_last = || {
+            let has_no_body = self.head_only || matches!(status, 204 | 304);
+            ends.set(status >= 200 && (has_no_body || left.get() == Some(0)));
+            ends.get()
+        };
+        let told = if opens { 200 } else { status };
+        self.common.session.connection.borrow_mut().send_head(self.slot, told, fields, is_last);
+        if ends.get() {
+            self.sending = Sending::Done;
+        } else if opens || status >= 200 {
+            self.sending = Sending::Body(left.get());
+        } // else it was an interim one
         self.common.session.drive();
-        Ok(length)
+        Ok(bytes.len() - lines.body()?.len())
     }
 
     fn poll_body(&mut self, cx: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {

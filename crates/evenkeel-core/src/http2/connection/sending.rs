@@ -163,13 +163,14 @@ impl Connection {
     }
 
     /// Asks a server. `fields`: pseudo-header fields first, names in any case. `head_only`: the
-    /// method is `HEAD`. `ends`: no body follows. `is_sensitive`: as [set](Connection::set_sensitive)
-    /// for an answer. `None`: no more [may be asked](Connection::most_asked).
+    /// method is `HEAD`. `ends`: no body follows, asked once all fields are taken. `is_sensitive`: as
+    /// [set](Connection::set_sensitive) for an answer. `None`: no more
+    /// [may be asked](Connection::most_asked).
     pub fn ask<'f>(
         &mut self,
         fields: impl Iterator<Item = (&'f [u8], &'f [u8])>,
         (head_only, is_sensitive): (bool, bool),
-        ends: bool,
+        ends: impl FnOnce() -> bool,
     ) -> Option<Slot> {
         if self.streams.opened() >= self.most_asked() as usize {
             return None;
@@ -193,13 +194,14 @@ impl Connection {
         self.streams.get(slot).is_sensitive = true;
     }
 
-    /// Sends the head of an answer. `fields`: names in any case. `ends`: no body follows.
+    /// Sends the head of an answer. `fields`: names in any case. `ends`: no body follows, asked once
+    /// all fields are taken.
     pub fn send_head<'f>(
         &mut self,
         slot: Slot,
         status: u16,
         fields: impl Iterator<Item = (&'f [u8], &'f [u8])>,
-        ends: bool,
+        ends: impl FnOnce() -> bool,
     ) {
         if self.may_send(slot) {
             let start = self.begin_block();
@@ -219,7 +221,7 @@ impl Connection {
             self.send_data(slot, &[], true);
         } else if self.may_send(slot) {
             let start = self.begin_block();
-            self.end_block(slot, start, trailers, true);
+            self.end_block(slot, start, trailers, || true);
         }
     }
 
@@ -342,7 +344,7 @@ impl Connection {
         slot: Slot,
         start: usize,
         fields: impl Iterator<Item = (&'f [u8], &'f [u8])>,
-        ends: bool,
+        ends: impl FnOnce() -> bool,
     ) {
         let stream = self.streams.get(slot);
         let mut write = |name: &[u8], value: &[u8]| {
@@ -362,7 +364,7 @@ impl Connection {
                 write(&name.to_ascii_lowercase(), value);
             }
         }
-        let id = stream.id;
+        let (id, ends) = (stream.id, ends());
         stream.sent = ends;
         self.frame_block(start, id, ends);
         self.close_if_done(slot);

@@ -346,12 +346,12 @@ fn an_answer_goes_out_in_frames() {
     peer.get(1).get(3);
     let [first, second] = peer.requests[..] else { panic!() };
     let fields: [(&[u8], &[u8]); 2] = [(b"Content-Type", b"text/plain"), (b"X", b"y")];
-    peer.connection.send_head(first, 103, fields.into_iter().take(1), false);
-    peer.connection.send_head(first, 200, fields.into_iter(), false);
+    peer.connection.send_head(first, 103, fields.into_iter().take(1), || false);
+    peer.connection.send_head(first, 200, fields.into_iter(), || false);
     assert_eq!(peer.connection.room(first), MOST_PAYLOAD);
     peer.connection.send_data(first, b"abc", false);
     peer.connection.send_end(first, fields.into_iter().skip(1));
-    peer.connection.send_head(second, 304, fields.into_iter().take(0), true);
+    peer.connection.send_head(second, 304, fields.into_iter().take(0), || true);
     for slot in [first, second] {
         peer.connection.release(slot);
     }
@@ -377,14 +377,14 @@ fn what_a_sender_calls_sensitive_is_passed_on_as_such() {
     assert_eq!(heads.map(|head| head.is_sensitive()), [true, false]);
     let fields: [(&[u8], &[u8]); 2] = [(b"X", b"y"), (b"Vary", b"accept")];
     peer.connection.set_sensitive(first);
-    peer.connection.send_head(first, 200, fields.into_iter(), true);
-    peer.connection.send_head(second, 200, fields.into_iter(), true);
+    peer.connection.send_head(first, 200, fields.into_iter(), || true);
+    peer.connection.send_head(second, 200, fields.into_iter(), || true);
     assert_eq!(
         peer.hear(),
         "HEADERS! 1 :status=200 x=y* vary=accept*, HEADERS! 3 :status=200 x=y vary=accept"
     );
     let (mut peer, _first) = asked(false, true);
-    assert!(peer.connection.ask(fields.into_iter(), (false, true), true).is_some());
+    assert!(peer.connection.ask(fields.into_iter(), (false, true), || true).is_some());
     assert_eq!(peer.hear(), "HEADERS! 3 x=y* vary=accept*");
 }
 
@@ -394,7 +394,7 @@ fn a_head_larger_than_a_frame_goes_on_in_others() {
     peer.get(1);
     let long = vec![b'a'; 2 * MOST_PAYLOAD];
     let slot = peer.requests[0];
-    peer.connection.send_head(slot, 200, [(b"X".as_slice(), long.as_slice())].into_iter(), true);
+    peer.connection.send_head(slot, 200, [(b"X".as_slice(), long.as_slice())].into_iter(), || true);
     let bytes = peer.connection.unsent().to_vec();
     let mut at = bytes.as_slice();
     let (mut kinds, mut block) = (Vec::new(), Vec::new());
@@ -530,8 +530,8 @@ fn an_exchange_that_is_let_go_is_reset_and_late_frames_are_no_mistake() {
     let mut peer = Scripted::new();
     peer.post(1).post(3);
     let [first, second] = peer.requests[..] else { panic!() };
-    peer.connection.send_head(first, 413, [].into_iter(), true);
-    peer.connection.send_head(second, 200, [].into_iter(), false);
+    peer.connection.send_head(first, 413, [].into_iter(), || true);
+    peer.connection.send_head(second, 200, [].into_iter(), || false);
     peer.connection.release(first);
     peer.connection.release(second);
     assert_eq!(
@@ -555,7 +555,7 @@ fn a_stream_that_is_over_cannot_be_used_again() {
         let mut peer = Scripted::new();
         peer.get(3);
         let slot = peer.requests[0];
-        peer.connection.send_head(slot, 200, [].into_iter(), true);
+        peer.connection.send_head(slot, 200, [].into_iter(), || true);
         peer.connection.release(slot);
         peer.hear();
         peer
@@ -626,7 +626,7 @@ fn who_has_said_goodbye_is_served_to_the_end() {
     assert_eq!(peer.requests.len(), 2);
     for slot in std::mem::take(&mut peer.requests) {
         assert!(!peer.connection.is_over());
-        peer.connection.send_head(slot, 200, [].into_iter(), true);
+        peer.connection.send_head(slot, 200, [].into_iter(), || true);
         peer.connection.release(slot);
         peer.hear();
     }
@@ -648,7 +648,7 @@ fn who_leaves_finishes_what_has_begun() {
     assert_eq!((peer.requests.len(), peer.hear().as_str()), (2, ""));
     for slot in std::mem::take(&mut peer.requests) {
         assert!(!peer.connection.is_over());
-        peer.connection.send_head(slot, 200, [].into_iter(), true);
+        peer.connection.send_head(slot, 200, [].into_iter(), || true);
         peer.connection.release(slot);
     }
     assert!(!peer.connection.is_over());
@@ -663,7 +663,7 @@ fn whoever_is_cut_off_reads_that() {
     let slot = peer.requests[0];
     peer.connection.abandon();
     assert_eq!(peer.read(slot, 10), "Reset(Code(8))");
-    peer.connection.send_head(slot, 200, [].into_iter(), true);
+    peer.connection.send_head(slot, 200, [].into_iter(), || true);
     peer.connection.release(slot);
     assert_eq!(peer.hear(), "");
 }
@@ -678,7 +678,7 @@ fn asked(head_only: bool, ends: bool) -> (Scripted, Slot) {
     peer.frame(kind::SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 2]);
     assert_eq!(peer.hear(), "SETTINGS! 0 0");
     let fields = REQUEST.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-    let slot = peer.connection.ask(fields, (head_only, false), ends).unwrap();
+    let slot = peer.connection.ask(fields, (head_only, false), || ends).unwrap();
     let end = if ends { "!" } else { "" };
     let wanted = format!("HEADERS{end} 1 :method=GET :scheme=http :authority=a :path=/");
     assert_eq!(peer.hear(), wanted);
@@ -767,12 +767,12 @@ fn a_whole_answer_outlives_the_reset_that_stops_its_request() {
 #[test]
 fn no_more_is_asked_of_a_server_than_it_allows() {
     let (mut peer, first) = asked(false, true);
-    let second = peer.connection.ask([].into_iter(), (false, false), true).unwrap();
+    let second = peer.connection.ask([].into_iter(), (false, false), || true).unwrap();
     assert_eq!(peer.connection.most_asked(), 2);
-    assert_eq!(peer.connection.ask([].into_iter(), (false, false), true), None);
+    assert_eq!(peer.connection.ask([].into_iter(), (false, false), || true), None);
     peer.connection.release(first);
     assert_eq!(peer.hear(), "HEADERS! 3, RST_STREAM 1 8");
-    let third = peer.connection.ask([].into_iter(), (false, false), true).unwrap();
+    let third = peer.connection.ask([].into_iter(), (false, false), || true).unwrap();
     // It has not looked at the third: somebody else may be asked.
     peer.frame(kind::GOAWAY, 0, 0, &[0, 0, 0, 3, 0, 0, 0, 0]);
     assert!(peer.connection.most_asked() == 0 && !peer.connection.is_over());
@@ -819,7 +819,7 @@ fn a_connection_at_rest_goes_on_where_it_was() {
     }
     peer.connection.rest();
     for slot in std::mem::take(&mut peer.requests) {
-        peer.connection.send_head(slot, 200, [].into_iter(), true);
+        peer.connection.send_head(slot, 200, [].into_iter(), || true);
         peer.connection.release(slot);
     }
     peer.hear();
@@ -827,7 +827,7 @@ fn a_connection_at_rest_goes_on_where_it_was() {
     assert_eq!(peer.connection.streams.held(), 0);
     peer.get(7);
     assert_eq!(peer.requests.len(), 1);
-    peer.connection.send_head(peer.requests[0], 200, [].into_iter(), true);
+    peer.connection.send_head(peer.requests[0], 200, [].into_iter(), || true);
     assert_eq!(peer.hear(), "HEADERS! 7 :status=200");
 }
 

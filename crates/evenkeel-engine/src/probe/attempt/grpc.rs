@@ -51,7 +51,7 @@ async fn ask(
     ];
     let fields = fields.into_iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
     // Nothing was asked before: there is room for one.
-    let slot = connection.ask(fields, (false, false), false).ok_or(CheckFailure::NotHttp)?;
+    let slot = connection.ask(fields, (false, false), || false).ok_or(CheckFailure::NotHttp)?;
     connection.send_data(slot, &health_question(&asked.service), true);
     let mut call = Call { stream, connection, slot, inbox: Vec::new() };
     let found = call.answer().await?;

@@ -19,6 +19,13 @@ const SERVING: u64 = 1;
 /// `grpc-status` of a call that went well.
 const OK: &[u8] = b"0";
 
+/// Whether a request of this `Content-Type` is a call: `application/grpc`, also with the name of a
+/// form of messages or with parameters. gRPC-Web is another protocol.
+pub fn is_call(content_type: &[u8]) -> bool {
+    let rest = content_type.strip_prefix(b"application/grpc");
+    rest.is_some_and(|rest| matches!(rest, [] | [b'+' | b';' | b' ' | b'\t', ..]))
+}
+
 /// How long whoever calls waits, by its `grpc-timeout`; `None` if that is not one: the server will
 /// say what it thinks of it.
 pub fn timeout(value: &[u8]) -> Option<Duration> {
@@ -146,6 +153,20 @@ fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn calls_are_told_by_their_content_type() {
+        for (content_type, wanted) in [
+            ("application/grpc", true),
+            ("application/grpc+proto", true),
+            ("application/grpc; charset=utf-8", true),
+            ("application/grpc-web+proto", false),
+            ("application/grpcx", false),
+            ("text/plain", false),
+        ] {
+            assert_eq!(is_call(content_type.as_bytes()), wanted, "{content_type}");
+        }
+    }
 
     #[test]
     fn time_outs_have_a_number_and_a_unit() {

@@ -23,6 +23,10 @@ use crate::exchange::{Client, Errand};
 use crate::receive::{NO_EDITS, Offered, Request};
 use crate::worker::LocalPool;
 
+/// To a client that asked on a stream for a WebSocket where there is none: any 2xx would tell it that
+/// the tunnel is there (RFC 8441 §5).
+pub(crate) const NO_TUNNEL: Fault = Fault::BadRequest(501);
+
 /// A final answer whose head has come; the client's version of it is in `reply`.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -301,12 +305,10 @@ fn cookie(pool: &LocalPool, request: &Request, (serving, secure): (usize, bool))
 /// Without the right `Sec-WebSocket-Accept` the server has not understood, and what follows its 101
 /// may be anything.
 fn check_accept(head: &ResponseHead<'_, '_>, request: &Request) -> Result<(), Fault> {
-    match &request.upgrade {
-        Offered::WebSocket { accept }
-            if head.status == 101 && head.header("sec-websocket-accept") != Some(accept) =>
-        {
-            Err(Fault::BadAnswer)
-        }
+    let Offered::WebSocket { accept } = &request.upgrade else { return Ok(()) };
+    match head.status {
+        101 if head.header("sec-websocket-accept") != Some(accept) => Err(Fault::BadAnswer),
+        200..300 if request.version == Version::Http2 => Err(NO_TUNNEL),
         _ => Ok(()),
     }
 }

@@ -49,7 +49,8 @@ pub(crate) fn shown<'a>(
     if let Some(ForwardAuth { path, request_headers, edits, .. }) = &auth.forward {
         let (body, upgrade, query) = (Body::None, Upgrade::None, None);
         let (method, expect_continue) = ("GET", false);
-        let head = RequestHead { method, query, body, upgrade, expect_continue, ..*head };
+        let head =
+            RequestHead { method, query, body, upgrade, expect_continue, hops: None, ..*head };
         let only = request_headers.as_deref();
         let asking = Outgoing { path, only, edits, ..*outgoing };
         span_at = write_request(&mut question, &head, &asking);

@@ -22,6 +22,9 @@ use crate::worker::Place;
 const LINGER: Duration = Duration::from_secs(5);
 /// When a client that met no usable server may ask again: checks find one within this time.
 const RETRY_AFTER_SECONDS: &str = "1";
+/// What a client is told that speaks another version of WebSocket (RFC 6455 §4.4, RFC 9110 §15.5.22).
+const SPOKEN_WEBSOCKET: [(&str, &str); 3] =
+    [("Connection", "upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")];
 
 /// What such an answer says besides its status.
 #[derive(Debug)]
@@ -40,6 +43,12 @@ impl Own {
 
     pub(crate) fn with(status: u16, name: &'static str, value: String) -> Self {
         Self { status, field: Some((name, value)), content: None }
+    }
+
+    /// To a request that may not be passed on any more (RFC 9110 §7.6.2). This node shows nobody what
+    /// it was sent, as `TRACE` would have it: that may hold a secret.
+    pub(crate) fn last_hop(method: &str) -> Self {
+        Self::of(if method == "TRACE" { 501 } else { 200 })
     }
 
     /// A text that is no page of anybody's.
@@ -101,6 +110,9 @@ pub(crate) async fn answer_fault(
     let mut extra = vec![date];
     if status == 503 {
         extra.push(("Retry-After", RETRY_AFTER_SECONDS));
+    }
+    if status == 426 {
+        extra.extend(SPOKEN_WEBSOCKET);
     }
     let fields = std::mem::take(&mut desk.fields);
     extra.extend(fields.iter().map(|(name, value)| (*name, value.as_str())));

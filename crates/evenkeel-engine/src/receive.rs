@@ -26,6 +26,7 @@ use evenkeel_core::sticky::{self, Token};
 use evenkeel_core::template::{Fact, Facts};
 use evenkeel_core::trace::Onward;
 
+use crate::answer::NO_TUNNEL;
 use crate::auth::{self, Shown};
 use crate::clock;
 use crate::exchange::{Client, Desk, Next};
@@ -325,15 +326,21 @@ fn aim(
     let mut told = Told { head, seat, http, scheme, request_id, trace_id, route: name, pool: "" };
     let admitted = admit(client, place, (http, route), head, fields);
     let may_pass = admitted.is_ok();
-    let goal = admitted.and_then(|()| goal((client, http, through), &told, reply));
-    let goal = goal.unwrap_or_else(Goal::Refuse);
+    let goal = admitted.and_then(|()| match head.hops {
+        Some(0) => Ok(Own::last_hop(head.method).into()),
+        _ => goal((client, http, through), &told, reply),
+    });
+    // A WebSocket in frames has no key (RFC 8441 §5), a server of HTTP/1 wants one.
+    let opens = head.version == Version::Http2 && head.upgrade == Upgrade::WebSocket;
+    let goal = match goal.unwrap_or_else(Goal::Refuse) {
+        Goal::File(_) if opens => Goal::Refuse(NO_TUNNEL),
+        goal => goal,
+    };
     let live = match &goal {
         Goal::Pool(pool) => Some(&place.pool(*pool).live),
         Goal::File(_) | Goal::Own(_) | Goal::Refuse(_) => None,
     };
     told.pool = live.map_or("", |live| &live.name);
-    // A WebSocket in frames has no key (RFC 8441 §5), a server of HTTP/1 wants one.
-    let opens = head.version == Version::Http2 && head.upgrade == Upgrade::WebSocket;
     let new_key = (opens && live.is_some()).then(|| websocket::key(own_id));
     let subject = client.seat.tls.as_deref().and_then(|tls| tls.subject.as_deref());
     let facts = Facts(&|fact| told.fact(fact));
@@ -518,7 +525,7 @@ pub(crate) fn ask<T>(head: &RequestHead<'_, '_>, answer: impl FnOnce(&Question<'
 }
 
 fn is_grpc(head: &RequestHead<'_, '_>) -> bool {
-    head.header("content-type").is_some_and(|value| value.starts_with(b"application/grpc"))
+    head.header("content-type").is_some_and(grpc::is_call)
 }
 
 pub(crate) fn stripped<'p>(path: &'p str, route: Option<&Route>) -> &'p str {

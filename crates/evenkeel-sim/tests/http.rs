@@ -38,6 +38,24 @@ fn a_client_that_wants_it_closed_gets_it_closed() {
     client.expect_closed();
 }
 
+/// RFC 9110 §7.6.2.
+#[test]
+fn a_request_that_looks_for_its_way_goes_no_further_than_it_may() {
+    let (listen, server, _lb) = one_server();
+    let mut client = client(listen);
+    for (method, hops, status) in
+        [("OPTIONS", 0, 200), ("TRACE", 0, 501), ("OPTIONS", 1, 200), ("TRACE", 1, 200)]
+    {
+        client.send(format!(
+            "{method} / HTTP/1.1\r\nHost: test.example\r\nMax-Forwards: {hops}\r\n\r\n"
+        ));
+        assert_eq!(client.answer().status, status, "{method} {hops}");
+    }
+    let seen = server.seen();
+    let hops: Vec<_> = seen.iter().filter_map(|seen| seen.head.header("max-forwards")).collect();
+    assert_eq!(hops, ["0", "0"]);
+}
+
 #[test]
 fn pipelined_requests_are_answered_in_order() {
     let (listen, _server, _lb) = one_server();

@@ -1,5 +1,6 @@
 //! Connections that stop speaking HTTP, and those that must not.
 
+use evenkeel_sim::frames::{Frame, Frames, flag, kind};
 use evenkeel_sim::prelude::*;
 use tungstenite::Message;
 
@@ -37,6 +38,55 @@ fn bytes_sent_with_the_upgrade_reach_the_server() {
     assert_eq!(client.receive(4), [0x81, 0x02, b'h', b'i']);
 }
 
+/// The fields by which a client asks for a WebSocket on a stream (RFC 8441 §4).
+fn extended_connect(path: &str) -> [(&str, &str); 6] {
+    [
+        (":method", "CONNECT"),
+        (":protocol", "websocket"),
+        (":scheme", "http"),
+        (":path", path),
+        (":authority", "test.example"),
+        ("sec-websocket-version", "13"),
+    ]
+}
+
+#[test]
+fn a_websocket_on_a_stream_is_a_tunnel_to_a_server_of_http1() {
+    let [server] = &origins();
+    let listen = free_address();
+    let config = http(listen, &[server]).replacen("\"http\"", "\"http\"\nh2c = true", 1);
+    let _lb = balancer(&config);
+    let mut peer = Frames::connect(listen);
+    let settings = peer.find(|frame| frame.kind == kind::SETTINGS).expect("settings").payload;
+    let is_offered = settings.chunks(6).any(|setting| setting == [0, 8, 0, 0, 0, 1]);
+    assert!(is_offered, "ENABLE_CONNECT_PROTOCOL: {settings:?}");
+    // One stream gets no WebSocket, and no 200 that would look like one; another is a tunnel, a third
+    // an ordinary request.
+    assert_eq!(peer.head(0, 1, &extended_connect("/chat?upgrade=no")).outcome(1), "501");
+    assert_eq!(peer.head(0, 3, &extended_connect("/chat")).outcome(3), "200");
+    assert_eq!(peer.get(5, "/").outcome(5), "200");
+    let said = |frame: &Frame| frame.kind == kind::DATA && frame.stream == 3;
+    for size in [1_u8, 100] {
+        // A masked binary frame; what comes back is the same without a mask.
+        let (content, mask) = (vec![7; usize::from(size)], [0; 4]);
+        let sent = [&[0x82, 0x80 | size][..], &mask, &content].concat();
+        peer.send(kind::DATA, 0, 3, &sent);
+        let echo = peer.find(said).expect("an echo").payload;
+        assert_eq!(echo, [&[0x82, size][..], &content].concat());
+    }
+    // A close frame is answered by one; then both sides end.
+    peer.send(kind::DATA, 0, 3, &[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8]);
+    assert_eq!(peer.find(said).expect("a goodbye").payload, [0x88, 0x02, 0x03, 0xe8]);
+    peer.send(kind::DATA, flag::END_STREAM, 3, &[]);
+    let end = peer.find(|frame| frame.stream == 3 && frame.flags & flag::END_STREAM != 0);
+    assert_eq!(end.map(|frame| frame.kind), Some(kind::DATA));
+    let seen = server.seen();
+    let lines: Vec<_> = seen.iter().map(|seen| seen.head.first_line.as_str()).collect();
+    assert_eq!(lines[1], "GET /chat HTTP/1.1");
+    assert_eq!(seen[1].head.header("upgrade"), Some("websocket"));
+    assert!(seen[1].head.header("sec-websocket-key").is_some());
+}
+
 #[test]
 fn a_refused_upgrade_leaves_the_next_request_an_ordinary_one() {
     let [server] = &origins();
@@ -52,6 +102,23 @@ fn a_refused_upgrade_leaves_the_next_request_an_ordinary_one() {
     let second = &server.seen()[1];
     assert_eq!(second.target, "/second");
     assert_eq!(second.head.all("x-real-ip").collect::<Vec<_>>(), ["127.0.0.1"]);
+}
+
+/// RFC 6455 §4.4.
+#[test]
+fn who_speaks_another_version_of_websocket_is_told_which_one_is_spoken() {
+    let [server] = &origins();
+    let listen = free_address();
+    let _lb = balancer(&http(listen, &[server]));
+    let mut client = client(listen);
+    let old = UPGRADE.replace("Version: 13", "Version: 8");
+    client.send(format!("GET /chat HTTP/1.1\r\nHost: test.example\r\n{old}\r\n"));
+    let answer = client.answer();
+    assert_eq!(answer.status, 426);
+    assert_eq!(answer.header("sec-websocket-version"), Some("13"));
+    assert_eq!(answer.header("upgrade"), Some("websocket"));
+    client.expect_closed();
+    assert!(server.seen().is_empty());
 }
 
 #[test]

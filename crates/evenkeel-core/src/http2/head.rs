@@ -26,6 +26,8 @@ pub struct Head {
     /// There is white space around a value.
     padded: bool,
     content_length: Option<u64>,
+    /// The value of `Host`, the last of them.
+    host: Option<Range<usize>>,
     is_sensitive: bool,
 }
 
@@ -76,6 +78,7 @@ impl Head {
         self.malformed = false;
         self.padded = false;
         self.content_length = None;
+        self.host = None;
         self.is_sensitive = false;
     }
 
@@ -97,8 +100,13 @@ impl Head {
         let kind = Name::of(name);
         self.malformed |= !is_name(name) || !is_value(value) || concerns_connection(kind, value);
         self.padded |= is_padded(value);
-        if kind == Name::ContentLength {
-            self.content_length = number(value);
+        match kind {
+            Name::ContentLength => {
+                self.content_length = number(value);
+                self.malformed |= self.content_length.is_none();
+            }
+            Name::Host => self.host = Some(colon..end),
+            _ => {}
         }
         self.fields.push(Place { kind, start, colon, end });
     }
@@ -132,6 +140,7 @@ impl Head {
         if self.malformed
             || self.padded
             || lacks_body
+            || self.names_two_hosts()
             || is_empty(Pseudo::Method)
             || has(Pseudo::Status)
         {
@@ -148,6 +157,22 @@ impl Head {
             is_said(Pseudo::Scheme) && is_said(Pseudo::Path)
         };
         !has(Pseudo::Method) || !fits || (has(Pseudo::Protocol) && !is_connect)
+    }
+
+    /// `Host` is another than `:authority` (RFC 9113 §8.3.1). The port that a scheme has anyway makes
+    /// no difference (RFC 3986 §6.2.3).
+    fn names_two_hosts(&self) -> bool {
+        let (Some(host), Some(authority)) = (&self.host, self.pseudo(Pseudo::Authority)) else {
+            return false;
+        };
+        let port = match self.pseudo(Pseudo::Scheme) {
+            Some("http") => ":80",
+            Some("https") => ":443",
+            _ => "",
+        };
+        let bare = |host: &[u8]| host.strip_suffix(port.as_bytes()).unwrap_or(host).len();
+        let (host, authority) = (&self.bytes[host.clone()], authority.as_bytes());
+        !host[..bare(host)].eq_ignore_ascii_case(&authority[..bare(authority)])
     }
 
     /// What the head of an answer says, and nothing else does (RFC 9113 §8.3.2): 100 to 599. White

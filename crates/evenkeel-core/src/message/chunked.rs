@@ -259,7 +259,7 @@ fn is_harmless(name: &str) -> bool {
         "www-authenticate",
         "x-forwarded-",
     ];
-    const NAMES: [&str; 12] = [
+    const NAMES: [&str; 11] = [
         "age",
         "allow",
         "cache-control",
@@ -267,7 +267,6 @@ fn is_harmless(name: &str) -> bool {
         "early-data",
         "expires",
         "location",
-        "max-forwards",
         "pragma",
         "range",
         "retry-after",

@@ -110,7 +110,8 @@ pub fn write_request(
     for (kind, name, value) in head.headers() {
         let passes = match kind {
             Name::Traceparent | Name::Tracestate if outgoing.trace != Onward::AsSent => false,
-            Name::Other | Name::Traceparent | Name::Tracestate => {
+            Name::MaxForwards if head.hops.is_some() => false,
+            Name::Other | Name::MaxForwards | Name::Traceparent | Name::Tracestate => {
                 !head.fields.is_named_by_connection(name) && !is_reserved(outgoing.reserved, name)
             }
             Name::Trailer => head.body == Body::Chunked,
@@ -235,6 +236,11 @@ fn write_framing(out: &mut Vec<u8>, head: &RequestHead<'_, '_>) {
     }
     if head.expect_continue {
         put(out, &["Expect: 100-continue\r\n"]);
+    }
+    if let Some(hops) = head.hops {
+        put(out, &["Max-Forwards: "]);
+        put_number(out, hops.saturating_sub(1)); // RFC 9110 §7.6.2
+        put(out, &["\r\n"]);
     }
 }
 

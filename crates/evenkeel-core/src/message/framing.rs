@@ -60,7 +60,7 @@ impl<'b> Framing<'b> {
 
     /// Identical lengths are refused as well: no client sends them, attackers do.
     fn take_length(&mut self, value: &[u8]) -> Result<(), Reason> {
-        match self.length.replace(decimal(value)?) {
+        match self.length.replace(decimal(value).ok_or(Reason::LengthSyntax)?) {
             Some(_) => Err(Reason::LengthRepeated),
             None => Ok(()),
         }
@@ -108,24 +108,22 @@ pub(super) fn classify<'b>(
     if head.ends_with(b"\r\n\r\n") { Ok(()) } else { Err(Reason::BareLineFeed) }
 }
 
-/// RFC 9110 §8.6, without the list of equal values it lets a recipient accept.
-fn decimal(value: &[u8]) -> Result<u64, Reason> {
+/// Digits and nothing else: of a length without the list of equal values that RFC 9110 §8.6 lets a
+/// recipient accept.
+pub(super) fn decimal(value: &[u8]) -> Option<u64> {
     let mut number: u64 = 0;
     // Twenty digits hold every u64.
     if value.is_empty() || value.len() > 20 {
-        return Err(Reason::LengthSyntax);
+        return None;
     }
     for byte in value {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
-            return Err(Reason::LengthSyntax);
+            return None;
         }
-        number = number
-            .checked_mul(10)
-            .and_then(|tens| tens.checked_add(u64::from(digit)))
-            .ok_or(Reason::LengthSyntax)?;
+        number = number.checked_mul(10)?.checked_add(u64::from(digit))?;
     }
-    Ok(number)
+    Some(number)
 }
 
 /// `chunked` and nothing else is accepted; the rest is sorted into what is not understood and what

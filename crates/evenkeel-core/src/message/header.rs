@@ -22,6 +22,7 @@ pub enum Name {
     Host,
     Http2Settings,
     KeepAlive,
+    MaxForwards,
     ProxyAuthorization,
     ProxyConnection,
     Referer,
@@ -62,7 +63,7 @@ impl Name {
                 (b"tracestate", Self::Tracestate),
             ],
             11 => &[(b"traceparent", Self::Traceparent)],
-            12 => &[(b"x-request-id", Self::XRequestId)],
+            12 => &[(b"x-request-id", Self::XRequestId), (b"max-forwards", Self::MaxForwards)],
             13 => &[(b"authorization", Self::Authorization)],
             14 => &[
                 (b"content-length", Self::ContentLength),

@@ -5,7 +5,7 @@ use std::fmt;
 /// A request is refused: answer with `status`, then close the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// 400, 413, 414, 417, 431, 501 or 505.
+    /// 400, 413, 414, 417, 426, 431, 501 or 505.
     pub status: u16,
     pub reason: Reason,
 }
@@ -57,8 +57,9 @@ pub enum Reason {
     BodyTooLarge,
     Expectation,
     WebSocket,
+    WebSocketVersion,
+    Hops,
     Pseudo,
-    HostDiffers,
     ChunkSize,
     ChunkExtension,
     ChunkEnd,
@@ -116,9 +117,10 @@ impl Reason {
             Self::CodingInHttp10 => (400, "coding-http10", "an HTTP/1.0 message has a Transfer-Encoding"),
             Self::BodyTooLarge => (413, "body-size", "the body is larger than the limit"),
             Self::Expectation => (417, "expectation", "Expect asks for something other than 100-continue"),
-            Self::WebSocket => (400, "websocket", "the WebSocket handshake is not a GET of version 13 with a key"),
+            Self::WebSocket => (400, "websocket", "the WebSocket handshake is not a GET with a key and a version"),
+            Self::WebSocketVersion => (426, "websocket-version", "the WebSocket handshake is of a version other than 13"),
+            Self::Hops => (400, "max-forwards", "Max-Forwards is not one decimal number"),
             Self::Pseudo => (400, "pseudo-field", "the method, scheme, path or protocol of an HTTP/2 request is missing or not one this node serves"),
-            Self::HostDiffers => (400, "host-differs", "Host is not what :authority says"),
             Self::ChunkSize => (400, "chunk-size", "a chunk size is not 1 to 16 hexadecimal digits ended by CRLF"),
             Self::ChunkExtension => (400, "chunk-extension", "a chunk extension holds a forbidden byte, or extensions are too long"),
             Self::ChunkEnd => (400, "chunk-end", "a chunk's data is not followed by CRLF"),

@@ -1,6 +1,6 @@
 //! Reading a request head: from bytes, or the fields of frames, to the one meaning they have.
 
-use super::framing::{Framing, classify};
+use super::framing::{Framing, classify, decimal};
 pub use super::header::Space;
 use super::header::{self, Fields, Name};
 use super::{Reason, Refusal, Version};
@@ -40,6 +40,8 @@ pub struct RequestHead<'s, 'b> {
     pub upgrade: Upgrade<'b>,
     /// The client waits for `100 Continue` before it sends its body.
     pub expect_continue: bool,
+    /// How often a request that looks for its way, `OPTIONS` or `TRACE`, may still be passed on.
+    pub hops: Option<u64>,
     pub fields: Fields<'s, 'b>,
 }
 
@@ -117,6 +119,7 @@ pub fn parse<'s, 'b>(
     let mut framing = Framing::default();
     let mut host = None;
     let mut expects = false;
+    let mut hops = None;
     classify(&unread[..length], headers, kinds, |kind, value| match kind {
         Name::Host => match host.replace(value) {
             Some(_) => Err(Reason::HostRepeated),
@@ -127,6 +130,7 @@ pub fn parse<'s, 'b>(
             Ok(())
         }
         Name::Expect => Err(Reason::Expectation),
+        Name::MaxForwards if counts_hops(method) => count_hops(&mut hops, value),
         _ => framing.take(kind, value),
     })?;
     framing.judge(version)?;
@@ -153,6 +157,7 @@ pub fn parse<'s, 'b>(
         upgrade,
         // RFC 9110 §10.1.1: a 100-continue in HTTP/1.0 is ignored, and so is one without a body.
         expect_continue: expects && !body.is_empty() && version == Version::Http11,
+        hops,
         fields,
     }))
 }
@@ -303,6 +308,18 @@ fn after_scheme(target: &str) -> Option<&str> {
     })
 }
 
+/// Of other methods `Max-Forwards` means nothing (RFC 9110 §7.6.2).
+fn counts_hops(method: &str) -> bool {
+    matches!(method, "OPTIONS" | "TRACE")
+}
+
+fn count_hops(hops: &mut Option<u64>, value: &[u8]) -> Result<(), Reason> {
+    match hops.replace(decimal(value).ok_or(Reason::Hops)?) {
+        Some(_) => Err(Reason::Hops),
+        None => Ok(()),
+    }
+}
+
 fn body(framing: &Framing<'_>, limits: &HttpLimits) -> Result<Body, Reason> {
     match framing.length {
         _ if framing.chunked => Ok(Body::Chunked),
@@ -333,11 +350,13 @@ fn upgrade<'b>(
     // RFC 6455 §4.2.1. A server that refuses the handshake while a proxy believes in a tunnel has
     // been used to smuggle requests.
     let key = only(fields, "sec-websocket-key");
-    let version = only(fields, "sec-websocket-version");
-    if method == "GET" && key.is_some_and(is_websocket_key) && version == Some(b"13") {
-        Ok(Upgrade::WebSocket)
-    } else {
-        Err(Reason::WebSocket)
+    if method != "GET" || !key.is_some_and(is_websocket_key) {
+        return Err(Reason::WebSocket);
+    }
+    match only(fields, "sec-websocket-version") {
+        Some(b"13") => Ok(Upgrade::WebSocket),
+        Some(_) => Err(Reason::WebSocketVersion),
+        None => Err(Reason::WebSocket),
     }
 }
 

@@ -106,6 +106,19 @@ fn edits(remove: &[&str], set: &[(&str, &str)], add: &[(&str, &str)]) -> HeaderE
     }
 }
 
+/// RFC 9110 §7.6.2.
+#[test]
+fn a_request_that_looks_for_its_way_is_told_of_each_hop() {
+    let forward = |method: &str, fields: &str| {
+        let sent = format!("{method} / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+        let out = Setting::default().forward(&sent);
+        out.strip_prefix(&format!("{method} / HTTP/1.1\r\nHost: a\r\n")).unwrap().to_owned()
+    };
+    assert_eq!(forward("TRACE", "max-forwards: 10\r\nX: y\r\n"), "X: y\r\nMax-Forwards: 9\r\n\r\n");
+    assert_eq!(forward("GET", "max-forwards: 10\r\n"), "max-forwards: 10\r\n\r\n");
+    assert_eq!(forward("GET", "max-forwards: 1\r\nConnection: max-forwards\r\n"), "\r\n");
+}
+
 #[test]
 fn request_lines_are_written_anew() {
     for (sent, wanted) in [

@@ -28,6 +28,9 @@ fn meaning(bytes: &[u8]) -> String {
                 Upgrade::WebSocket => line += " websocket",
                 Upgrade::Other(name) => write!(line, " upgrade={}", name.escape_ascii()).unwrap(),
             }
+            if let Some(hops) = head.hops {
+                write!(line, " hops={hops}").unwrap();
+            }
             line
         }
     }
@@ -302,7 +305,9 @@ fn websockets() {
     const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
     for (method, key, version, wanted) in [
         ("GET", KEY, "13", "GET a / websocket"),
-        ("GET", KEY, "12", "400 websocket"),
+        ("GET", KEY, "12", "426 websocket-version"),
+        ("GET", KEY, "", "426 websocket-version"),
+        ("POST", KEY, "12", "400 websocket"),
         ("GET", "", "13", "400 websocket"),
         ("GET", "c2hvcnQ=", "13", "400 websocket"),
         ("POST", KEY, "13", "400 websocket"),
@@ -378,6 +383,58 @@ fn no_control_byte_passes_anywhere() {
             let meaning = meaning(&bytes);
             assert!(meaning.starts_with("400"), "{at} {byte:#x}: {meaning}");
         }
+    }
+}
+
+/// Whatever one byte more is read as by a server behind: it finds no other framing than this node.
+#[test]
+fn one_byte_more_hides_no_framing() {
+    let seams = [
+        ("transfer-encoding: chunked", "POST a / chunked"),
+        ("content-length: 5", "POST a / length=5"),
+    ];
+    for (field, wanted) in seams {
+        let colon = field.find(':').expect("a field");
+        for at in 0..=field.len() {
+            for byte in 0..=u8::MAX {
+                let mut bytes = post("").into_bytes();
+                bytes.truncate(bytes.len() - 2);
+                bytes.extend_from_slice(&field.as_bytes()[..at]);
+                bytes.push(byte);
+                bytes.extend_from_slice(&field.as_bytes()[at..]);
+                bytes.extend_from_slice(b"\r\n\r\n");
+                let meaning = meaning(&bytes);
+                let is_another_name =
+                    at <= colon && header::is_token(&[byte]) || at < colon && byte == b':';
+                let is_blank = at > colon && matches!(byte, b' ' | b'\t');
+                let is_digit = at > colon && byte.is_ascii_digit();
+                let is_refused = meaning.starts_with("400") || meaning.starts_with("501");
+                let fits = match meaning.as_str() {
+                    "POST a /" => is_another_name,
+                    meaning if meaning == wanted => is_blank || is_digit,
+                    meaning => is_refused || meaning.starts_with("POST a / length=") && is_digit,
+                };
+                assert!(fits, "{}: {meaning}", bytes.escape_ascii());
+            }
+        }
+    }
+}
+
+#[test]
+fn hops_are_counted_of_requests_that_look_for_their_way() {
+    let of =
+        |method: &str, fields: &str| format!("{method} /x HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+    for (method, fields, wanted) in [
+        ("OPTIONS", "", "OPTIONS a /x"),
+        ("OPTIONS", "Max-Forwards: 5\r\n", "OPTIONS a /x hops=5"),
+        ("TRACE", "max-forwards: 00\r\n", "TRACE a /x hops=0"),
+        ("TRACE", "Max-Forwards: 1\r\nMax-Forwards: 1\r\n", "400 max-forwards"),
+        ("TRACE", "Max-Forwards:\r\n", "400 max-forwards"),
+        ("OPTIONS", "Max-Forwards: -1\r\n", "400 max-forwards"),
+        ("OPTIONS", "Max-Forwards: 1, 2\r\n", "400 max-forwards"),
+        ("GET", "Max-Forwards: x\r\n", "GET a /x"),
+    ] {
+        assert_eq!(meaning(of(method, fields).as_bytes()), wanted);
     }
 }
 

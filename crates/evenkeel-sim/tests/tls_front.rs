@@ -12,6 +12,7 @@ use evenkeel_sim::authority::{Authority, Pair, Secured, certificate_in};
 use evenkeel_sim::clock::now;
 use evenkeel_sim::prelude::*;
 use evenkeel_sim::process;
+use evenkeel_sim::scratch::Scratch;
 use evenkeel_sim::tls::NO_OPENSSL;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, SupportedProtocolVersion};
@@ -254,6 +255,50 @@ fn a_request_for_another_certificates_host_is_misdirected() {
     assert!(server.seen().iter().all(|it| it.head.header("host") != Some("two.example")));
 }
 
+#[test]
+fn who_comes_in_the_clear_is_sent_to_tls_and_told_to_remember_that() {
+    let authority = Authority::new();
+    let pair = authority.issue("site", &["site.example"]);
+    let (listen, plain, server) = (free_address(), free_address(), origin("0"));
+    let keys = format!("redirect_http = \"{plain}\"\nhsts = true\n");
+    let _lb = balancer(&config(listen, &[&pair], &keys, server.address()));
+    let mut client = client(plain);
+    client.send("GET /x?y HTTP/1.1\r\nHost: site.example:80\r\n\r\n");
+    let answer = client.answer();
+    let there = format!("https://site.example:{}/x?y", listen.port());
+    assert_eq!((answer.status, answer.header("location")), (308, Some(&*there)));
+    assert_eq!(
+        answer.header("strict-transport-security"),
+        None,
+        "not in the clear (RFC 6797 §7.2)"
+    );
+    let clients = authority.clients(&BOTH, None);
+    let secured = Secured::connect(listen, "site.example", &clients).expect("a handshake");
+    let answer = secured.ask("site.example", "").expect("an answer").to_ascii_lowercase();
+    assert!(answer.contains("\r\nstrict-transport-security: max-age=31536000\r\n"), "{answer}");
+    assert_eq!(server.seen().len(), 1);
+}
+
+#[test]
+fn who_does_not_shake_hands_is_let_go_and_only_so_many_may_be_at_it() {
+    let authority = Authority::new();
+    let pair = authority.issue("site", &["site.example"]);
+    let (listen, server) = (free_address(), origin("0"));
+    let keys = "max_handshakes = 2\ntimeouts = { handshake = \"2s\" }\n";
+    let lb = balancer(&config(listen, &[&pair], keys, server.address()));
+    let refused = |reason: &str| {
+        lb.metric("evenkeel_listener_refusals_total", &format!("reason=\"{reason}\""))
+    };
+    let silent: Vec<_> = (0..3).map(|_| client(listen)).collect();
+    wait_until("the third is refused", PATIENCE, || refused("handshakes") >= 1.0);
+    wait_until("the others are let go", PATIENCE, || refused("handshake-timeout") >= 2.0);
+    drop(silent);
+    let clients = authority.clients(&BOTH, None);
+    wait_until("there is room again", PATIENCE, || {
+        Secured::connect(listen, "site.example", &clients).is_ok()
+    });
+}
+
 /// What `openssl s_client` prints, which is told `said` once it is connected.
 fn openssl(listen: SocketAddr, arguments: &[&str], said: &str) -> Option<String> {
     use std::io::Write as _;
@@ -370,4 +415,56 @@ fn names_in_every_form_lead_to_one_certificate_or_to_none() {
     }
     let secured = Secured::connect(lax, "site.example", &authority.clients(&BOTH, None));
     assert!(secured.is_ok(), "it still serves");
+}
+
+/// What it finds out is asked for as a path.
+const PAGE: &str = r#"<!doctype html><title>a page</title><script>
+const found = (what) =>
+  fetch(`/found/${performance.getEntriesByType("navigation")[0].nextHopProtocol}/${what}`);
+const socket = new WebSocket(`wss://${location.host}/chat`);
+socket.onopen = () => socket.send("hello");
+socket.onmessage = ({ data }) => { socket.close(); found(data); };
+socket.onerror = () => found("error");
+</script>"#;
+
+#[test]
+fn a_browser_speaks_http2_and_has_its_websocket_on_a_stream() {
+    let chromium = skip_unless!(process::find("chromium"), "chromium is not installed");
+    let (authority, server, listen) = (Authority::new(), origin("0"), free_address());
+    let (site, scratch) = (authority.issue("site", &["localhost"]), Scratch::new("page"));
+    scratch.write("index.html", PAGE);
+    let root = scratch.path().display();
+    let route = format!(
+        "[[listener.front.route]]\npath = \"/page/\"\nstatic = {{ root = \"{root}\" }}\n\
+         rewrite = {{ strip_prefix = \"/page\" }}\n\
+         [access_log]\nformat = \"{{version}} {{path}} {{status}}\"\npath = \"access.log\""
+    );
+    let config = config(listen, &[&site], "", server.address()) + &route;
+    let lb = balancer(&config);
+    let mut command = process::bound(&chromium);
+    command.args(["--headless", "--no-sandbox", "--disable-gpu", "--ignore-certificate-errors"]);
+    command.arg(format!("--user-data-dir={}", scratch.file("profile").display()));
+    command.arg(format!("https://{listen}/page/"));
+    let _browser = process::Process::start("chromium", command);
+    // A browser takes its time to start.
+    wait_until("the page has its echo", PATIENCE * 3, || {
+        server.seen().iter().any(|seen| seen.target == "/found/h2/hello")
+    });
+    let is_logged = |log: String| log.lines().any(|line| line == "HTTP/2.0 /chat 101");
+    wait_until("the tunnel of a stream is logged", PATIENCE, || {
+        std::fs::read_to_string(lb.file("access.log")).is_ok_and(is_logged)
+    });
+}
+
+#[test]
+fn h2load_is_served_every_request() {
+    let h2load = skip_unless!(process::find("h2load"), "h2load is not installed");
+    let (authority, server, listen) = (Authority::new(), origin("0"), free_address());
+    let site = authority.issue("site", &["localhost"]);
+    let _lb = balancer(&config(listen, &[&site], "", server.address()));
+    let mut command = process::bound(&h2load);
+    command.args(["-n", "2000", "-c", "8", "-m", "32"]).arg(format!("https://{listen}/?size=100"));
+    let said = process::run(&mut command);
+    assert!(said.contains("2000 succeeded, 0 failed, 0 errored, 0 timeout"), "{said}");
+    assert!(said.contains("Application protocol: h2"), "{said}");
 }

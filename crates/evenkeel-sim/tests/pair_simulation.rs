@@ -1,5 +1,5 @@
 //! A virtual address and its nodes in virtual time. A broken rule is told with its seed:
-//! `EVENKEEL_SIM_SEED=N cargo test --test pair_simulation` runs that one again.
+//! `EVENKEEL_SIM_SEED=N cargo nextest run --package evenkeel-sim pair_simulation::` runs that one again.
 
 use std::env;
 

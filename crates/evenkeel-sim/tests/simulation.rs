@@ -1,5 +1,5 @@
 //! Choosing and judging in virtual time. A broken rule is told with its seed:
-//! `EVENKEEL_SIM_SEED=N cargo test --test simulation` runs that one again.
+//! `EVENKEEL_SIM_SEED=N cargo nextest run --package evenkeel-sim simulation::` runs that one again.
 
 use std::env;
 

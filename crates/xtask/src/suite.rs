@@ -19,10 +19,10 @@ pub(crate) fn run(root: &Path) -> bool {
     total += step("setup", || setup::run(root).map(|()| Tally::default()));
     total += step("tidy", || tidy::run(root));
     match build(root) {
-        Ok(binary) => {
-            total += step("tests", || tests(root, &binary));
+        Ok(built) => {
+            total += step("tests", || tests(root, &built));
             total += step("documentation tests", || documentation_tests(root));
-            total += step("faults, short", || short_faults(root, &binary));
+            total += step("faults, short", || short_faults(root, &built));
         }
         Err(error) => total += step("build", || Err(error)),
     }
@@ -52,19 +52,25 @@ pub(crate) const PROFILE: &str = "fast";
 /// constants: there is no code that only one of the builds has, and clippy sees the other one.
 const FEATURES: &str = "evenkeel/otel";
 
-/// The programs that end-to-end tests start.
-fn build(root: &Path) -> Result<PathBuf> {
+/// Every program of the workspace. Features are those of all of it, and with examples among what is
+/// asked for also those that tests want: the very libraries that tests link later.
+fn build(root: &Path) -> Result<Built> {
     let mut cargo = command::cargo(root);
-    cargo.args(["build", "--quiet", "--profile", PROFILE, "--package", "evenkeel"]);
-    cargo.args(["--package", "monitor", "--features", FEATURES]);
+    cargo.args(["build", "--quiet", "--profile", PROFILE, "--workspace", "--bins", "--examples"]);
+    cargo.args(["--features", FEATURES]);
     if !command::succeeds(&mut cargo)? {
-        bail!("evenkeel does not build in the `{PROFILE}` profile; the compiler's words are above");
+        bail!("the `{PROFILE}` profile does not build; the compiler's words are above");
     }
-    let binary = target_directory(root)?.join(PROFILE).join("evenkeel");
-    if !binary.is_file() {
-        bail!("cargo built evenkeel, but {} is not there", binary.display());
+    Ok(Built(target_directory(root)?.join(PROFILE)))
+}
+
+/// A folder of programs.
+struct Built(PathBuf);
+
+impl Built {
+    fn program(&self, name: &str) -> PathBuf {
+        self.0.join(name)
     }
-    Ok(binary)
 }
 
 /// Where cargo builds, which the environment or a config file may have moved.
@@ -74,9 +80,9 @@ pub(crate) fn target_directory(root: &Path) -> Result<PathBuf> {
     Ok(PathBuf::from(directory.context("cargo metadata names no target_directory")?))
 }
 
-fn tests(root: &Path, binary: &Path) -> Result<Tally> {
+fn tests(root: &Path, built: &Built) -> Result<Tally> {
     let mut cargo = command::cargo(root);
-    cargo.env(BINARY_VARIABLE, binary);
+    cargo.env(BINARY_VARIABLE, built.program("evenkeel"));
     let nextest = command::find("cargo-nextest").is_some();
     if nextest {
         cargo.args(["nextest", "run", "--workspace", "--cargo-profile", PROFILE]);
@@ -122,24 +128,21 @@ fn documentation_tests(root: &Path) -> Result<Tally> {
 
 /// The fault matrix of this build; whether every promise was kept.
 pub(crate) fn faults(root: &Path, arguments: &[String]) -> Result<bool> {
-    let binary = build(root)?;
-    command::succeeds(matrix(root, &binary).args(arguments))
+    command::succeeds(matrix(root, &build(root)?).args(arguments))
 }
 
-fn matrix(root: &Path, binary: &Path) -> Command {
-    let mut cargo = command::cargo(root);
-    cargo.env(BINARY_VARIABLE, binary);
-    cargo.args(["run", "--quiet", "--profile", PROFILE, "--package", "evenkeel-sim"]);
-    cargo.args(["--bin", "faults", "--"]);
-    cargo
+fn matrix(root: &Path, built: &Built) -> Command {
+    let mut matrix = Command::new(built.program("faults"));
+    matrix.current_dir(root).env(BINARY_VARIABLE, built.program("evenkeel"));
+    matrix
 }
 
 /// The matrix closes with a count in the form of ours; without one its exit status is one outcome.
-fn short_faults(root: &Path, binary: &Path) -> Result<Tally> {
-    let mut cargo = matrix(root, binary);
-    cargo.arg("--short");
+fn short_faults(root: &Path, built: &Built) -> Result<Tally> {
+    let mut matrix = matrix(root, built);
+    matrix.arg("--short");
     let (mut counted, mut skipped) = (None, Vec::new());
-    let status = command::watch(&mut cargo, |line| {
+    let status = command::watch(&mut matrix, |line| {
         if let Some(tally) = Tally::from_summary(line) {
             counted = Some(tally);
             return;

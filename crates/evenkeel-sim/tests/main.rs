@@ -1,0 +1,50 @@
+//! Every end-to-end test and simulation, as modules of one program: linking one takes seconds,
+//! linking each file of its own took minutes. A file's tests are run by its name, as in
+//! `cargo nextest run --package evenkeel-sim tcp::`.
+
+mod acme;
+mod auth;
+mod bench;
+mod checks;
+mod choosing;
+mod compress;
+mod dashboard;
+mod dashboards;
+mod discovery;
+mod drill;
+mod export;
+mod files;
+mod grpc;
+mod guards;
+mod harness;
+mod hostile;
+mod http;
+mod http2;
+mod judging;
+mod keepalived;
+mod living;
+mod logs;
+mod names;
+mod observe;
+mod order;
+mod outliers;
+mod pair;
+mod pair_simulation;
+mod pressure;
+mod proxy;
+mod reload;
+mod retries;
+mod routes;
+mod scraping;
+mod servers;
+mod shaping;
+mod simulation;
+mod tcp;
+mod tls;
+mod tls_front;
+mod tls_upstream;
+mod traces;
+mod tunnel;
+mod upgrade;
+mod vip;
+mod zones;

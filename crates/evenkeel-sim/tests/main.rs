@@ -2,6 +2,9 @@
 //! linking each file of its own took minutes. A file's tests are run by its name, as in
 //! `cargo nextest run --package evenkeel-sim tcp::`.
 
+use std::fs;
+use std::path::Path;
+
 mod acme;
 mod auth;
 mod bench;
@@ -48,3 +51,17 @@ mod tunnel;
 mod upgrade;
 mod vip;
 mod zones;
+
+/// A file that is left out would not run, and nobody would know.
+#[test]
+fn every_file_is_among_them() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    for entry in fs::read_dir(&folder).expect("the folder of this file") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        if path.extension().is_some_and(|kind| kind == "rs") && name != "main" {
+            let line = format!("\nmod {name};\n");
+            assert!(include_str!("main.rs").contains(&line), "add `mod {name};` to main.rs");
+        }
+    }
+}

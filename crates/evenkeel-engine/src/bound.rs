@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use evenkeel_core::config::Protocol;
-use evenkeel_sys::{Listening, defer_accept, listen};
+use evenkeel_sys::{Listening, defer_accept, listen, outlive_address};
 
 use crate::plan::Plan;
 use crate::worker::Shared;
@@ -101,6 +101,15 @@ impl Bound {
     /// Listens no more, whoever still holds this.
     pub(crate) fn close(&self) {
         self.sockets().clear();
+    }
+
+    /// The address may be a virtual one, or be reached by one: what is under way when that leaves is
+    /// answered nevertheless.
+    pub(crate) fn outlive_address(&self) {
+        for socket in &*self.sockets() {
+            // Who lacks the right to it lacks the right to virtual addresses, and hears of that.
+            let _ = outlive_address(socket);
+        }
     }
 
     fn defer(&self, wait: Option<Duration>) -> io::Result<()> {

@@ -173,11 +173,15 @@ impl LiveListener {
         for &address in &listener.bind {
             let foreign = is_virtual(address);
             let socket = Bound::take((address, foreign), &listener.protocol, before, shared);
-            bound.push(socket.map_err(|source| ApplyError::Bind {
+            let socket = socket.map_err(|source| ApplyError::Bind {
                 listener: Arc::clone(&listener.name),
                 address,
                 source,
-            })?);
+            })?;
+            if !config.vips.is_empty() {
+                socket.outlive_address();
+            }
+            bound.push(socket);
         }
         let old = before.listeners.iter().find(|old| old.name == listener.name);
         let front = listener.protocol.front().map(|https| {

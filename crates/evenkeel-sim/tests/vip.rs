@@ -157,22 +157,29 @@ fn slow_server(link: &Link) -> Origin {
 }
 
 #[test]
-fn what_is_under_way_ends_before_an_address_moves() {
+fn what_is_under_way_ends_before_an_address_moves_and_what_comes_then_after_it() {
     let link = skip_unless!(Link::with(&["a", "b", "client", "server"]), NO_LINK);
     let server = slow_server(&link);
     let (a, b) = link.pair(|priority| SLOW.to_owned() + &vip(priority, "drain = \"30s\""));
-    let answer = thread::scope(|scope| {
-        let slow = scope.spawn(|| {
-            let address = format!("{VIP}:8080").parse().expect("an address");
-            // Longer than clients have to hear that they should leave.
-            link.enter("client", || get(address, "/slow?wait=2500"))
-        });
+    let address = format!("{VIP}:8080").parse().expect("an address");
+    let mut rests = link.enter("client", || client(address));
+    assert_eq!(rests.get("/").status, 302);
+    let answers = thread::scope(|scope| {
+        // Longer than clients have to hear that they should leave.
+        let first = scope.spawn(|| link.enter("client", || get(address, "/slow?wait=2000")));
         wait_until("it is under way", PATIENCE, || !server.seen().is_empty());
+        let second = scope.spawn(|| {
+            // From now on nobody new is waited for: the address moves in the middle of this one.
+            rests.expect_closed();
+            link.enter("client", || get(address, "/slow?wait=1800"))
+        });
         a.api("PUT", "/api/v1/vips/main", r#"{"moved": true}"#).expect("a serves");
-        slow.join().expect("it is answered")
+        [first, second].map(|asked| asked.join().expect("it is answered"))
     });
-    assert_eq!((answer.status, answer.server()), (200, "server"));
-    assert!(answer.is_intact());
+    for answer in answers {
+        assert_eq!((answer.status, answer.server()), (200, "server"));
+        assert!(answer.is_intact());
+    }
     b.await_state("main", "active");
     assert!(!a.log().contains("vip-cut"), "{}", a.log());
 }

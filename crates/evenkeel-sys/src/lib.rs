@@ -11,7 +11,7 @@ mod stream;
 
 pub use files::{Folder, Found, OpenFile};
 pub use limits::{cpu_time, file_limit, is_exhausted, raise_file_limit, thread_cpu_time};
-pub use listen::{Listening, defer_accept, listen};
+pub use listen::{Listening, defer_accept, listen, outlive_address};
 pub use memory::return_memory;
 pub use network::{Network, ends_with_parent, leave_network, try_to_leave_network};
 pub use pipe::{PIPE_BYTES, Pipe, Spliced};

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 /// Connections the kernel may hold for us to accept; it cuts this to `net.core.somaxconn`.
 const BACKLOG: i32 = 65_535;
@@ -79,6 +79,16 @@ pub fn defer_accept(socket: &impl AsFd, wait: Option<Duration>) -> io::Result<()
         )
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// What is accepted on this socket from now on may go on sending when its own address has left this
+/// machine (`IP_TRANSPARENT`, ip(7)): a client that waits for an answer gets it. Over IPv6 the kernel
+/// sends it unasked. Needs `CAP_NET_RAW` or `CAP_NET_ADMIN`.
+pub fn outlive_address(socket: &TcpListener) -> io::Result<()> {
+    if socket.local_addr()?.is_ipv6() {
+        return Ok(());
+    }
+    SockRef::from(socket).set_ip_transparent_v4(true)
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ use std::time::Duration;
 use evenkeel_sim::clock;
 use evenkeel_sim::keepalived::NO_KEEPALIVED;
 use evenkeel_sim::link::{Link, NO_LINK, Node, Seen};
+use evenkeel_sim::load::{Load, Plan};
+use evenkeel_sim::origin::{Mode, Origin};
 use evenkeel_sim::process::{self, Process, Signal};
 
 use crate::trial::{Trial, Tried};
@@ -30,6 +32,8 @@ pub(crate) const PAIR_ROWS: &[Trial] = &[
         promise: "gap ≤ 450 ms, one answers ARP", run: |options| lose(&FAST, Signal::STOP, options.short) },
     Trial { name: "vip-move", in_short: true, fault: "an address is moved to the other node",
         promise: "gap ≤ 50 ms, 1 failed that was under way", run: |options| moved(options.short) },
+    Trial { name: "vip-move-busy", in_short: false, fault: "the same under 200 clients that ask as fast as they are answered",
+        promise: "1 in 1,000 of a second's requests fails", run: |_| moved_busy() },
     Trial { name: "vip-unplugged", in_short: false, fault: "the owner's cable is pulled and put in again",
         promise: "gap ≤ 3.7 s, it stays where it went", run: |options| unplugged(options.short) },
     Trial { name: "vip-reboot", in_short: false, fault: "the preferred node is killed, and comes back",
@@ -123,6 +127,42 @@ fn moved(short: bool) -> Tried {
     is(&a, "backup")?;
     client.await_server("b");
     Ok(handed_over(&client.end(), short))
+}
+
+fn moved_busy() -> Tried {
+    const CLIENTS: u64 = 200;
+    const ENOUGH: u64 = 5_000;
+    let link = Link::with(&["a", "b", "client", "server"]).ok_or(NO_LINK)?;
+    let server = "192.0.2.4:8000".parse().expect("an address");
+    let origin = link.enter("server", || Origin::start("server", server));
+    // Long enough that many are under way when the address moves.
+    origin.set(Mode::Slow(Duration::from_millis(20)));
+    let pool = "[[listener.front.route]]\npath = \"/load\"\npool = \"app\"\n\
+                [pool.app]\nservers = [\"192.0.2.4:8000\"]\n";
+    let a = link.node("a", &(pool.to_owned() + &vip(150, "1s")));
+    is(&a, "active")?;
+    let b = link.node("b", &(pool.to_owned() + &vip(100, "1s")));
+    is(&b, "backup")?;
+    let address = format!("{VIP}:8080").parse().expect("an address");
+    let load = link.enter("client", || Load::start(Plan::rush(address, CLIENTS, u64::MAX)));
+    let is_under_way = |more| {
+        let before = load.ok();
+        clock::comes_true(PATIENCE, || load.ok() > before + more)
+    };
+    let begun = clock::now();
+    let mut goes_on = is_under_way(ENOUGH);
+    let per_second = u128::from(load.ok()) * 1_000 / (clock::now() - begun).as_millis().max(1);
+    a.api("PUT", "/api/v1/vips/main", r#"{"moved": true}"#).ok_or("a does not answer")?;
+    is(&b, "active")?;
+    is(&a, "backup")?;
+    goes_on &= is_under_way(ENOUGH);
+    let report = load.stop();
+    let mut broken = Vec::new();
+    let failed = report.sent - report.ok;
+    if !goes_on || u128::from(failed) > (per_second / 1_000).max(1) {
+        broken.push(format!("{failed} failed"));
+    }
+    Ok((format!("{per_second} a second; {report}"), broken))
 }
 
 fn unplugged(short: bool) -> Tried {

@@ -134,10 +134,23 @@ pub struct Health {
 const LONGEST_HOLD: Duration = Duration::from_mins(5);
 
 impl Health {
-    /// A server nothing is known about.
+    /// A server nothing is known about, that comes with its pool.
     pub fn new(policy: Arc<Policy>, now: Moment) -> Self {
+        Self::begin(policy, InitialState::Up, now)
+    }
+
+    /// A server nothing is known about, that joins a pool which serves already: nobody needs it
+    /// before its first check.
+    pub fn joining(policy: Arc<Policy>, now: Moment) -> Self {
+        Self::begin(policy, InitialState::Down, now)
+    }
+
+    /// `usual`: what it is before its first check, if nothing is said.
+    fn begin(policy: Arc<Policy>, usual: InitialState, now: Moment) -> Self {
         let (state, reason, initial) = match &policy.check {
-            Some(check) => (State::Unchecked, Reason::NotYetChecked, check.initial),
+            Some(check) => {
+                (State::Unchecked, Reason::NotYetChecked, check.initial.unwrap_or(usual))
+            }
             None => (State::Up, Reason::NoCheck, InitialState::Up),
         };
         let mut health = Self {
@@ -152,7 +165,7 @@ impl Health {
             ejections: 0,
             held_until: None,
             agent_down: None,
-            schedule: Schedule::new(now),
+            schedule: Schedule::new(initial, now),
             time_line: TimeLine::default(),
             policy,
         };
@@ -334,7 +347,7 @@ impl Health {
         self.policy = policy;
         let is_checked = self.policy.check.is_some();
         if is_checked && !was_checked {
-            self.schedule = Schedule::new(now);
+            self.schedule = Schedule::new(InitialState::Up, now);
         }
         if is_checked || !was_checked {
             return None;

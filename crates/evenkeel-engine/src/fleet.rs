@@ -146,6 +146,11 @@ impl Server {
         InFlight { server, waiting: None, _admitted: admitted.lasting, pending }
     }
 
+    /// Whether the judge lets it be used.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.state().usable
+    }
+
     pub(crate) fn admin_state(&self) -> AdminState {
         self.state().admin.state
     }

@@ -1,11 +1,11 @@
 //! A configuration made live: the snapshot with the sockets and the servers it stands on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use evenkeel_core::config::{AccessLog, Check, Config, InitialState, Listener, Pool};
+use evenkeel_core::config::{self, AccessLog, Check, Config, InitialState, Listener, Pool};
 use evenkeel_core::snapshot::Snapshot;
 
 use crate::bound::Bound;
@@ -136,25 +136,27 @@ fn live_pool(pool: &Pool, before: &Plan, workers: usize) -> Result<LivePool, App
         pool: Arc::clone(&pool.name),
         source: source.into(),
     })?;
+    let before = old.iter().flat_map(|old| &old.servers);
+    let by_name: HashMap<&str, &Arc<Server>> =
+        before.map(|server| (&*server.name, server)).collect();
+    let known = |server: &config::Server| {
+        by_name.get(&*server.name).filter(|known| known.is(pool, server)).copied()
+    };
+    let joins = pool.servers.iter().any(|server| known(server).is_some());
     let servers = pool.servers.iter().map(|server| {
-        let known = old.and_then(|old| old.servers.iter().find(|known| known.is(pool, server)));
-        known.map_or_else(
-            || Arc::new(Server::new(pool, server, initial(pool.check.as_ref()), workers)),
-            Arc::clone,
-        )
+        let new = || Server::new(pool, server, initial(pool.check.as_ref(), joins), workers);
+        known(server).map_or_else(|| Arc::new(new()), Arc::clone)
     });
     Ok(LivePool::new(pool, servers.collect(), tls, old.map(|old| &**old), workers))
 }
 
-fn initial(check: Option<&Check>) -> Verdict {
-    let (health, reason) = match check {
+/// What a server is before its first check; `joins`: others of its pool serve already.
+fn initial(check: Option<&Check>, joins: bool) -> Verdict {
+    let usual = if joins { InitialState::Down } else { InitialState::Up };
+    let (health, reason) = match check.map(|check| check.initial.unwrap_or(usual)) {
         None => (Health::Up, "not checked; judged by its traffic"),
-        Some(Check { initial: InitialState::Up, .. }) => {
-            (Health::Checking, "not checked yet; taken for up")
-        }
-        Some(Check { initial: InitialState::Down, .. }) => {
-            (Health::Down, "not checked yet; taken for down")
-        }
+        Some(InitialState::Up) => (Health::Checking, "not checked yet; taken for up"),
+        Some(InitialState::Down) => (Health::Down, "not checked yet; taken for down"),
     };
     Verdict { health, reason: reason.into(), since: clock::wall() }
 }

@@ -254,3 +254,19 @@ fn answers_that_say_so_are_tried_elsewhere() {
     let answer = get(listen, "/");
     assert_eq!((answer.status, answer.text().as_str()), (503, "busy"));
 }
+
+#[test]
+fn a_server_that_joins_takes_nothing_before_its_check_has_passed() {
+    let [good, bad] = origins();
+    bad.set(Mode::ResetBeforeAnswer);
+    let listen = free_address();
+    let check = "[pool.app.check]\nkind = \"http\"\npath = \"/check\"";
+    let lb = balancer(&two_workers(listen, &format!("servers = {}\n{check}", servers([&good]))));
+    let added = lb.cli(&["server", "add", "app", &bad.address().to_string()]);
+    assert!(added.status.success(), "{added:?}");
+    let report = Load::start(Plan::rush(listen, 4, 200)).finish();
+    assert!(report.is_clean(), "{report}");
+    assert!(bad.seen().iter().all(|it| it.target == "/check"), "{:?}", bad.seen());
+    bad.set(Mode::Ok);
+    wait_until("it is used", PATIENCE, || get(listen, "/").server() == "1");
+}

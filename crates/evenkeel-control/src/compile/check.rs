@@ -138,7 +138,7 @@ fn pace(reader: &mut Reader<'_>, check: &mut Check) {
     let states =
         Choice { words: &[("up", InitialState::Up), ("down", InitialState::Down)], later: &[] };
     if let Some(initial) = reader.read("initial", |value| states.read(value)) {
-        check.initial = initial;
+        check.initial = Some(initial);
     }
 }
 

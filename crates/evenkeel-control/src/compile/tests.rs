@@ -262,7 +262,7 @@ fn checks_and_outliers_are_on_until_switched_off() {
     let check = good(&text).config.pools[0].check.clone().unwrap();
     let CheckKind::Http(http) = &check.kind else { panic!("{check:?}") };
     assert_eq!((&*http.path, &*http.expect), ("/health?deep", &[(200, 200), (300, 399)][..]));
-    assert_eq!((check.jitter_percent, check.initial), (0, InitialState::Down));
+    assert_eq!((check.jitter_percent, check.initial), (0, Some(InitialState::Down)));
     assert_eq!(check.interval, Duration::from_secs(2));
 }
 

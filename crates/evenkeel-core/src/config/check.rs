@@ -24,8 +24,9 @@ pub struct Check {
     pub fall: u8,
     /// Share of the interval by which each wait is varied, in percent; 0 to 50. Default 10.
     pub jitter_percent: u8,
-    /// What a server is before its first check. Default [`InitialState::Up`].
-    pub initial: InitialState,
+    /// What a server is before its first check. `None`: up if it comes with its pool, down if it
+    /// joins one that serves already.
+    pub initial: Option<InitialState>,
 }
 
 impl Default for Check {
@@ -40,7 +41,7 @@ impl Default for Check {
             rise: 2,
             fall: 3,
             jitter_percent: 10,
-            initial: InitialState::Up,
+            initial: None,
         }
     }
 }

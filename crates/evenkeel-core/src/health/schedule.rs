@@ -17,18 +17,20 @@ pub(super) struct Schedule {
     since: Moment,
     /// Whether there was one.
     begun: bool,
+    /// What the server is before that.
+    initial: InitialState,
     /// Traffic asks for one, not later than this.
     hurried: Option<Moment>,
 }
 
 impl Schedule {
-    pub(super) fn new(now: Moment) -> Self {
-        Self { since: now, begun: false, hurried: None }
+    pub(super) fn new(initial: InitialState, now: Moment) -> Self {
+        Self { since: now, begun: false, initial, hurried: None }
     }
 
     /// A check has ended.
     pub(super) fn checked(&mut self, now: Moment) {
-        *self = Self { since: now, begun: true, hurried: None };
+        *self = Self { since: now, begun: true, hurried: None, ..*self };
     }
 
     /// Traffic has met a fault that a check should look into.
@@ -49,9 +51,7 @@ impl Schedule {
         let jittered = |wait| jittered(wait, check.jitter_percent, chance);
         match state {
             // Nobody may use it before that.
-            State::Unchecked if !self.begun && check.initial == InitialState::Down => {
-                Duration::ZERO
-            }
+            State::Unchecked if !self.begun && self.initial == InitialState::Down => Duration::ZERO,
             // Servers of one file start together: their first checks must not.
             _ if !self.begun => spread(check.interval, chance),
             State::Up => jittered(check.interval),

@@ -31,7 +31,7 @@ fn http() -> Arc<Policy> {
 }
 
 fn initially_down() -> Arc<Policy> {
-    policy(Some(Check { initial: InitialState::Down, ..Check::default() }))
+    policy(Some(Check { initial: Some(InitialState::Down), ..Check::default() }))
 }
 
 fn unchecked() -> Arc<Policy> {
@@ -206,6 +206,17 @@ fn an_initial_state_is_a_guess_that_one_check_decides() {
     assert!(!Server::new(initially_down()).health.usable());
     assert_eq!(Server::new(initially_down()).meet(Pass), Some(true));
     assert_eq!(Server::new(initially_down()).meet(Fail), None);
+}
+
+#[test]
+fn a_server_that_joins_others_waits_for_its_first_check() {
+    let mut joining = Health::joining(tcp(), START);
+    assert!(!joining.usable());
+    assert_eq!(joining.next_check(7), Some(START), "which is made at once");
+    assert!(joining.checked(Outcome::Passed, START).is_some_and(|change| change.usable));
+    let said = policy(Some(Check { initial: Some(InitialState::Up), ..Check::default() }));
+    assert!(Health::joining(said, START).usable(), "an operator's word holds for all");
+    assert!(Health::joining(unchecked(), START).usable(), "there is nothing to wait for");
 }
 
 #[test]

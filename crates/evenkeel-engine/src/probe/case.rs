@@ -111,11 +111,12 @@ impl Case {
         now: Moment,
     ) -> Self {
         let first = |agent: &Arc<Agent>| now + spread(agent.interval, chance);
+        let begin = if server.is_usable() { Health::new } else { Health::joining };
         Self {
             agent_due: rules.agent.as_ref().map(first),
             server,
             pool,
-            health: Health::new(Arc::clone(&rules.policy), now),
+            health: begin(Arc::clone(&rules.policy), now),
             rules,
             due: None,
             chance,

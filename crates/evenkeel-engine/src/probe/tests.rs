@@ -269,7 +269,7 @@ fn a_server_that_fails_its_traffic_is_out_for_a_while() {
 fn a_server_that_starts_down_is_used_after_its_first_check() {
     run(async {
         let a = Origin::alive();
-        let check = Check { initial: InitialState::Down, ..often() };
+        let check = Check { initial: Some(InitialState::Down), ..often() };
         let (engine, mut events) = start(config(&[("a", a.address)], Some(check))).await;
         let said = event(&mut events, "server-up", "web/a").await;
         assert_eq!(said, "up: 1 of 1 checks passed");

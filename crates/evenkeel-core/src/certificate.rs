@@ -145,6 +145,11 @@ impl Facts {
         distinguished_name::text(&self.subject)
     }
 
+    /// The common name of whom it is about, the innermost if it has several, as it is written.
+    pub fn common_name(&self) -> Option<&str> {
+        distinguished_name::common_name(&self.subject)
+    }
+
     /// Whether it is for the host `name`, given in lower case without a trailing dot. A star stands
     /// for one label (RFC 6125 §6.4.3).
     pub fn covers(&self, name: &str) -> bool {

@@ -89,6 +89,9 @@ pub(crate) fn write(version: ProxyVersion, seat: &Seat, client: &Stream, first: 
             certificate_in_session: tls.subject.is_some(),
             verified: tls.subject.is_some(),
             version: Some(tls.version),
+            common_name: tls.common_name.as_deref(),
+            cipher: tls.cipher,
+            group: tls.group,
             ..Tls::default()
         }),
         ..Header::default()

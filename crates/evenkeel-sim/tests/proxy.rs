@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use evenkeel_core::proxy_protocol::{self, Addresses};
+use evenkeel_sim::authority::{Authority, Secured};
 use evenkeel_sim::clock;
 use evenkeel_sim::peer::{Peer, peer};
 use evenkeel_sim::prelude::*;
 use evenkeel_sim::process::{self, Process};
 use evenkeel_sim::scratch::Scratch;
 use evenkeel_sim::tls::{Certificate, NO_OPENSSL, client_hello};
+use rustls::version::{TLS12, TLS13};
 
 /// A header as a proxy writes it.
 const V1: &str = "PROXY TCP4 203.0.113.9 198.51.100.1 4711 443\r\n";
@@ -228,6 +230,40 @@ fn each_protocol_tells_its_server_who_the_client_is() {
             } else {
                 assert_eq!(heard[length..], words, "{context}");
             }
+        }
+    }
+}
+
+#[test]
+fn a_server_hears_of_the_tls_that_ends_here() {
+    let authority = Authority::new();
+    let (site, own) = (authority.issue("site", &["shop.example"]), authority.issue("me", &["ann"]));
+    let ca = authority.file();
+    let more = format!(
+        "certificates = [{}]\nclient_auth = {{ mode = \"request\", ca = \"{}\" }}\n",
+        site.toml(),
+        ca.display()
+    );
+    let versions = [(&TLS12, "TLSv1.2", "TLS_ECDHE_"), (&TLS13, "TLSv1.3", "TLS_")];
+    for (protocol, version, cipher) in versions {
+        for shown in [None, Some(&own)] {
+            let (server, heard) = witness(b"\r\n\r\n".to_vec());
+            let listen = free_address();
+            let pool = "proxy_protocol = \"v2\"";
+            let _lb = balancer(&config(listen, "https", &more, server.address(), pool));
+            let clients = authority.clients(&[protocol], shown);
+            let secured = Secured::connect(listen, "shop.example", &clients).expect("a handshake");
+            let answer = secured.ask("shop.example", "").expect("it is served");
+            assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+            let heard = heard.lock().expect("no holder panics").clone();
+            let (header, _) = proxy_protocol::parse(&heard).expect("a header").expect("whole");
+            assert_eq!(header.authority, Some("shop.example"));
+            let tls = header.tls.expect("it ended here");
+            assert_eq!((tls.encrypted, tls.version), (true, Some(version)));
+            assert!(tls.cipher.is_some_and(|it| it.starts_with(cipher)), "{tls:?}");
+            assert!(tls.group.is_some_and(|it| it.contains("25519")), "{tls:?}");
+            assert_eq!([tls.verified, tls.certificate_on_connection], [shown.is_some(); 2]);
+            assert_eq!(tls.common_name, shown.map(|_| "ann"));
         }
     }
 }

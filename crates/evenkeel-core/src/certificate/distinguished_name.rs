@@ -8,9 +8,11 @@ pub const MOST_SUBJECT_BYTES: usize = 1024;
 /// Tags whose content is UTF-8 or a part of it: `UTF8String`, `PrintableString`, `IA5String`.
 const TEXTS: [u8; 3] = [0x0c, 0x13, 0x16];
 
+const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
+
 /// The attribute types that have a short name in RFC 4514 §3, by their object identifiers.
 const SHORT_NAMES: [(&[u8], &str); 9] = [
-    (&[0x55, 0x04, 0x03], "CN"),
+    (COMMON_NAME, "CN"),
     (&[0x55, 0x04, 0x07], "L"),
     (&[0x55, 0x04, 0x08], "ST"),
     (&[0x55, 0x04, 0x0a], "O"),
@@ -39,6 +41,18 @@ pub(super) fn text(name: &[u8]) -> Option<String> {
     }
     parts.reverse();
     Some(parts.join(","))
+}
+
+/// The last common name in the content of a `Name`: the one nearest to what is named.
+pub(super) fn common_name(name: &[u8]) -> Option<&str> {
+    let named = |(tag, content): (u8, _)| {
+        let (object, rest) = expect(OBJECT, content).filter(|_| tag == SEQUENCE)?;
+        let (tag, value, _) = super::der::element(rest)?;
+        let is_named = object == COMMON_NAME && TEXTS.contains(&tag);
+        std::str::from_utf8(value).ok().filter(|it| is_named && it.len() <= MOST_SUBJECT_BYTES)
+    };
+    let parts = each(name).filter(|(tag, _)| *tag == SET);
+    parts.flat_map(|(_, part)| each(part)).filter_map(named).last()
 }
 
 fn attribute((tag, content): (u8, &[u8])) -> Option<String> {

@@ -200,6 +200,11 @@ pub(crate) fn subject(certificate: &[u8]) -> Option<String> {
     Facts::read(certificate)?.subject_text()
 }
 
+/// The common name of whom a certificate is about.
+pub(super) fn common_name(certificate: &[u8]) -> Option<String> {
+    Facts::read(certificate)?.common_name().map(str::to_owned)
+}
+
 /// The end of a handshake with a client that asks for a name of others.
 pub(crate) fn unknown_name() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, Error::General(NOTHING_TO_SHOW.to_owned()))

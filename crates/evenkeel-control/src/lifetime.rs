@@ -121,6 +121,7 @@ async fn serve(
     admin.set_nonblocking(true)?;
     let listener = TcpListener::from_std(admin.try_clone()?)?;
     notify(Notice::Ready);
+    notify(Notice::Standing(&format!("version {} is in force", node.version().id)));
     let serving = Box::pin(async {
         tokio::join!(
             admin::serve(node, listener),

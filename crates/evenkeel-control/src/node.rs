@@ -47,6 +47,7 @@ use crate::finding::Findings;
 use crate::handover::Estate;
 use crate::history::History;
 use crate::live::Live;
+use crate::notify::{Notice, notify};
 use crate::origin::{Origin, UnreadableError};
 use crate::recorder::Recorder;
 
@@ -366,6 +367,7 @@ impl Node {
                     let keys = applied.needs_restart.join(", ");
                     message = format!("{message}; after the next start also: {keys}");
                 }
+                notify(Notice::Standing(&message));
                 self.announce("config-applied", message);
             }
             Err(error) => {
@@ -374,7 +376,9 @@ impl Node {
                 current.tally.refused_total += 1;
                 current.tally.last_refusal = Some(why.clone());
                 drop(current);
-                self.announce("config-refused", format!("everything stays as it was: {why}"));
+                let message = format!("everything stays as it was: {why}");
+                notify(Notice::Standing(&format!("the last change was refused, {message}")));
+                self.announce("config-refused", message);
             }
         }
         result

@@ -15,9 +15,12 @@ use crate::node::Node;
 /// How long a service manager that reads nothing may hold up the control thread.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// Characters of a standing that a service manager shows beside much else: the log has all of it.
+const MOST_STANDING: usize = 300;
+
 /// What there is to tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Notice {
+pub(crate) enum Notice<'a> {
     /// Serving, for the first time or again.
     Ready,
     Reloading,
@@ -26,11 +29,13 @@ pub(crate) enum Notice {
     ReplacedBy(u32),
     /// Every engine thread lives.
     Alive,
+    /// How it stands, for people: one line.
+    Standing(&'a str),
 }
 
 /// Tells the service manager, if one started us. A manager that does not listen is no reason to
 /// stop serving.
-pub(crate) fn notify(notice: Notice) {
+pub(crate) fn notify(notice: Notice<'_>) {
     let Some(socket) = env::var_os("NOTIFY_SOCKET") else { return };
     if let Err(error) = send(&socket, notice) {
         tracing::debug!("cannot tell the service manager that we are {notice:?}: {error}");
@@ -56,7 +61,7 @@ fn watchdog_period() -> Option<Duration> {
     number("WATCHDOG_USEC").filter(|micros| ours && *micros > 0).map(Duration::from_micros)
 }
 
-fn send(socket: &OsStr, notice: Notice) -> io::Result<()> {
+fn send(socket: &OsStr, notice: Notice<'_>) -> io::Result<()> {
     let address = match socket.as_bytes() {
         [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
         _ => SocketAddr::from_pathname(socket)?,
@@ -68,6 +73,11 @@ fn send(socket: &OsStr, notice: Notice) -> io::Result<()> {
         Notice::Stopping => "STOPPING=1\n".to_owned(),
         Notice::ReplacedBy(process) => format!("MAINPID={process}\nREADY=1\n"),
         Notice::Alive => "WATCHDOG=1\n".to_owned(),
+        Notice::Standing(words) => {
+            let words: String = words.chars().take(MOST_STANDING).collect();
+            // A line of its own would be another word to the manager.
+            format!("STATUS={}\n", words.replace('\n', " "))
+        }
     };
     let unbound = UnixDatagram::unbound()?;
     if notice == Notice::Alive {
@@ -101,6 +111,7 @@ mod tests {
             (Notice::Stopping, "STOPPING=1\n"),
             (Notice::ReplacedBy(7), "MAINPID=7\nREADY=1\n"),
             (Notice::Alive, "WATCHDOG=1\n"),
+            (Notice::Standing("all is well"), "STATUS=all is well\n"),
         ] {
             send(OsStr::new(&format!("@{name}")), notice).unwrap();
             let length = manager.recv(&mut received).unwrap();

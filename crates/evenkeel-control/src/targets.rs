@@ -116,14 +116,16 @@ fn parse(bytes: &[u8], syntax: Syntax) -> Result<Vec<Listed>, String> {
         Syntax::Json => serde_json::from_slice(bytes).map_err(|error| broken(&error))?,
         // A file of comments alone is one that somebody has not finished writing.
         Syntax::Yaml => serde_saphyr::from_slice::<Option<_>>(bytes)
-            .map_err(|error| broken(&error))?
+            .map_err(|error| broken(error.without_snippet()))?
             .ok_or("is empty; write [] if there are no servers")?,
     };
     let mut servers = Vec::new();
     for Group { targets, labels } in groups {
         let settings = Settings::read(labels.unwrap_or_default(), &targets)?;
         for target in targets {
-            servers.push(compile::listed(&target)?.map(|server| settings.put_on(server)));
+            let listed = compile::listed(&target);
+            let listed = listed.map_err(|reason| format!("has a wrong target: {reason}"))?;
+            servers.push(listed.map(|server| settings.put_on(server)));
         }
     }
     if servers.len() > Pool::MOST_SERVERS {
@@ -302,8 +304,11 @@ mod tests {
         for text in
             ["", "{}", "[1]", r#"[{"targets": ["10.0.0.1"]}]"#, r#"[{"target": ["10.0.0.1:80"]}]"#]
         {
-            parse(text.as_bytes(), Syntax::Json).expect_err(text);
-            parse(text.as_bytes(), Syntax::Yaml).expect_err(text);
+            for syntax in [Syntax::Json, Syntax::Yaml] {
+                let why = parse(text.as_bytes(), syntax).expect_err(text);
+                // It is the end of an event's line.
+                assert!(!why.contains('\n'), "{why}");
+            }
         }
     }
 

@@ -246,7 +246,7 @@ fn the_service_manager_hears_that_it_lives_and_who_follows() {
     let notices = Arc::new(Mutex::new(String::new()));
     let heard = Arc::clone(&notices);
     let listening = thread::spawn(move || {
-        let mut notice = [0; 256];
+        let mut notice = [0; 1024];
         while let Ok(size) = socket.recv(&mut notice)
             && &notice[..size] != b"end"
         {
@@ -258,11 +258,17 @@ fn the_service_manager_hears_that_it_lives_and_who_follows() {
     });
     let count = |word: &str| notices.lock().expect("no holder panics").matches(word).count();
     let path = path.to_str().expect("a plain path");
-    let start = Start::with(&http(free_address(), &[&web]));
+    let good = http(free_address(), &[&web]);
+    let start = Start::with(&good);
     let start = start.variable("NOTIFY_SOCKET", path).variable("WATCHDOG_USEC", "200000");
     let mut lb = start.start();
     assert_eq!(count("READY=1"), 1);
     wait_until("it lives", PATIENCE, || count("WATCHDOG=1") > 1);
+    lb.write_config("[listener]\nbind = 7\n");
+    lb.process().signal(Signal::HUP);
+    let refused = "STATUS=the last change was refused, everything stays as it was: ";
+    wait_until("a refusal is said", PATIENCE, || count(refused) == 1);
+    lb.write_config(&good);
     lb.upgrade();
     let follows = format!("MAINPID={}\n", lb.serving());
     wait_until(&follows, PATIENCE, || count(&follows) == 1);

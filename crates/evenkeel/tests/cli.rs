@@ -153,12 +153,14 @@ const CONFIG: &str = "[admin]\nbind = \"127.0.0.1:0\"\n\
 fn a_node_reloads_on_sighup_and_drains_on_sigterm() {
     let mut node = Node::start("signals", CONFIG, &["run"]);
     assert_eq!(node.notice(), "READY=1\n");
+    assert!(node.notice().starts_with("STATUS=version "));
     let file = node.directory.join("evenkeel.toml");
 
     fs::write(&file, CONFIG.replace("127.0.0.1:9", "127.0.0.1:10")).unwrap();
     node.signal(Signal::HUP);
     node.line_with("is in force");
     assert!(node.notice().starts_with("RELOADING=1\nMONOTONIC_USEC="));
+    assert!(node.notice().starts_with("STATUS=version "));
     assert_eq!(node.notice(), "READY=1\n");
     let status = evenkeel(&node.directory, &["status", "--admin", &node.admin]);
     assert!(text(&status.stdout).contains("127.0.0.1:10"), "{}", text(&status.stderr));
@@ -174,7 +176,10 @@ fn a_node_reloads_on_sighup_and_drains_on_sigterm() {
     node.signal(Signal::TERM);
     node.line_with("finishing what runs");
     assert_eq!(node.ended(), Some(0));
-    assert!([node.notice(), node.notice(), node.notice()].contains(&"STOPPING=1\n".to_owned()));
+    let told: Vec<String> = (0..5).map(|_| node.notice()).collect();
+    let standing = "STATUS=the last change was refused, everything stays as it was: ";
+    assert!(told[1].starts_with(standing) && told[3].starts_with(standing), "{told:?}");
+    assert_eq!(told[4], "STOPPING=1\n");
 }
 
 #[test]

@@ -190,7 +190,9 @@ fn said(server: &Server) -> String {
     let added = over.added.as_ref().map(|added| ("added", &added.said));
     let weight = over.weight.as_ref().map(|weight| ("weight set", &weight.said));
     let said = added.into_iter().chain(weight);
-    said.map(|(what, said)| format!("; {what} {}", why(said)).trim_end().to_owned()).collect()
+    let colon = |said: &Said| if said.reason.is_empty() { "" } else { ":" };
+    let words = |(what, said)| format!("; {what}{} {}", colon(said), why(said));
+    said.map(|it| words(it).trim_end().to_owned()).collect()
 }
 
 /// The stronger of what the operator wants and what the checks say.

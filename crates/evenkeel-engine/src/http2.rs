@@ -72,7 +72,7 @@ enum Phase {
     Exchanges,
     /// That the client takes the last frames of exchanges that are over.
     Reader,
-    /// That the client has heard that it should leave, and does.
+    /// That the client leaves: it has been asked to, or has said that it does.
     Leaving,
     /// The client.
     Idle,
@@ -182,7 +182,7 @@ impl Driver {
             (Phase::Exchanges, 0)
         } else if !self.wire.is_quiet(session) {
             (Phase::Reader, self.wire.written())
-        } else if self.leaving {
+        } else if self.leaving || connection.is_left() {
             (Phase::Leaving, 0)
         } else if self.phase == Some((Phase::Resting, 0)) {
             (Phase::Resting, 0)

@@ -140,6 +140,9 @@ pub(crate) async fn receive(
     let listener = place.listener();
     let Some(http) = listener.protocol.http() else { return Ok(None) };
     if let Stream::Framed(framed) = &mut client.stream {
+        if framed.is_reset() {
+            return Ok(None); // what was taken back as soon as it was said costs nobody more
+        }
         let Some(head) = framed.take_head() else { return Ok(None) };
         let ends = framed.ends();
         let request = read_frames(client, desk, place, http, (&head, ends));

@@ -106,6 +106,8 @@ enum Departure {
     Announced,
     /// Streams above this one are not served.
     Settled(u32),
+    /// The client has said that it leaves. Until it does it is served and answered.
+    Said,
 }
 
 /// The start of a header block.
@@ -246,13 +248,6 @@ impl Connection {
     /// Nobody works on an exchange.
     pub const fn is_idle(&self) -> bool {
         self.streams.held() == 0
-    }
-
-    /// Either side was told to leave, and nothing is under way.
-    pub fn is_over(&self) -> bool {
-        matches!(self.departure, Departure::Settled(_))
-            && self.streams.opened() == 0
-            && self.unsent().is_empty()
     }
 
     fn preface(&mut self, input: &[u8]) -> Result<Option<(usize, Event)>, Failure> {
@@ -558,10 +553,13 @@ impl Connection {
     /// server has not looked at streams above the one it names.
     fn goaway(&mut self, payload: &[u8]) -> Result<Event, Wrong> {
         let [a, b, c, d, _, _, _, _] = *payload.first_chunk().ok_or(FRAME_SIZE)?;
-        self.departure = Departure::Settled(LAST_STREAM);
         if matches!(self.peer, Peer::Client(_)) {
+            if !matches!(self.departure, Departure::Settled(_)) {
+                self.departure = Departure::Said;
+            }
             return Ok(Event::Nothing);
         }
+        self.departure = Departure::Settled(LAST_STREAM);
         self.streams.abandon(u32::from_be_bytes([a, b, c, d]), Code::REFUSED_STREAM);
         Ok(Event::Everything)
     }

@@ -21,7 +21,8 @@ pub enum Kind {
     EmptyData,
     /// `CONTINUATION` (CVE-2024-27316).
     Continuation,
-    /// `PRIORITY`, which means nothing here, and frames of unknown types.
+    /// `PRIORITY`, which means nothing here, frames of unknown types, and `GOAWAY`, which means
+    /// something once.
     Idle,
     /// `WINDOW_UPDATE`.
     Window,
@@ -96,7 +97,7 @@ impl Kind {
             kind::PING if !frame.has(flag::ACK) => Some(Self::Ping),
             kind::WINDOW_UPDATE => Some(Self::Window),
             kind::CONTINUATION => Some(Self::Continuation),
-            kind::DATA | kind::HEADERS | kind::SETTINGS | kind::PING | kind::GOAWAY => None,
+            kind::DATA | kind::HEADERS | kind::SETTINGS | kind::PING => None,
             _ => Some(Self::Idle),
         }
     }
@@ -169,7 +170,9 @@ mod tests {
     fn frames_are_told_by_their_headers() {
         use Kind::{Continuation, Idle, Ping, Reset, Settings, Window};
         let frames = [(3, Reset), (4, Settings), (6, Ping), (8, Window), (9, Continuation)];
-        for (number, kind) in frames.into_iter().chain([(2, Idle), (5, Idle), (0xfe, Idle)]) {
+        for (number, kind) in
+            frames.into_iter().chain([(2, Idle), (5, Idle), (7, Idle), (0xfe, Idle)])
+        {
             assert_eq!(Kind::of(&frame(number, 0, 4)), Some(kind));
         }
     }

@@ -67,6 +67,11 @@ impl Framed {
         self.common.session.connection.borrow_mut().give_back(head);
     }
 
+    /// The client has taken its request back.
+    pub(crate) fn is_reset(&self) -> bool {
+        self.common.session.connection.borrow().reset_code(self.slot).is_some()
+    }
+
     /// The request ends with its head.
     pub(crate) fn ends(&self) -> bool {
         self.common.session.connection.borrow().is_read(self.slot)

@@ -86,6 +86,18 @@ impl Connection {
         }
     }
 
+    /// The client has said that it leaves, and nothing is under way.
+    pub fn is_left(&self) -> bool {
+        self.departure == Departure::Said && self.is_idle()
+    }
+
+    /// Either side was told to leave, and nothing is under way.
+    pub fn is_over(&self) -> bool {
+        matches!(self.departure, Departure::Settled(_))
+            && self.streams.opened() == 0
+            && self.unsent().is_empty()
+    }
+
     /// When the last frame came.
     pub const fn heard(&self) -> Moment {
         self.now

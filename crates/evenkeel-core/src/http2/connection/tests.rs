@@ -625,12 +625,14 @@ fn who_has_said_goodbye_is_served_to_the_end() {
     peer.get(1).frame(kind::GOAWAY, 0, 0, &[0; 8]).get(3);
     assert_eq!(peer.requests.len(), 2);
     for slot in std::mem::take(&mut peer.requests) {
-        assert!(!peer.connection.is_over());
+        assert!(!peer.connection.is_left());
         peer.connection.send_head(slot, 200, [].into_iter(), || true);
         peer.connection.release(slot);
         peer.hear();
     }
-    assert!(peer.connection.is_over());
+    assert!(peer.connection.is_left() && !peer.connection.is_over());
+    peer.frame(kind::PING, 0, 0, b"pingpong");
+    assert_eq!(peer.hear(), "PING! 0 pingpong");
 }
 
 #[test]

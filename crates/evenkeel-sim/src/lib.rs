@@ -21,6 +21,7 @@ pub mod clock;
 pub mod corpus;
 pub mod dnsmasq;
 pub mod fake_clock;
+pub mod floods;
 pub mod frames;
 pub mod http1;
 pub mod keepalived;

@@ -7,6 +7,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use evenkeel_sim::body::{Body, Hasher};
+use evenkeel_sim::floods::{self, Flood};
 use evenkeel_sim::frames::{
     self, Frame, Frames, block, flag, frame, get as fields_of_get, kind, sensitive,
 };
@@ -309,42 +310,25 @@ fn an_answer_that_is_cut_is_reset() {
     assert_eq!((end.kind, end.error()), (kind::RST_STREAM, 2), "INTERNAL_ERROR");
 }
 
-/// A flood, piece by piece, until the peer is told to calm down; another client is served meanwhile.
-#[track_caller]
-fn flood(name: &str, label: &str, pieces: impl Iterator<Item = Vec<u8>>) {
-    let (listen, server, mut lb) = one_server();
-    assert_eq!(get(listen, "/").status, 200);
-    let before = lb.process().resident_kib();
-    let mut peer = Frames::connect(listen);
-    for piece in pieces {
-        peer.raw(&piece);
-    }
-    let end = peer.find(|frame| frame.kind == kind::GOAWAY);
-    let end = end.map_or_else(|| "gone".to_owned(), |frame| format!("goaway {}", frame.error()));
-    assert!([CALM, "gone"].contains(&end.as_str()), "{name}: {end}");
-    wait_until(&format!("{name} is counted as {label}"), PATIENCE, || {
-        lb.metric("evenkeel_listener_refusals_total", &format!("reason=\"{label}\"")) >= 1.0
-    });
-    assert!(get(listen, "/").is_intact());
-    let grown = lb.process().resident_kib().saturating_sub(before);
-    assert!(grown < 4 * 1024, "{name}: {grown} KiB more");
-    drop(server);
-}
-
 #[test]
 fn floods_end_their_connection_and_nothing_else() {
-    let ping = frame(kind::PING, 0, 0, &[0; 8]);
-    flood("pings", "h2-ping-flood", (0..2_000).map(|_| ping.clone()));
-    let settings = frame(kind::SETTINGS, 0, 0, &[]);
-    flood("settings", "h2-settings-flood", (0..200).map(|_| settings.clone()));
-    let priority = frame(kind::PRIORITY, 0, 1, &[0, 0, 0, 0, 16]);
-    flood("priorities", "h2-idle-frame-flood", (0..2_000).map(|_| priority.clone()));
-    let unknown = frame(0x77, 0, 0, &[1, 2, 3]);
-    flood("unknown frames", "h2-idle-frame-flood", (0..2_000).map(|_| unknown.clone()));
-    let open = frame(kind::HEADERS, flag::END_HEADERS, 1, &block(&fields_of_get("/?wait=5000")));
-    let empty = frame(kind::DATA, 0, 1, &[]);
-    let empties = (0..200).map(|_| empty.clone());
-    flood("empty data", "h2-empty-data-flood", std::iter::once(open).chain(empties));
+    let (listen, _server, mut lb) = one_server();
+    assert_eq!(get(listen, "/").status, 200);
+    for flood in floods::REFUSED {
+        let Flood { name, label, .. } = flood;
+        let reason = format!("reason=\"{}\"", label.expect("it is refused"));
+        let refused = |lb: &Balancer| lb.metric("evenkeel_listener_refusals_total", &reason);
+        let (memory, counted) = (lb.process().resident_kib(), refused(&lb));
+        let mut peer = Frames::connect(listen);
+        peer.raw(&flood.bytes(2_000));
+        let end = peer.find(|frame| frame.kind == kind::GOAWAY);
+        let end = end.map_or_else(|| "gone".to_owned(), |end| format!("goaway {}", end.error()));
+        assert!([CALM, "gone"].contains(&end.as_str()), "{name}: {end}");
+        wait_until(&format!("{name}: {reason} is counted"), PATIENCE, || refused(&lb) > counted);
+        assert!(get(listen, "/").is_intact(), "{name}");
+        let grown = lb.process().resident_kib().saturating_sub(memory);
+        assert!(grown < 4 * 1024, "{name}: {grown} KiB more");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod crowd;
+mod floods;
 mod ground;
 mod isolation;
 mod matrix;
@@ -19,8 +20,9 @@ use std::process::ExitCode;
 
 use evenkeel_sim::origin;
 
+use crate::floods::FLOOD_ROWS;
 use crate::ground::Ground;
-use crate::matrix::{ROWS, Row};
+use crate::matrix::{ROWS, Row, When};
 use crate::pair::PAIR_ROWS;
 use crate::service::SERVICE_ROWS;
 use crate::subject::Kind;
@@ -39,6 +41,11 @@ struct Options {
     /// How many the row `million` sends.
     records: Option<u64>,
     against: Kind,
+}
+
+/// Those that happen to the same ground.
+fn rows() -> impl Iterator<Item = &'static Row> {
+    ROWS.iter().chain(FLOOD_ROWS)
 }
 
 /// Those that bring their own ground.
@@ -84,7 +91,7 @@ impl Options {
             }
         }
         let known = |name: &String| {
-            let names = ROWS.iter().map(|row| row.name);
+            let names = rows().map(|row| row.name);
             names.chain(trials().map(|row| row.name)).any(|known| known == name)
         };
         match &options.only {
@@ -95,7 +102,7 @@ impl Options {
 }
 
 fn list() -> ExitCode {
-    for row in ROWS {
+    for row in rows() {
         say(&format!("{:22} {}", row.name, row.fault));
     }
     for row in trials() {
@@ -106,9 +113,11 @@ fn list() -> ExitCode {
 
 fn run(options: &Options) -> ExitCode {
     let alone = isolation::enter();
-    let chosen = ROWS.iter().filter(|row| match &options.only {
-        Some(name) => row.name == name,
-        None => !row.only_when_named,
+    let chosen = rows().filter(|row| match (&options.only, row.when) {
+        (Some(name), _) => row.name == name,
+        (None, When::Always) => true,
+        (None, When::InFull) => !options.short,
+        (None, When::Named) => false,
     });
     let (mut kept, mut broken, mut skipped) = (0, 0, 0);
     say(&table::heading());

@@ -37,8 +37,17 @@ pub(crate) struct Row {
     pub(crate) inject: fn(&mut Ground),
     /// Needs an own network.
     pub(crate) needs_isolation: bool,
-    /// Too long for every run.
-    pub(crate) only_when_named: bool,
+    pub(crate) when: When,
+}
+
+/// In which runs a row is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    /// In the run of each change, too, which has little time.
+    Always,
+    InFull,
+    /// It takes too long for every run.
+    Named,
 }
 
 /// Failures that break no promise.
@@ -66,7 +75,7 @@ const HARDLY_ANY: Allowed = Allowed::Some { kinds: &["502", "503", "504"], per_s
 /// Nobody is there to answer.
 const ALL_DOWN: Allowed = Allowed::Some { kinds: &["502", "503"], per_second: f64::INFINITY };
 
-const NOTHING: Row = Row {
+pub(crate) const NOTHING: Row = Row {
     name: "",
     fault: "",
     promise: "0 failed",
@@ -77,7 +86,7 @@ const NOTHING: Row = Row {
     p99: None,
     inject: |_| {},
     needs_isolation: false,
-    only_when_named: false,
+    when: When::Always,
 };
 
 /// A server answers in this mode for the period.
@@ -157,7 +166,7 @@ pub(crate) const ROWS: &[Row] = &[
         load: |plan| plan.pace = Pace::Steady { per_second: 400 }, inject: |ground| ground.lasts(1.0), ..NOTHING },
     Row { name: "clock-jump", fault: "the wall clock jumps by a day", setup: Setup::FakeClock, inject: clock_jump, ..NOTHING },
     Row { name: "slow-loris", fault: "2,000 connections send a byte of a request head every 5 s for 60 s",
-        promise: "0 failed, p99 < 50 ms", p99: Some(Duration::from_millis(50)), inject: slow_loris, only_when_named: true, ..NOTHING },
+        promise: "0 failed, p99 < 50 ms", p99: Some(Duration::from_millis(50)), inject: slow_loris, when: When::Named, ..NOTHING },
 ];
 
 fn kill(ground: &mut Ground) {

@@ -1,6 +1,7 @@
 //! The balancer that things go wrong for.
 
-use std::net::SocketAddr;
+use std::io::Read as _;
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::str::FromStr;
@@ -10,7 +11,9 @@ use evenkeel_sim::balancer::{Balancer, Start};
 use evenkeel_sim::client::Client;
 use evenkeel_sim::clock::{self, PATIENCE};
 use evenkeel_sim::fake_clock::FakeClock;
+use evenkeel_sim::floods::SLOW;
 use evenkeel_sim::name_server::{NameServer, Say, name_server};
+use evenkeel_sim::peer::{self, Peer};
 use evenkeel_sim::process::{self, Process, Signal};
 use evenkeel_sim::scratch::Scratch;
 use rustix::process::{Pid, kill_process};
@@ -58,6 +61,9 @@ pub(crate) enum Setup {
     NothingKept,
     /// Servers known by names, of a DNS server that can lie.
     Names,
+    /// Clients may speak HTTP/2, and for what takes long there is a server that never answers: a
+    /// flood is to cost the servers nothing that the usual load would feel.
+    Http2,
 }
 
 /// The path of [`Setup::PanicPath`].
@@ -75,8 +81,17 @@ pub(crate) struct Subject {
 
 #[derive(Debug)]
 enum Running {
-    Evenkeel { balancer: Box<Balancer>, clock: Option<FakeClock>, names: Option<NameServer> },
-    Peer { process: Process, scratch: Scratch },
+    Evenkeel {
+        balancer: Box<Balancer>,
+        clock: Option<FakeClock>,
+        names: Option<NameServer>,
+        /// Where requests go that nobody is to answer.
+        _silent: Option<Peer>,
+    },
+    Peer {
+        process: Process,
+        scratch: Scratch,
+    },
 }
 
 impl Subject {
@@ -94,6 +109,10 @@ impl Subject {
                 if setup == Setup::NothingKept {
                     config = config.replace("[pool.app]\n", "[pool.app]\nidle_connections = 0\n");
                 }
+                let silent = (setup == Setup::Http2).then(|| peer::peer(listen_only));
+                if let Some(silent) = &silent {
+                    config = with_http2(&config, silent);
+                }
                 let clock = (setup == Setup::FakeClock).then(|| {
                     FakeClock::new().ok_or_else(|| "libfaketime is not installed".to_owned())
                 });
@@ -108,7 +127,12 @@ impl Subject {
                 if let Some(clock) = &clock {
                     start = clock.show(start);
                 }
-                Running::Evenkeel { balancer: Box::new(start.start()), clock, names }
+                Running::Evenkeel {
+                    balancer: Box::new(start.start()),
+                    clock,
+                    names,
+                    _silent: silent,
+                }
             }
             _ if matches!(
                 setup,
@@ -118,6 +142,7 @@ impl Subject {
                     | Setup::FakeClock
                     | Setup::NothingKept
                     | Setup::Names
+                    | Setup::Http2
             ) =>
             {
                 return Err("tried with evenkeel only".to_owned());
@@ -137,6 +162,11 @@ impl Subject {
 
     pub(crate) fn is_running(&mut self) -> bool {
         self.process().is_running()
+    }
+
+    /// Memory of all of it, in KiB.
+    pub(crate) fn resident_kib(&mut self) -> u64 {
+        self.process().resident_kib()
     }
 
     /// SIGSTOP or SIGCONT to all of it.
@@ -343,6 +373,23 @@ fn by_name(config: &str, servers: &[SocketAddr], names: &NameServer) -> String {
             config.replace(&server.to_string(), &format!("{}:{}", name_of(place), server.port()));
     }
     config + &format!("[resolver]\nservers = [\"{}\"]\ntimeout = \"200ms\"\n", names.address())
+}
+
+/// The configuration with HTTP/2, and with a server for [`SLOW`].
+fn with_http2(config: &str, silent: &Peer) -> String {
+    let (path, _query) = SLOW.split_once('?').expect("it has one");
+    let (protocol, server) = ("protocol = \"http\"\n", silent.address());
+    config.replacen(protocol, &format!("{protocol}h2c = true\n"), 1)
+        + &format!(
+            "[[listener.front.route]]\npath = \"{path}\"\npool = \"silent\"\n\
+             [pool.silent]\nservers = [\"{server}\"]\n"
+        )
+}
+
+/// Reads what comes until nothing does any more.
+fn listen_only(mut client: TcpStream) {
+    let mut unheard = [0; 4096];
+    while matches!(client.read(&mut unheard), Ok(1..)) {}
 }
 
 fn nginx(address: SocketAddr, servers: &[SocketAddr], reloads: u32) -> String {

@@ -23,6 +23,7 @@ pub mod dnsmasq;
 pub mod fake_clock;
 pub mod floods;
 pub mod frames;
+pub mod haproxy;
 pub mod http1;
 pub mod keepalived;
 pub mod link;

@@ -24,12 +24,12 @@ pub const NO_NGINX: &str = "nginx is not installed";
 
 /// An nginx that says `name` in `x-server`; `None` where it is not installed.
 pub fn nginx_origin(name: &str) -> Option<NginxOrigin> {
-    nginx(name, &answering(name), None)
+    nginx(name, &answering(name), Speaks::Plain)
 }
 
 /// An nginx that shows its `stub_status`; `None` where it is not installed.
 pub fn nginx_stub_status() -> Option<NginxOrigin> {
-    nginx("stub_status", "stub_status;", None)
+    nginx("stub_status", "stub_status;", Speaks::Plain)
 }
 
 /// An nginx that serves the files below `root`; `None` where it is not installed.
@@ -37,12 +37,25 @@ pub fn nginx_files(root: &Path) -> Option<NginxOrigin> {
     let root = root.display();
     let location =
         format!("root {root}; if_modified_since before; default_type application/octet-stream;");
-    nginx("files", &location, None)
+    nginx("files", &location, Speaks::Plain)
 }
 
 /// The same over TLS, with this certificate.
 pub fn nginx_tls_origin(name: &str, certificate: &Certificate) -> Option<NginxOrigin> {
-    nginx(name, &answering(name), Some(certificate))
+    nginx(name, &answering(name), Speaks::Tls(certificate))
+}
+
+/// The same over TLS, in HTTP/2 if the client likes; a connection ends after so many requests.
+pub fn nginx_http2(name: &str, certificate: &Certificate, requests: u32) -> Option<NginxOrigin> {
+    nginx(name, &answering(name), Speaks::Http2(certificate, requests))
+}
+
+/// What is spoken to it.
+#[derive(Clone, Copy)]
+enum Speaks<'a> {
+    Plain,
+    Tls(&'a Certificate),
+    Http2(&'a Certificate, u32),
 }
 
 fn answering(name: &str) -> String {
@@ -50,11 +63,11 @@ fn answering(name: &str) -> String {
 }
 
 /// `location` says what it does with requests.
-fn nginx(name: &str, location: &str, certificate: Option<&Certificate>) -> Option<NginxOrigin> {
+fn nginx(name: &str, location: &str, speaks: Speaks<'_>) -> Option<NginxOrigin> {
     process::find("nginx")?;
     let address = free_address();
     let scratch = Scratch::new("nginx");
-    scratch.write("nginx.conf", config(location, address, certificate));
+    scratch.write("nginx.conf", config(location, address, speaks));
     let process = start(name, &scratch, address);
     Some(NginxOrigin { name: name.to_owned(), address, scratch, process })
 }
@@ -95,8 +108,12 @@ fn start(name: &str, scratch: &Scratch, address: SocketAddr) -> Process {
 }
 
 /// One process, so that a kill is the end of all of it.
-fn config(location: &str, address: SocketAddr, certificate: Option<&Certificate>) -> String {
-    let ssl = if certificate.is_some() { " ssl" } else { "" };
+fn config(location: &str, address: SocketAddr, speaks: Speaks<'_>) -> String {
+    let (listens, certificate, requests) = match speaks {
+        Speaks::Plain => ("", None, 100_000),
+        Speaks::Tls(certificate) => (" ssl", Some(certificate), 100_000),
+        Speaks::Http2(certificate, requests) => (" ssl http2", Some(certificate), requests),
+    };
     let certificate = certificate.map_or_else(String::new, |certificate| {
         let (chain, key) = (certificate.chain(), certificate.key());
         let (chain, key) = (chain.display(), key.display());
@@ -110,9 +127,9 @@ http {{
     access_log access.log;
     client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
     uwsgi_temp_path uwsgi; scgi_temp_path scgi;
-    keepalive_requests 100000;
+    keepalive_requests {requests};
     server {{
-        listen {address}{ssl};
+        listen {address}{listens};
         {certificate}
         location / {{ {location} }}
     }}

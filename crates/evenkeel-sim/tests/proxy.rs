@@ -8,9 +8,10 @@ use std::time::Duration;
 use evenkeel_core::proxy_protocol::{self, Addresses};
 use evenkeel_sim::authority::{Authority, Secured};
 use evenkeel_sim::clock;
+use evenkeel_sim::haproxy::{NO_HAPROXY, haproxy};
 use evenkeel_sim::peer::{Peer, peer};
 use evenkeel_sim::prelude::*;
-use evenkeel_sim::process::{self, Process};
+use evenkeel_sim::process;
 use evenkeel_sim::scratch::Scratch;
 use evenkeel_sim::tls::{Certificate, NO_OPENSSL, client_hello};
 use rustls::version::{TLS12, TLS13};
@@ -267,24 +268,6 @@ fn a_server_hears_of_the_tls_that_ends_here() {
         }
     }
 }
-
-/// Debian's haproxy with this configuration, and a place for its files.
-fn haproxy(config: &str, listens: SocketAddr) -> Option<(Process, Scratch)> {
-    let program = process::find("haproxy")?;
-    let scratch = Scratch::new("haproxy");
-    let head = "defaults\n timeout connect 5s\n timeout client 10s\n timeout server 10s\n";
-    let file = scratch.write("haproxy.cfg", format!("{head}{config}\n"));
-    let mut command = process::bound(&program);
-    command.arg("-db").arg("-f").arg(file);
-    let mut process = Process::start("haproxy", command);
-    wait_until("haproxy listens", PATIENCE, || {
-        assert!(process.is_running(), "haproxy ends:\n{}", process.stderr.text());
-        Client::connect(listens).is_ok()
-    });
-    Some((process, scratch))
-}
-
-const NO_HAPROXY: &str = "haproxy is not installed";
 
 #[test]
 fn haproxy_in_front_is_understood() {

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
+use evenkeel_sim::haproxy::{NO_HAPROXY, haproxy};
 use evenkeel_sim::nginx::{NO_NGINX, nginx_stub_status};
 use evenkeel_sim::prelude::*;
-use evenkeel_sim::process::{Process, bound, find};
-use evenkeel_sim::scratch::Scratch;
+use evenkeel_sim::process::find;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0";
 
@@ -187,25 +187,16 @@ fn the_names_of_nginxs_exporter() {
 
 #[test]
 fn the_names_of_haproxys_exporter() {
-    let haproxy = skip_unless!(find("haproxy"), "haproxy is not installed");
     let [server] = &origins();
     let (front, stats) = (free_address(), free_address());
-    let scratch = Scratch::new("haproxy");
     let config = format!(
-        "defaults\n mode http\n timeout connect 1s\n timeout client 1s\n timeout server 1s\n\
+        " mode http\n\
          frontend stats\n bind {stats}\n http-request use-service prometheus-exporter\n\
          frontend front\n bind {front}\n default_backend app\n\
          backend app\n server one {} check\n",
         server.address()
     );
-    scratch.write("haproxy.cfg", config);
-    let mut command = bound(&haproxy);
-    command.arg("-f").arg(scratch.file("haproxy.cfg"));
-    let mut process = Process::start("haproxy", command);
-    wait_until("haproxy listens", PATIENCE, || {
-        assert!(process.is_running(), "haproxy ends:\n{}", process.stderr.text());
-        Client::connect(stats).is_ok()
-    });
+    let _witness = skip_unless!(haproxy(&config, stats), NO_HAPROXY);
     let theirs = families(&get(stats, "/metrics").text());
     let lb = node(server);
     let ours = families(&scraped(&lb, "/metrics?compat=haproxy", "*/*").text());

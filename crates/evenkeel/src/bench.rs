@@ -11,7 +11,9 @@ mod lane;
 pub(crate) mod page;
 mod progress;
 mod report;
+pub(crate) mod request;
 mod schedule;
+mod talk;
 mod tally;
 pub(crate) mod target;
 pub(crate) mod text;
@@ -31,9 +33,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use self::args::Other;
 use self::lane::{Live, Plan};
 use self::progress::Progress;
-use self::report::Report;
+use self::report::{Report, Subject};
 use self::schedule::{Schedule, Shape};
-use self::target::{Asked, Target};
+use self::target::{Asked, Http, Target};
 use self::tls::Trust;
 use crate::cli::table::Screen;
 use crate::cli::{out, say_json};
@@ -60,7 +62,8 @@ pub(crate) fn bench(args: &args::Bench) -> Result<ExitCode> {
     }
     let args::Bench { other: _, url, load, output, limits } = args;
     let url = url.as_deref().expect("the command line is refused without one");
-    let plan = match schedule(load).and_then(|schedule| plan(url, schedule, &load.means)) {
+    let plan = schedule(load).and_then(|schedule| plan(url, schedule, &load.means));
+    let mut plan = match plan {
         Ok(plan) => plan,
         Err(error) => return Ok(usage(&error)),
     };
@@ -98,12 +101,15 @@ fn schedule(load: &args::Load) -> Result<Schedule> {
 /// What was typed, as a test of `url`.
 fn plan(url: &str, schedule: Schedule, means: &args::Means) -> Result<Plan> {
     let args::Means { connections, timeout, threads, request } = means;
-    let args::Request { method, headers, body, no_keep_alive, insecure, ca } = request;
+    let args::Request { method, headers, body, no_keep_alive, http, streams, insecure, ca } =
+        request;
     let asked = Asked {
         method,
         headers,
         body: body.as_deref(),
         keep_alive: !no_keep_alive,
+        http: *http,
+        streams: *streams,
         trust: Trust { insecure: *insecure, authority: ca.as_deref() },
     };
     let cores = thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
@@ -161,8 +167,18 @@ fn run(plan: &Plan, what: &str, live: &Live, mut half: Option<Half<'_>>) -> Resu
         anyhow::Ok((tally, stopped))
     })?;
     let elapsed = stopped.unwrap_or(plan.schedule.duration);
-    let Plan { target: Target { url, method, .. }, schedule, connections, .. } = plan;
-    Ok(Report::new((url, method), schedule, *connections, elapsed, &tally))
+    Ok(Report::new(&subject(plan), &plan.schedule, elapsed, &tally))
+}
+
+/// Whom a report is of.
+fn subject(plan: &Plan) -> Subject<'_> {
+    let Plan { target, connections, .. } = plan;
+    let http = target.http();
+    let streams = match http {
+        Http::One => 1,
+        Http::Two => target.streams,
+    };
+    Subject { url: &target.url, method: &target.method, http, connections: *connections, streams }
 }
 
 /// The first Ctrl-C ends the test, the second the program.

@@ -18,10 +18,10 @@ pub(crate) fn serve(args: &args::Serve) -> Result<ExitCode> {
 
 /// The file that says the same.
 fn configuration(args: &args::Serve) -> String {
-    let protocol = match args.mode {
-        Mode::Http => "http",
-        Mode::Tcp => "tcp",
-        Mode::Tls => "tls",
+    let (protocol, more) = match args.mode {
+        Mode::Http => ("http", "h2c = true\n"),
+        Mode::Tcp => ("tcp", ""),
+        Mode::Tls => ("tls", ""),
     };
     let listen = &args.listen;
     let bind =
@@ -31,6 +31,7 @@ fn configuration(args: &args::Serve) -> String {
         "[listener.serve]\n\
          bind = [{}]\n\
          protocol = \"{protocol}\"\n\
+         {more}\
          pool = \"servers\"\n\
          \n\
          [pool.servers]\n\

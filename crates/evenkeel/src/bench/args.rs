@@ -8,7 +8,11 @@ use std::time::Duration;
 use clap::Subcommand;
 
 use super::report::MaxErrors;
+use super::target::Http;
 use crate::args::Target;
+
+/// More share one window and one loss of a segment: servers allow fewer.
+const MOST_STREAMS: u32 = 256;
 
 /// A process has so many ports towards one address, about.
 const MOST_CONNECTIONS: u32 = 20_000;
@@ -167,6 +171,13 @@ pub(crate) struct Request {
     /// Make a connection for each request
     #[arg(long)]
     pub(crate) no_keep_alive: bool,
+    /// Speak this HTTP [default: with https what the server prefers, else 1.1]
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) http: Option<Http>,
+    /// The most requests at once on a connection of HTTP/2
+    #[arg(long, value_name = "N", default_value = "16",
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_STREAMS)))]
+    pub(crate) streams: u32,
     /// Do not ask whose certificate it is
     #[arg(long)]
     pub(crate) insecure: bool,

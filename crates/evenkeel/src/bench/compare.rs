@@ -67,7 +67,7 @@ fn measure(
     live: &Live,
 ) -> Result<Comparison> {
     let reachable = |url: &str, schedule: &Schedule| {
-        let plan = plan(url, schedule.clone(), means)?;
+        let mut plan = plan(url, schedule.clone(), means)?;
         plan.target.try_out(plan.patience)?;
         anyhow::Ok(plan)
     };

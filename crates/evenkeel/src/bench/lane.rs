@@ -14,9 +14,9 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
 };
 
-use super::answer::Answer;
 use super::connection::Connection;
 use super::schedule::Schedule;
+use super::talk::{Done, Due, Outcome};
 use super::tally::{Failure, Tally};
 use super::target::Target;
 use crate::clock;
@@ -30,6 +30,11 @@ const READ_BYTES: usize = 64 << 10;
 
 /// Events taken at once.
 const EVENTS: usize = 256;
+
+/// How often a request is sent anew because a server had not looked at it. Connections that were
+/// opened at the same time are ended at the same time by a server that counts requests, so that a
+/// request may meet several; one that refuses all does not deserve more.
+const MOST_REFUSALS: u8 = 5;
 
 /// The event that is of no slot.
 const ALARM: u64 = u64::MAX;
@@ -71,11 +76,15 @@ struct Lane<'a> {
     /// Rings when the next request is due. What `epoll` waits itself is in whole milliseconds.
     alarm: OwnedFd,
     slots: Vec<Slot>,
-    /// Slots whose connection carries no request; the one that waited longest comes first, so that
-    /// all are used alike.
-    idle: VecDeque<usize>,
+    /// Slots whose connection had room for another request; the one that waited longest comes
+    /// first, so that all are used alike.
+    free: VecDeque<usize>,
     /// Slots without a connection.
     vacant: Vec<usize>,
+    /// Requests that were refused unseen and are to be sent anew.
+    again: VecDeque<Due>,
+    /// Requests that came to an end a moment ago.
+    done: Vec<Done>,
     /// The number of the next request.
     next: u32,
     /// Whether requests that are due wait for a connection.
@@ -88,8 +97,8 @@ struct Lane<'a> {
 #[derive(Debug, Default)]
 struct Slot {
     connection: Option<Connection>,
-    /// When the request it carries was due.
-    carries: Option<Duration>,
+    /// It is among those that are free.
+    is_free: bool,
     /// Whether the kernel is asked to say when it can be written to.
     asked_to_write: bool,
 }
@@ -112,8 +121,10 @@ pub(crate) fn run(plan: &Plan, number: u32, start: Instant, live: &Live) -> io::
         start,
         epoll,
         alarm,
-        idle: VecDeque::with_capacity(slots.len()),
+        free: VecDeque::with_capacity(slots.len()),
         vacant: (0..slots.len()).rev().collect(),
+        again: VecDeque::new(),
+        done: Vec::new(),
         slots,
         next: number,
         starved: false,
@@ -133,7 +144,7 @@ impl Lane<'_> {
             self.send(woke)?;
             if woke >= looked + LOOK_EVERY {
                 looked = woke;
-                self.give_up(woke);
+                self.give_up(woke)?;
             }
             if self.live.stop.load(Ordering::Relaxed) {
                 self.cut_off();
@@ -181,28 +192,41 @@ impl Lane<'_> {
     }
 
     fn is_quiet(&self) -> bool {
-        self.slots.iter().all(|slot| slot.carries.is_none())
+        self.under_way() == 0
+    }
+
+    /// Requests that were taken in hand and have not come to an end.
+    fn under_way(&self) -> usize {
+        let connections = self.slots.iter().filter_map(|slot| slot.connection.as_ref());
+        connections.map(Connection::carries).sum::<usize>() + self.again.len()
     }
 
     /// Sends all that is due by `now`, as far as there are connections.
     fn send(&mut self, now: Duration) -> io::Result<()> {
-        while let Some(due) = self.plan.schedule.due(self.next).filter(|due| *due <= now) {
-            let expired = now.saturating_sub(due) >= self.plan.patience;
-            let slot =
-                if expired { None } else { self.idle.pop_front().or_else(|| self.vacant.pop()) };
+        while let Some(due) = self.again.pop_front() {
+            let Some(slot) = self.place() else {
+                self.again.push_front(due);
+                self.starved = true;
+                return Ok(());
+            };
+            self.give(slot, due)?;
+        }
+        while let Some(at) = self.plan.schedule.due(self.next).filter(|at| *at <= now) {
+            let expired = now.saturating_sub(at) >= self.plan.patience;
+            let slot = if expired { None } else { self.place() };
             if slot.is_none() && !expired {
                 self.starved = true;
                 return Ok(());
             }
-            self.tally.due(due);
+            self.tally.due(at);
             if self.starved {
-                self.tally.waited(due);
+                self.tally.waited(at);
             } else {
-                self.tally.taken(due, now);
+                self.tally.taken(at, now);
             }
             match slot {
-                Some(slot) => self.give(slot, due)?,
-                None => self.failed(due, Failure::Timeout),
+                Some(slot) => self.give(slot, Due { at, refusals: 0 })?,
+                None => self.failed(at, Failure::Timeout),
             }
             self.next = self.next.saturating_add(self.plan.lanes);
         }
@@ -210,8 +234,20 @@ impl Lane<'_> {
         Ok(())
     }
 
+    /// A slot that can take a request: its connection has room, or it has none yet.
+    fn place(&mut self) -> Option<usize> {
+        while let Some(index) = self.free.pop_front() {
+            let slot = &mut self.slots[index];
+            slot.is_free = false;
+            if slot.connection.as_ref().is_some_and(Connection::has_room) {
+                return Some(index);
+            }
+        }
+        self.vacant.pop()
+    }
+
     /// Has `slot` carry the request that was due then.
-    fn give(&mut self, index: usize, due: Duration) -> io::Result<()> {
+    fn give(&mut self, index: usize, due: Due) -> io::Result<()> {
         let slot = &mut self.slots[index];
         if slot.connection.is_none() {
             match Connection::open(&self.plan.target) {
@@ -225,16 +261,14 @@ impl Lane<'_> {
                 }
                 Err(why) => {
                     self.vacant.push(index);
-                    self.failed(due, why);
+                    self.failed(due.at, why);
                     return Ok(());
                 }
             }
         }
-        let slot = &mut self.slots[index];
-        slot.carries = Some(due);
         let connection = slot.connection.as_mut().expect("it was opened above");
-        let done = connection.send(&self.plan.target.request, &mut self.scratch);
-        self.settle(index, done)
+        connection.send(due, &mut self.scratch, &mut self.done);
+        self.settle(index)
     }
 
     /// Something has happened on the connection of `slot`.
@@ -242,49 +276,50 @@ impl Lane<'_> {
         let Some(slot) = self.slots.get_mut(index) else { return Ok(()) };
         // An event of a connection that was closed after the kernel told of it.
         let Some(connection) = &mut slot.connection else { return Ok(()) };
-        let done = connection.advance(&self.plan.target.request, &mut self.scratch);
-        self.settle(index, done)
+        connection.advance(&mut self.scratch, &mut self.done);
+        self.settle(index)
     }
 
-    /// Draws the conclusion from what became of a connection.
-    fn settle(&mut self, index: usize, done: Result<Option<Answer>, Failure>) -> io::Result<()> {
-        match done {
-            Ok(None) => self.ask(index),
-            Ok(Some(answer)) => {
-                let now = self.now();
-                let keeps = answer.keeps && self.plan.target.keep_alive;
-                let Some(due) = self.slots[index].carries.take() else {
-                    // An answer to nothing.
-                    self.close_idle(index);
-                    return Ok(());
-                };
-                match Failure::of_status(answer.status) {
+    /// Draws the conclusions from what became of a connection and its requests.
+    fn settle(&mut self, index: usize) -> io::Result<()> {
+        self.conclude();
+        let slot = &mut self.slots[index];
+        let Some(connection) = &slot.connection else { return Ok(()) };
+        if connection.is_over() {
+            self.close(index);
+            return Ok(());
+        }
+        if connection.has_room() && !slot.is_free {
+            slot.is_free = true;
+            self.free.push_back(index);
+        }
+        self.ask(index)
+    }
+
+    /// Counts the requests that have come to an end.
+    fn conclude(&mut self) {
+        if self.done.is_empty() {
+            return;
+        }
+        let now = self.now();
+        let mut done = std::mem::take(&mut self.done);
+        for Done { due, outcome } in done.drain(..) {
+            match outcome {
+                Outcome::Answered(status) => match Failure::of_status(status) {
                     None => {
-                        self.tally.good(due, now);
+                        self.tally.good(due.at, now);
                         self.live.good.fetch_add(1, Ordering::Relaxed);
                     }
-                    Some(why) => self.failed(due, why),
+                    Some(why) => self.failed(due.at, why),
+                },
+                Outcome::Refused if due.refusals < MOST_REFUSALS => {
+                    self.again.push_back(Due { refusals: due.refusals + 1, ..due });
                 }
-                if keeps {
-                    self.idle.push_back(index);
-                    self.ask(index)
-                } else {
-                    self.close(index);
-                    Ok(())
-                }
-            }
-            Err(why) => {
-                match self.slots[index].carries.take() {
-                    Some(due) => {
-                        self.failed(due, why);
-                        self.close(index);
-                    }
-                    // The other side ends a connection it need not keep.
-                    None => self.close_idle(index),
-                }
-                Ok(())
+                Outcome::Refused => self.failed(due.at, Failure::Reset),
+                Outcome::Failed(why) => self.failed(due.at, why),
             }
         }
+        self.done = done;
     }
 
     /// Asks the kernel for what the connection waits for.
@@ -302,35 +337,37 @@ impl Lane<'_> {
         Ok(epoll::modify(&self.epoll, connection, data, flags)?)
     }
 
-    /// Ends a connection that has just carried a request.
+    /// Ends a connection.
     fn close(&mut self, index: usize) {
-        self.slots[index].connection = None;
+        let slot = &mut self.slots[index];
+        slot.connection = None;
+        if std::mem::take(&mut slot.is_free) {
+            self.free.retain(|free| *free != index);
+        }
         self.vacant.push(index);
     }
 
-    fn close_idle(&mut self, index: usize) {
-        self.idle.retain(|idle| *idle != index);
-        self.close(index);
-    }
-
     /// Ends what should have been answered by `now`.
-    fn give_up(&mut self, now: Duration) {
+    fn give_up(&mut self, now: Duration) -> io::Result<()> {
+        let Some(at) = now.checked_sub(self.plan.patience) else { return Ok(()) };
         for index in 0..self.slots.len() {
-            let carries = self.slots[index].carries;
-            let Some(due) = carries.filter(|due| now.saturating_sub(*due) >= self.plan.patience)
-            else {
-                continue;
-            };
-            self.slots[index].carries = None;
-            self.failed(due, Failure::Timeout);
-            self.close(index);
+            let Some(connection) = &mut self.slots[index].connection else { continue };
+            connection.give_up(at, &mut self.done);
+            if !self.done.is_empty() {
+                self.settle(index)?;
+            }
         }
+        let (late, again) = self.again.drain(..).partition::<VecDeque<_>, _>(|due| due.at <= at);
+        self.again = again;
+        for due in late {
+            self.failed(due.at, Failure::Timeout);
+        }
+        Ok(())
     }
 
     /// Lets go of what is under way.
     fn cut_off(&mut self) {
-        let under_way = self.slots.iter().filter(|slot| slot.carries.is_some()).count();
-        self.tally.cut_off = u32::try_from(under_way).unwrap_or(u32::MAX);
+        self.tally.cut_off = u32::try_from(self.under_way()).unwrap_or(u32::MAX);
     }
 
     fn failed(&mut self, due: Duration, why: Failure) {

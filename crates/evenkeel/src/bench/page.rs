@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use self::chart::{Chart, Line, Scale};
 use super::report::{Latency, Point, Report};
-use super::text::{self, count, time};
+use super::text::{self, count, time, whole};
 use crate::page::{Page, elements, escaped, figures_of};
 
 /// Colours of a chart, in the order of its lines; the sheet has them for light and dark.
@@ -38,12 +38,13 @@ pub(crate) fn report(report: &Report) -> String {
 }
 
 fn subtitle(report: &Report) -> String {
-    let Report { rate_from, rate_to, seconds, connections_made, .. } = report;
+    let Report { http, rate_from, rate_to, seconds, connections_made, .. } = report;
     format!(
         "{} to {} requests a second over {seconds:.1} s, on a schedule that waits for no answer; \
-         {}",
+         {}, {}",
         count(*rate_from),
         count(*rate_to),
+        http.name(),
         text::connections(*connections_made)
     )
 }
@@ -175,8 +176,4 @@ pub(super) fn document(title: &str, subtitle: &str, body: &str) -> String {
     let footer = "A latency counts from when its request was due, not from when it could be sent. \
                   Requests without an answer in time are in it with the time they were given.";
     Page { title, subtitle, sheet: "", body, footer }.html()
-}
-
-fn whole(number: u32) -> String {
-    count(f64::from(number))
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::schedule::Schedule;
 use super::tally::{Failure, Interval, Tally};
+use super::target::Http;
 
 /// A thread that is at work for more of the time than this sends late without knowing it.
 pub(super) const BUSY: f64 = 0.9;
@@ -24,6 +25,8 @@ const HICCUP: usize = 3;
 pub(crate) struct Report {
     pub(crate) url: String,
     pub(crate) method: String,
+    /// What was spoken.
+    pub(crate) http: Http,
     /// Requests a second at the start.
     pub(crate) rate_from: f64,
     /// At the end.
@@ -36,6 +39,8 @@ pub(crate) struct Report {
     pub(crate) cut_off: u32,
     /// The most at once.
     pub(crate) connections: u32,
+    /// The most requests at once on each of them.
+    pub(crate) streams: u32,
     /// Connections made in the course of the test.
     pub(crate) connections_made: u32,
     /// From when on the client could not keep the schedule.
@@ -45,6 +50,16 @@ pub(crate) struct Report {
     pub(crate) levels: Vec<Point>,
     /// By time.
     pub(crate) timeline: Vec<Point>,
+}
+
+/// Who was asked what, and with what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject<'a> {
+    pub(crate) url: &'a str,
+    pub(crate) method: &'a str,
+    pub(crate) http: Http,
+    pub(crate) connections: u32,
+    pub(crate) streams: u32,
 }
 
 /// Requests due in a part of the test.
@@ -102,22 +117,24 @@ pub(crate) enum MaxErrors {
 impl Report {
     /// `elapsed` is for how long requests were sent.
     pub(crate) fn new(
-        (url, method): (&str, &str),
+        subject: &Subject<'_>,
         schedule: &Schedule,
-        connections: u32,
         elapsed: Duration,
         tally: &Tally,
     ) -> Self {
+        let Subject { url, method, http, connections, streams } = *subject;
         let timeline = timeline(tally, elapsed);
         Self {
             url: url.to_owned(),
             method: method.to_owned(),
+            http,
             rate_from: schedule.from,
             rate_to: schedule.to,
             seconds: elapsed.min(schedule.duration).as_secs_f64(),
             ended_early: elapsed < schedule.duration,
             cut_off: tally.cut_off,
             connections,
+            streams,
             connections_made: tally.connections,
             client_limit: client_limit(&timeline),
             total: together(tally, 0, timeline.len(), elapsed),
@@ -258,9 +275,17 @@ mod tests {
         (schedule, tally)
     }
 
+    const SUBJECT: Subject<'_> = Subject {
+        url: "http://a.example/",
+        method: "GET",
+        http: Http::One,
+        connections: 64,
+        streams: 1,
+    };
+
     fn report(elapsed: Duration) -> Report {
         let (schedule, tally) = tested();
-        Report::new(("http://a.example/", "GET"), &schedule, 64, elapsed, &tally)
+        Report::new(&SUBJECT, &schedule, elapsed, &tally)
     }
 
     #[test]
@@ -304,8 +329,7 @@ mod tests {
     #[test]
     fn a_client_at_its_limit_says_so() {
         let (schedule, mut tally) = tested();
-        let limit =
-            |tally: &Tally| Report::new(("", ""), &schedule, 1, ms(2_000), tally).client_limit;
+        let limit = |tally: &Tally| Report::new(&SUBJECT, &schedule, ms(2_000), tally).client_limit;
         for hiccup in [250, 350, 850, 1_050] {
             tally.at_work(ms(hiccup), ms(95));
         }

@@ -1,32 +1,64 @@
 //! What is asked, and where.
 
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fs, io};
 
 use anyhow::{Context as _, Result, bail};
-use http::{HeaderName, HeaderValue, Method, Uri};
+use clap::ValueEnum;
+use http::Uri;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
+use serde::Serialize;
 
+use super::request::Request;
+use super::talk;
 use super::tls::{self, Trust};
 
-/// The request is held whole, and sent as often as the test asks.
-const MOST_BODY_BYTES: u64 = 16 << 20;
+/// A version of HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+pub(crate) enum Http {
+    #[value(name = "1.1")]
+    #[serde(rename = "1.1")]
+    One,
+    #[value(name = "2")]
+    #[serde(rename = "2")]
+    Two,
+}
 
-/// One request, ready to be sent again and again.
+impl Http {
+    /// As it is called in TLS (RFC 7301 §6).
+    const fn protocol(self) -> &'static [u8] {
+        match self {
+            Self::One => b"http/1.1",
+            Self::Two => b"h2",
+        }
+    }
+
+    /// As people call it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::One => "HTTP/1.1",
+            Self::Two => "HTTP/2",
+        }
+    }
+}
+
+/// Who is asked, and what.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(crate) url: String,
     pub(crate) method: String,
     pub(crate) address: SocketAddr,
     pub(crate) tls: Option<Secured>,
-    /// Head and body.
-    pub(crate) request: Arc<[u8]>,
+    pub(crate) request: Arc<Request>,
+    /// What is spoken; `None`: [not known yet](Target::try_out).
+    http: Option<Http>,
     /// Connections carry one request after the other.
     pub(crate) keep_alive: bool,
+    /// Requests at once on a connection of HTTP/2, at most.
+    pub(crate) streams: u32,
 }
 
 /// How a target is spoken to in TLS.
@@ -44,6 +76,9 @@ pub(crate) struct Asked<'a> {
     /// Literally, or `@FILE`.
     pub(crate) body: Option<&'a str>,
     pub(crate) keep_alive: bool,
+    /// This version and no other.
+    pub(crate) http: Option<Http>,
+    pub(crate) streams: u32,
     pub(crate) trust: Trust<'a>,
 }
 
@@ -51,12 +86,12 @@ impl Target {
     /// Reads what was typed and looks up the host. Mistakes say what to write instead.
     pub(crate) fn new(url: &str, asked: &Asked<'_>) -> Result<Self> {
         let place = Place::of(url)?;
-        let body = asked.body.map(body).transpose()?;
-        let request = request(&place, asked, body.as_deref())?;
+        let request = Arc::new(Request::new(&place, asked)?);
         let tls = if place.secure {
             let name = ServerName::try_from(place.host.clone())
                 .with_context(|| format!("{} is no name a server can have", place.host))?;
-            Some(Secured { config: tls::config(&asked.trust)?, name })
+            let config = tls::config(&asked.trust, &offered(asked.http))?;
+            Some(Secured { config: Arc::new(config), name })
         } else {
             None
         };
@@ -66,40 +101,90 @@ impl Target {
             url: url.to_owned(),
             method: asked.method.to_ascii_uppercase(),
             address: found.with_context(|| format!("{} has no address", place.host))?,
+            http: if place.secure { asked.http } else { asked.http.or(Some(Http::One)) },
             tls,
             request,
             keep_alive: asked.keep_alive,
+            streams: asked.streams,
         })
     }
 
-    /// Makes one connection, to say in full what is in the way.
-    pub(crate) fn try_out(&self, patience: Duration) -> Result<()> {
-        let failed = || format!("{} cannot be reached at {}", self.url, self.address);
-        let mut socket =
-            TcpStream::connect_timeout(&self.address, patience).with_context(failed)?;
-        if let Some(Secured { config, name }) = &self.tls {
-            socket.set_read_timeout(Some(patience)).with_context(failed)?;
-            let mut tls = ClientConnection::new(Arc::clone(config), name.clone())?;
-            tls.complete_io(&mut socket).with_context(failed)?;
+    /// What is spoken on each connection.
+    pub(crate) fn http(&self) -> Http {
+        self.http.unwrap_or(Http::One)
+    }
+
+    /// Makes one connection: to say in full what is in the way, and to hear which version of HTTP
+    /// the server prefers if it may choose. All others speak that one.
+    pub(crate) fn try_out(&mut self, patience: Duration) -> Result<()> {
+        let Self { url, address, .. } = self;
+        let failed = format!("{url} cannot be reached at {address}");
+        self.connect(patience).context(failed)
+    }
+
+    fn connect(&mut self, patience: Duration) -> Result<()> {
+        let mut socket = TcpStream::connect_timeout(&self.address, patience)?;
+        socket.set_read_timeout(Some(patience))?;
+        let Some(Secured { config, name }) = &mut self.tls else {
+            return if self.http == Some(Http::Two) { hear(socket) } else { Ok(()) };
+        };
+        let mut tls = ClientConnection::new(Arc::clone(config), name.clone())?;
+        tls.complete_io(&mut socket)?;
+        let is_two = tls.alpn_protocol() == Some(Http::Two.protocol());
+        if is_two {
+            hear(rustls::Stream::new(&mut tls, &mut socket))?;
+        } else if self.http == Some(Http::Two) {
+            bail!("it does not speak HTTP/2");
         }
+        self.http = Some(if is_two { Http::Two } else { Http::One });
+        Arc::make_mut(config).alpn_protocols = offered(self.http);
         Ok(())
+    }
+}
+
+/// What a server may choose from, the best first.
+fn offered(asked: Option<Http>) -> Vec<Vec<u8>> {
+    let both = [Http::Two, Http::One];
+    let offered = both.into_iter().filter(|it| asked.is_none_or(|asked| asked == *it));
+    offered.map(|http| http.protocol().to_vec()).collect()
+}
+
+/// Hears what whoever speaks HTTP/2 says first (RFC 9113 §3.4).
+fn hear(mut stream: impl Read + Write) -> Result<()> {
+    let mut connection = talk::connection();
+    stream.write_all(connection.unsent())?;
+    stream.flush()?;
+    let mut heard = Vec::new();
+    loop {
+        let mut piece = [0; 1024];
+        let count = stream.read(&mut piece)?;
+        if count == 0 {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof))
+                .context("it ends connections that begin with HTTP/2");
+        }
+        heard.extend_from_slice(&piece[..count]);
+        match talk::next(&mut connection, &heard) {
+            Ok(None) => {} // longer than a frame can be it does not get
+            Ok(Some(_)) => return Ok(()),
+            Err(_) => bail!("it does not speak HTTP/2"),
+        }
     }
 }
 
 /// What a URL says.
 #[derive(Debug, PartialEq, Eq)]
-struct Place {
-    secure: bool,
+pub(super) struct Place {
+    pub(super) secure: bool,
     /// Without brackets.
     host: String,
     port: u16,
     /// As it is written in `Host`.
-    authority: String,
-    path: String,
+    pub(super) authority: String,
+    pub(super) path: String,
 }
 
 impl Place {
-    fn of(url: &str) -> Result<Self> {
+    pub(super) fn of(url: &str) -> Result<Self> {
         let wrong = || format!("{url} is no URL of a service: write http://HOST:PORT/PATH");
         let uri: Uri = url.parse().with_context(wrong)?;
         let secure = match uri.scheme_str() {
@@ -121,78 +206,21 @@ impl Place {
     }
 }
 
-fn body(written: &str) -> Result<Vec<u8>> {
-    let Some(path) = written.strip_prefix('@') else { return Ok(written.as_bytes().to_vec()) };
-    let failed = || format!("cannot read the body from {path}");
-    if fs::metadata(Path::new(path)).with_context(failed)?.len() > MOST_BODY_BYTES {
-        let source = io::Error::from(io::ErrorKind::FileTooLarge);
-        return Err(source).with_context(|| format!("{}: more than 16 MiB", failed()));
-    }
-    fs::read(path).with_context(failed)
-}
-
-/// The bytes that are sent.
-fn request(place: &Place, asked: &Asked<'_>, body: Option<&[u8]>) -> Result<Arc<[u8]>> {
-    let method = asked.method.to_ascii_uppercase();
-    Method::from_bytes(method.as_bytes())
-        .ok()
-        .filter(|method| *method != Method::CONNECT)
-        .with_context(|| format!("--method {}: not one that can be repeated", asked.method))?;
-    let mut lines = vec![format!("{method} {} HTTP/1.1", place.path)];
-    let mut given: Vec<HeaderName> = Vec::new();
-    for header in asked.headers {
-        let (name, value) = parse(header)?;
-        if ["content-length", "transfer-encoding", "connection"].contains(&name.as_str()) {
-            bail!("-H '{header}': what frames a request is written by this program; see --body");
-        }
-        lines.push(format!("{name}: {value}"));
-        given.push(name);
-    }
-    for (name, value) in [
-        ("host", place.authority.as_str()),
-        ("user-agent", concat!("evenkeel-bench/", env!("CARGO_PKG_VERSION"))),
-        ("accept", "*/*"),
-    ] {
-        if !given.iter().any(|given| given == name) {
-            lines.push(format!("{name}: {value}"));
-        }
-    }
-    if !asked.keep_alive {
-        lines.push("connection: close".to_owned());
-    }
-    if let Some(body) = body {
-        lines.push(format!("content-length: {}", body.len()));
-    }
-    let mut bytes = (lines.join("\r\n") + "\r\n\r\n").into_bytes();
-    bytes.extend_from_slice(body.unwrap_or_default());
-    Ok(bytes.into())
-}
-
-fn parse(header: &str) -> Result<(HeaderName, String)> {
-    let wrong = || format!("-H '{header}': write 'NAME: VALUE'");
-    let (name, value) = header.split_once(':').with_context(wrong)?;
-    let value = value.trim();
-    HeaderValue::from_str(value).with_context(wrong)?;
-    Ok((name.trim().parse().with_context(wrong)?, value.to_owned()))
-}
+/// Nothing but a URL was typed.
+#[cfg(test)]
+pub(super) const ASKED: Asked<'_> = Asked {
+    method: "GET",
+    headers: &[],
+    body: None,
+    keep_alive: true,
+    http: None,
+    streams: 16,
+    trust: Trust { insecure: false, authority: None },
+};
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const ASKED: Asked<'_> = Asked {
-        method: "GET",
-        headers: &[],
-        body: None,
-        keep_alive: true,
-        trust: Trust { insecure: false, authority: None },
-    };
-
-    fn bytes(url: &str, asked: &Asked<'_>) -> Result<String> {
-        let body = asked.body.map(body).transpose()?;
-        let bytes = request(&Place::of(url)?, asked, body.as_deref())?;
-        Ok(String::from_utf8(bytes.to_vec())?)
-    }
 
     #[test]
     fn a_url_says_where() {
@@ -210,38 +238,5 @@ mod tests {
         {
             Place::of(url).expect_err(url);
         }
-    }
-
-    #[test]
-    fn a_request_is_what_was_typed() {
-        let get = bytes("http://a.example:81/x", &ASKED).expect("it is sound");
-        let version = env!("CARGO_PKG_VERSION");
-        let expected = format!(
-            "GET /x HTTP/1.1\r\nhost: a.example:81\r\nuser-agent: evenkeel-bench/{version}\r\n\
-             accept: */*\r\n\r\n"
-        );
-        assert_eq!(get, expected);
-        let headers = ["Host: b.example".to_owned(), "X-A:  1 ".to_owned()];
-        let asked = Asked {
-            method: "post",
-            headers: &headers,
-            body: Some("{}"),
-            keep_alive: false,
-            ..ASKED
-        };
-        let post = bytes("http://a.example/", &asked).expect("it is sound");
-        assert!(post.starts_with("POST / HTTP/1.1\r\nhost: b.example\r\nx-a: 1\r\n"), "{post}");
-        assert!(post.ends_with("connection: close\r\ncontent-length: 2\r\n\r\n{}"), "{post}");
-    }
-
-    #[test]
-    fn what_would_break_the_framing_is_refused() {
-        for header in ["Content-Length: 5", "transfer-encoding: chunked", "no colon", "a b: c"] {
-            let headers = [header.to_owned()];
-            bytes("http://a.example/", &Asked { headers: &headers, ..ASKED }).expect_err(header);
-        }
-        let newline = ["X: a\r\nY: b".to_owned()];
-        bytes("http://a.example/", &Asked { headers: &newline, ..ASKED }).expect_err("a line end");
-        bytes("http://a.example/", &Asked { method: "CONNECT", ..ASKED }).expect_err("CONNECT");
     }
 }

@@ -11,23 +11,20 @@ pub(crate) fn report(report: &Report, screen: Screen) -> String {
 }
 
 fn heading(report: &Report) -> String {
-    let Report { url, method, rate_from, rate_to, seconds, connections_made, .. } = report;
+    let Report { url, method, http, rate_from, rate_to, seconds, connections_made, .. } = report;
     let rate = if (rate_from - rate_to).abs() < f64::EPSILON {
         count(*rate_from)
     } else {
         format!("{} to {}", count(*rate_from), count(*rate_to))
     };
     let made = connections(*connections_made);
-    format!("{method} {url}, {rate} requests a second for {seconds:.1} s, {made}")
+    let http = http.name();
+    format!("{method} {url}, {http}, {rate} requests a second for {seconds:.1} s, {made}")
 }
 
 /// Those that were made, in words.
 pub(super) fn connections(made: u32) -> String {
-    if made == 1 {
-        "1 connection".to_owned()
-    } else {
-        format!("{} connections", count(made.into()))
-    }
+    if made == 1 { "1 connection".to_owned() } else { format!("{} connections", whole(made)) }
 }
 
 fn by_rate(report: &Report, screen: Screen) -> String {
@@ -76,11 +73,15 @@ pub(super) fn remarks(report: &Report) -> Vec<String> {
     }
     let waited = share(report.total.waited, report.total.requests);
     if waited > 0.01 {
+        let (of, flags) = match report.streams {
+            1 => (String::new(), "--connections"),
+            streams => (format!(" of {streams} streams"), "--connections or --streams"),
+        };
         remarks.push(format!(
-            "{:.0} % of the requests waited for one of the {} connections; the wait is in their \
-             latencies. If the target was not at its limit yet, give it more --connections.",
+            "{:.0} % of the requests waited for room on {}{of}; the wait is in their latencies. If \
+             the target was not at its limit yet, give it more {flags}.",
             waited * 100.0,
-            report.connections
+            connections(report.connections)
         ));
     }
     remarks
@@ -113,12 +114,20 @@ pub(crate) fn time(seconds: f64) -> String {
     }
 }
 
+/// How many, with the thousands apart.
+pub(super) fn whole(number: u32) -> String {
+    apart(&number.to_string())
+}
+
 /// A number with its thousands apart; small ones with what follows the point.
 pub(super) fn count(number: f64) -> String {
     if number > 0.0 && number < 9.95 {
         return format!("{number:.1}");
     }
-    let digits = format!("{number:.0}");
+    apart(&format!("{number:.0}"))
+}
+
+fn apart(digits: &str) -> String {
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {
@@ -148,6 +157,9 @@ mod tests {
             [(0.0, "0"), (2.5, "2.5"), (12.4, "12"), (999.6, "1,000"), (1_234_567.0, "1,234,567")]
         {
             assert_eq!(count(number), expected);
+        }
+        for (number, expected) in [(0, "0"), (7, "7"), (1_234_567, "1,234,567")] {
+            assert_eq!(whole(number), expected);
         }
     }
 }

@@ -19,8 +19,8 @@ pub(crate) struct Trust<'a> {
     pub(crate) authority: Option<&'a Path>,
 }
 
-/// HTTP/1.1 in TLS, with sessions resumed as browsers do.
-pub(crate) fn config(trust: &Trust<'_>) -> Result<Arc<ClientConfig>> {
+/// TLS for these protocols, with sessions resumed as browsers do.
+pub(crate) fn config(trust: &Trust<'_>, protocols: &[Vec<u8>]) -> Result<ClientConfig> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?;
@@ -30,8 +30,8 @@ pub(crate) fn config(trust: &Trust<'_>) -> Result<Arc<ClientConfig>> {
         builder.with_root_certificates(roots(trust.authority)?)
     };
     let mut config = builder.with_no_client_auth();
-    config.alpn_protocols.push(b"http/1.1".to_vec());
-    Ok(Arc::new(config))
+    config.alpn_protocols = protocols.to_vec();
+    Ok(config)
 }
 
 fn roots(authority: Option<&Path>) -> Result<RootCertStore> {

@@ -53,9 +53,9 @@ async fn talk(
             Ok(Err(error)) => Err(broken(error)),
         };
     };
-    stream.write_all(request).await.map_err(broken)?;
+    stream.write_all(&request.bytes).await.map_err(broken)?;
     stream.flush().await.map_err(broken)?;
-    let mut reader = Reader::new("GET");
+    let mut reader = Reader::new(request.head_only);
     let answer = loop {
         let count = stream.read(&mut buffer).await.map_err(broken)?;
         if count == 0 {

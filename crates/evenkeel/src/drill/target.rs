@@ -8,7 +8,8 @@ use evenkeel_api::{Client, ExplainedOutcome, Listener, Question, Status, Vip};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
-use crate::bench::target::{self, Asked};
+use crate::bench::request::Request;
+use crate::bench::target::{self, Asked, Http};
 use crate::bench::tls::{self, Trust};
 
 /// What is probed at once: each gets its own requests.
@@ -25,7 +26,7 @@ pub(super) struct Target {
     pub(super) address: SocketAddr,
     pub(super) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     /// `None`: a connection is enough.
-    pub(super) request: Option<Arc<[u8]>>,
+    pub(super) request: Option<Arc<Request>>,
 }
 
 impl Target {
@@ -42,6 +43,8 @@ impl Target {
             headers: &headers,
             body: None,
             keep_alive: false,
+            http: Some(Http::One),
+            streams: 1,
             trust: ANYBODY,
         };
         let target = target::Target::new(url, &asked).with_context(|| format!("--probe {url}"))?;
@@ -61,10 +64,11 @@ impl Target {
         let (host, _) = authority.rsplit_once(':').with_context(wrong)?;
         let host = host.trim_matches(['[', ']']).to_owned();
         let tls = if secure {
-            let mut config = ClientConfig::clone(&*tls::config(&ANYBODY)?);
             // Whatever is spoken inside.
-            config.alpn_protocols.clear();
-            Some((Arc::new(config), ServerName::try_from(host).with_context(wrong)?))
+            Some((
+                Arc::new(tls::config(&ANYBODY, &[])?),
+                ServerName::try_from(host).with_context(wrong)?,
+            ))
         } else {
             None
         };
@@ -191,7 +195,7 @@ mod tests {
     #[test]
     fn what_is_typed_is_a_request_or_a_connection() {
         let target = Target::of("http://127.0.0.1:8080/x").unwrap();
-        let request = String::from_utf8(target.request.expect("it asks").to_vec()).unwrap();
+        let request = String::from_utf8(target.request.expect("it asks").bytes.clone()).unwrap();
         assert!(request.starts_with("GET /x HTTP/1.1\r\nuser-agent: evenkeel-drill/"), "{request}");
         assert!(request.contains("\r\nconnection: close\r\n"), "{request}");
         let target = Target::of("tcp://127.0.0.1:5000").unwrap();

@@ -4,7 +4,7 @@ use super::graph::Graph;
 
 /// Each shipped crate with the crates of ours it may name.
 const MAY_NAME: &[(&str, &[&str])] = &[
-    ("evenkeel", &["evenkeel-control", "evenkeel-api", "evenkeel-sys"]),
+    ("evenkeel", &["evenkeel-control", "evenkeel-api", "evenkeel-core", "evenkeel-sys"]),
     ("evenkeel-control", &["evenkeel-engine", "evenkeel-api", "evenkeel-core"]),
     ("evenkeel-engine", &["evenkeel-core", "evenkeel-sys"]),
     ("evenkeel-core", &[]),

@@ -82,8 +82,10 @@ pub(super) fn bearable(one: &Report) -> f64 {
 mod tests {
     use std::time::Duration;
 
+    use super::super::super::report::Subject;
     use super::super::super::schedule::{Schedule, Shape};
     use super::super::super::tally::{Failure, Tally};
+    use super::super::super::target::Http;
     use super::*;
 
     /// What a service that takes `most` requests a second makes of 100, 200 … 500; what is beyond
@@ -103,7 +105,9 @@ mod tests {
                 tally.failed(due, Failure::Server, duration);
             }
         }
-        Report::new(("", "GET"), &schedule, 64, duration, &tally)
+        let http = Http::One;
+        let subject = Subject { url: "", method: "GET", http, connections: 64, streams: 1 };
+        Report::new(&subject, &schedule, duration, &tally)
     }
 
     #[test]

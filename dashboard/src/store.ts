@@ -1,6 +1,7 @@
 // What the page knows of the node, and who is told when it changes.
 
-import type { ConfigVersion, History, NodeEvent, ServerFigures, Status, Tick } from "./api/documents.ts";
+import type { ConfigVersion, Figures, History, NodeEvent, ServerFigures, Status, Tick } from "./api/documents.ts";
+import { figureOf } from "./model/codes.ts";
 import { happening, joined, remembered, type Happening } from "./model/events.ts";
 import type { Link } from "./model/freshness.ts";
 import { Ring } from "./model/ring.ts";
@@ -72,11 +73,12 @@ export class Store {
     this.lastAt = Date.now();
     this.times.push(tick.at / 1000);
     for (const [name, figures] of Object.entries(tick.listeners)) {
-      this.#keep(`listener/${name}`, { ...figures });
+      this.#keep(`listener/${name}`, { ...figures, ...byCode(figures) });
     }
-    for (const [name, figures] of Object.entries(tick.pools)) this.#keep(`pool/${name}`, { ...figures });
-    for (const [name, { rate, errors, answered_4xx, answered_5xx, p50, p99, in_flight }] of Object.entries(tick.servers)) {
-      this.#keep(`server/${name}`, { rate, errors, answered_4xx, answered_5xx, p50, p99, in_flight });
+    for (const [name, figures] of Object.entries(tick.pools)) this.#keep(`pool/${name}`, { ...figures, ...byCode(figures) });
+    for (const [name, figures] of Object.entries(tick.servers)) {
+      const { rate, errors, answered_4xx, answered_5xx, p50, p99, in_flight } = figures;
+      this.#keep(`server/${name}`, { rate, errors, answered_4xx, answered_5xx, p50, p99, in_flight, ...byCode(figures) });
     }
     this.#keep("node", { ...tick.node });
     this.#see();
@@ -128,4 +130,9 @@ export class Store {
     const pools = this.status?.pools ?? [];
     this.servers = pools.flatMap((pool) => pool.servers.map((it) => seen(pool.name, it, figures[`${pool.name}/${it.name}`])));
   }
+}
+
+/** What ended by each termination code, under the words of the history. */
+function byCode({ ended }: Figures): Record<string, number> {
+  return Object.fromEntries(Object.entries(ended ?? {}).map(([code, rate]) => [figureOf(code), rate]));
 }

@@ -6,7 +6,7 @@ import { test } from "node:test";
 
 import type { Drill, DrillRecord, Pair, Pool, Recorded, RecordedExchange, Server, Status, Vip } from "../src/api/documents.ts";
 import { ofState, ofWeight } from "../src/model/change.ts";
-import { CODES, codeOf } from "../src/model/codes.ts";
+import { CODES, codeOf, occurred } from "../src/model/codes.ts";
 import { diff } from "../src/model/diff.ts";
 import { drillInWords, inOrder, placeOfDrill, recordInWords, recordOf } from "../src/model/drill.ts";
 import { happening, joined, remembered } from "../src/model/events.ts";
@@ -300,6 +300,11 @@ test("codes_are_told_in_the_words_of_the_manual", () => {
   assert.equal(codeOf("SC").meaning, "no server may be used, or the connection was refused: 503");
   assert.match(codeOf("--").meaning, /as it should/);
   assert.match(codeOf("XX").meaning, /does not know/);
+});
+
+test("what_the_client_did_comes_last_of_the_codes", () => {
+  assert.deepEqual(occurred({ CD: 1, cD: 0, SH: 2, PR: 3, sH: 0 }), ["PR", "sH", "SH", "cD", "CD"]);
+  assert.deepEqual(occurred(undefined), []);
 });
 
 test("which_exchanges_are_meant_stands_in_the_address_and_is_asked", () => {

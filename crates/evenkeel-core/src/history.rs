@@ -10,6 +10,8 @@ pub mod column;
 pub mod ladder;
 pub mod segment;
 
+use crate::fault::Fault;
+
 /// A figure that is kept of something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Figure {
@@ -32,13 +34,24 @@ pub enum Figure {
     Up,
     /// 1 while this node owns a virtual address, else 0.
     Owner,
+    /// What ended with the termination code at this place among [`Fault::CODES`].
+    Ended(u8),
 }
+
+/// The words of [`Figure::Ended`], in the order of [`Fault::CODES`].
+const ENDED: [&str; Fault::CODES.len()] = [
+    "ended_CR", "ended_CC", "ended_CH", "ended_CD", "ended_cR", "ended_cC", "ended_cH", "ended_cD",
+    "ended_PR", "ended_PQ", "ended_PC", "ended_PH", "ended_PD", "ended_RQ", "ended_RC", "ended_SC",
+    "ended_SH", "ended_SD", "ended_sQ", "ended_sC", "ended_sH", "ended_sD", "ended_KD", "ended_I-",
+];
 
 /// What a coarse step keeps of the fine ones in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
     /// Of those that have a value.
     Mean,
+    /// Of all: what has no value did not happen.
+    MeanOfAll,
     /// A short peak must not vanish.
     Max,
     /// Neither must a short absence.
@@ -46,6 +59,7 @@ pub enum Keep {
 }
 
 impl Figure {
+    /// All but those [by termination code](Self::ended).
     pub const ALL: [Self; 17] = [
         Self::Cpu,
         Self::MemoryBytes,
@@ -86,12 +100,24 @@ impl Figure {
             Self::Retries => "retries",
             Self::Up => "up",
             Self::Owner => "owner",
+            Self::Ended(place) => ENDED[place as usize],
         }
+    }
+
+    /// One for each termination code.
+    pub fn ended() -> impl Iterator<Item = Self> {
+        (0..).map_while(|place| ENDED.get(usize::from(place)).map(|_| Self::Ended(place)))
+    }
+
+    /// What ended with this code; `None`: there is no such code.
+    pub fn of_code(code: &str) -> Option<Self> {
+        let place = Fault::CODES.iter().position(|known| *known == code)?;
+        u8::try_from(place).ok().map(Self::Ended)
     }
 
     /// The figure with this word.
     pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|figure| figure.as_str() == word)
+        Self::ALL.into_iter().chain(Self::ended()).find(|figure| figure.as_str() == word)
     }
 
     /// What 1 of it is in a segment: finer differences are lost.
@@ -112,7 +138,8 @@ impl Figure {
             | Self::InFlight
             | Self::Queue
             | Self::Up
-            | Self::Owner => 1e3,
+            | Self::Owner
+            | Self::Ended(_) => 1e3,
         }
     }
 
@@ -120,6 +147,8 @@ impl Figure {
         match self {
             Self::P99 | Self::Queue | Self::MemoryBytes | Self::Descriptors => Keep::Max,
             Self::Up | Self::Owner => Keep::Min,
+            // None is written before the first one.
+            Self::Ended(_) => Keep::MeanOfAll,
             Self::Cpu
             | Self::Connections
             | Self::Rate
@@ -226,9 +255,14 @@ mod tests {
 
     #[test]
     fn words_lead_back_to_their_figures() {
-        for figure in Figure::ALL {
+        for figure in Figure::ALL.into_iter().chain(Figure::ended()) {
             assert_eq!(Figure::parse(figure.as_str()), Some(figure));
         }
+        for code in Fault::CODES {
+            let figure = Figure::of_code(code).unwrap();
+            assert_eq!(figure.as_str(), format!("ended_{code}"));
+        }
+        assert_eq!(Figure::of_code("--"), None);
         assert_eq!(Figure::parse("p42"), None);
     }
 

@@ -130,10 +130,15 @@ fn figures_of_a_second_are_live_and_kept() {
     good.kill();
     assert_eq!(get(listen, "/").status, 503);
     wait_until("it is kept how that was answered", PATIENCE, || {
-        let asked = "/api/v1/history?of=listener/front&figures=answered_5xx&last=1m";
+        let asked = "/api/v1/history?of=listener/front&figures=answered_5xx,ended&last=1m";
         let history = json(&lb.api("GET", asked, ""));
-        let values = history["series"][0]["values"].as_array().into_iter().flatten();
-        values.filter_map(Value::as_f64).any(|rate| rate > 0.0)
+        let series: Vec<_> = history["series"].as_array().into_iter().flatten().collect();
+        let is_kept = |figure: &str| {
+            let found = series.iter().find(|it| it["figure"] == figure);
+            let values = found.and_then(|it| it["values"].as_array()).into_iter().flatten();
+            values.filter_map(Value::as_f64).any(|rate| rate > 0.0)
+        };
+        is_kept("answered_5xx") && is_kept("ended_SC")
     });
 }
 

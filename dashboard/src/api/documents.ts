@@ -228,6 +228,8 @@ export interface Figures {
   connections?: number | null;
   bytes_in?: number | null;
   bytes_out?: number | null;
+  /** By termination code, of those that have occurred. */
+  ended?: Record<string, number>;
 }
 
 export interface ServerFigures extends Figures {

@@ -37,6 +37,17 @@ const ROWS: readonly (readonly [string, string, string])[] = [
 
 export const CODES: readonly Code[] = ROWS.map(([code, meaning, advice]) => ({ code, meaning, advice }));
 
+/** The figure that counts those that ended with a code. */
+export function figureOf(code: string): string {
+  return `ended_${code}`;
+}
+
+/** Those that have occurred, what the client did last. */
+export function occurred(ended: Readonly<Record<string, number>> | undefined): string[] {
+  const isClients = (code: string): boolean => code.startsWith("C") || code.startsWith("c");
+  return Object.keys(ended ?? {}).sort((one, other) => Number(isClients(one)) - Number(isClients(other)) || one.localeCompare(other, "en"));
+}
+
 const KNOWN = new Map(CODES.map((it) => [it.code, it]));
 
 /** What a code means; of one that this page does not know, that it does not. */

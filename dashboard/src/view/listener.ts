@@ -1,11 +1,12 @@
 // One listener: what comes in there, and where it goes.
 
+import { occurred } from "../model/codes.ts";
 import { amount, bytes, latency } from "../model/format.ts";
 import type { Change } from "../store.ts";
 import { h } from "./dom.ts";
 import { configLink } from "./config.ts";
 import { facts, link } from "./parts.ts";
-import { errorPanel, Trend } from "./trend.ts";
+import { codePanel, errorPanel, Trend } from "./trend.ts";
 import type { Bridge, View } from "./view.ts";
 
 /** Of each route. */
@@ -20,6 +21,8 @@ export class ListenerView implements View {
   readonly #routes = h("div");
   readonly #trendHost = h("div");
   #trend: Trend | undefined;
+  /** Those it has lines for. */
+  #codes = "";
 
   constructor(bridge: Bridge, listener: string) {
     this.#bridge = bridge;
@@ -58,18 +61,22 @@ export class ListenerView implements View {
       ]));
     }
     if (change === "tick") this.#tellRoutes();
-    if (this.#trend === undefined) {
-      this.#trend = this.#newTrend(listener.protocol.startsWith("http"));
+    const codes = occurred(store.tick?.listeners[this.#name]?.ended);
+    if (this.#trend === undefined || codes.join() !== this.#codes) {
+      this.#codes = codes.join();
+      this.#trend?.close();
+      this.#trend = this.#newTrend(listener.protocol.startsWith("http"), codes);
       this.#trendHost.replaceChildren(this.#trend.element);
     }
     this.#trend.update(change);
   }
 
-  #newTrend(isAnswered: boolean): Trend {
+  #newTrend(isAnswered: boolean, codes: readonly string[]): Trend {
     const of = `listener/${this.#name}`;
     return new Trend(this.#bridge, [
       { title: "per second", lines: [{ of, figure: "rate", label: "rate" }], write: amount },
       errorPanel(of, isAnswered, { listener: this.#name }),
+      codePanel(of, codes, { listener: this.#name }),
       { title: "connections", lines: [{ of, figure: "connections", label: "held" }], write: amount },
       { title: "bytes per second", lines: [{ of, figure: "bytes_in", label: "from clients" }, { of, figure: "bytes_out", label: "to clients" }], write: bytes },
     ]);

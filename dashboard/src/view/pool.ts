@@ -1,5 +1,6 @@
 // One pool: its servers, and its figures.
 
+import { occurred } from "../model/codes.ts";
 import { amount, clock, latency } from "../model/format.ts";
 import { hasRequests } from "../model/series.ts";
 import { modeInWords, summary, toneOfPool } from "../model/state.ts";
@@ -8,7 +9,7 @@ import { h } from "./dom.ts";
 import { configLink } from "./config.ts";
 import { eventList, facts, link, toned } from "./parts.ts";
 import { Servers } from "./servers.ts";
-import { errorPanel, Trend, type Line } from "./trend.ts";
+import { codePanel, errorPanel, Trend, type Line } from "./trend.ts";
 import type { Bridge, View } from "./view.ts";
 
 export class PoolView implements View {
@@ -51,11 +52,12 @@ export class PoolView implements View {
       return;
     }
     const isAnswered = store.status !== undefined && hasRequests(store.status, pool.name);
-    const names = [isAnswered, ...pool.servers.map((it) => it.name)].join("\n");
+    const codes = occurred(store.tick?.pools[pool.name]?.ended);
+    const names = [isAnswered, ...codes, ...pool.servers.map((it) => it.name)].join("\n");
     if (this.#trend === undefined || names !== this.#names) {
       this.#names = names;
       this.#trend?.close();
-      this.#trend = this.#newTrend(pool.servers.map((it) => it.name), isAnswered);
+      this.#trend = this.#newTrend(pool.servers.map((it) => it.name), isAnswered, codes);
       this.#trendHost.replaceChildren(this.#trend.element);
     }
     if (change === "status") {
@@ -78,7 +80,7 @@ export class PoolView implements View {
     this.#trend.update(change);
   }
 
-  #newTrend(names: readonly string[], isAnswered: boolean): Trend {
+  #newTrend(names: readonly string[], isAnswered: boolean, codes: readonly string[]): Trend {
     const of = `pool/${this.#pool}`;
     const each = (figure: string): Line[] => names.map((name) => ({ of: `server/${this.#pool}/${name}`, figure, label: name }));
     const line = (figure: string, label: string): Line[] => [{ of, figure, label }];
@@ -86,6 +88,7 @@ export class PoolView implements View {
     return new Trend(this.#bridge, [
       { title: "per second", lines: isFew ? each("rate") : line("rate", "all servers"), write: amount },
       errorPanel(of, isAnswered, { pool: this.#pool }),
+      codePanel(of, codes, { pool: this.#pool }),
       { title: "errors of servers per second", lines: isFew ? each("errors") : [], write: amount, failures: { pool: this.#pool } },
       { title: "latency", lines: [...line("p50", "p50"), ...line("p99", "p99")], write: latency },
       { title: "under way", lines: [...line("in_flight", "in flight"), ...line("queue", "waiting")], write: amount },

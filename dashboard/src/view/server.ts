@@ -1,5 +1,6 @@
 // One server: what it is, why, what it did.
 
+import { occurred } from "../model/codes.ts";
 import { clock, day, latency, span } from "../model/format.ts";
 import { amount } from "../model/format.ts";
 import { recordOf } from "../model/drill.ts";
@@ -12,7 +13,7 @@ import { button, h, mark, tell, type Child } from "./dom.ts";
 import { stateSign } from "./icon.ts";
 import { configLink } from "./config.ts";
 import { drilled, eventList, facts, link, toned } from "./parts.ts";
-import { errorPanel, Trend } from "./trend.ts";
+import { codePanel, errorPanel, Trend } from "./trend.ts";
 import type { Bridge, View } from "./view.ts";
 
 export class ServerView implements View {
@@ -30,6 +31,8 @@ export class ServerView implements View {
   readonly #weight: HTMLButtonElement;
   readonly #trendHost = h("div");
   #trend: Trend | undefined;
+  /** Those it has lines for. */
+  #codes = "";
 
   constructor(bridge: Bridge, pool: string, server: string) {
     this.#bridge = bridge;
@@ -63,8 +66,11 @@ export class ServerView implements View {
     const { store } = this.#bridge;
     const it = store.find(this.#pool, this.#server);
     this.#gone.hidden = it !== undefined || store.status === undefined;
-    if (this.#trend === undefined && store.status !== undefined) {
-      this.#trend = this.#newTrend(hasRequests(store.status, this.#pool));
+    const codes = occurred(store.tick?.servers[this.title]?.ended);
+    if (store.status !== undefined && (this.#trend === undefined || codes.join() !== this.#codes)) {
+      this.#codes = codes.join();
+      this.#trend?.close();
+      this.#trend = this.#newTrend(hasRequests(store.status, this.#pool), codes);
       this.#trendHost.replaceChildren(this.#trend.element);
     }
     this.#trend?.update(change);
@@ -82,12 +88,13 @@ export class ServerView implements View {
     }
   }
 
-  #newTrend(isAnswered: boolean): Trend {
+  #newTrend(isAnswered: boolean, codes: readonly string[]): Trend {
     const [pool, server] = [this.#pool, this.#server];
     const of = `server/${pool}/${server}`;
     return new Trend(this.#bridge, [
       { title: "per second", lines: [{ of, figure: "rate", label: "requests" }], write: amount },
       errorPanel(of, isAnswered, { pool, server }),
+      codePanel(of, codes, { pool, server }),
       { title: "latency", lines: [{ of, figure: "p50", label: "p50" }, { of, figure: "p99", label: "p99" }], write: latency },
       { title: "in flight", lines: [{ of, figure: "in_flight", label: "under way" }], write: amount },
     ], { isAbout: (it) => it.subject === this.title || it.subject === pool });

@@ -3,6 +3,7 @@
 import uPlot from "uplot";
 import { get, isStatus } from "../api/client.ts";
 import type { History } from "../api/documents.ts";
+import { codeOf, figureOf } from "../model/codes.ts";
 import { LANES, type Happening, type Lane } from "../model/events.ts";
 import { LEAST_WITHIN, type Filter } from "../model/exchanges.ts";
 import { amount, bytes, clock, UNKNOWN } from "../model/format.ts";
@@ -19,6 +20,8 @@ export interface Line {
   /** A figure that is a part of it, and is not meant. */
   less?: string;
   label: string;
+  /** What the label stands for. */
+  meaning?: string;
   /** A colour's name in the style sheet; else the next of the palette. */
   colour?: string;
   /** Filled down to zero, as a line that is alone always is. */
@@ -85,6 +88,12 @@ export function errorPanel(of: Line["of"], isAnswered: boolean, failures: Filter
   ];
   const lines: Line[] = isAnswered ? classes : [{ of, figure: "errors", label: "errors", colour: "bad" }];
   return { title: "errors per second", lines, write: amount, failures };
+}
+
+/** A panel of the same by termination code; without lines while nothing has gone wrong. */
+export function codePanel(of: string, codes: readonly string[], failures: Filter): Panel {
+  const lines = codes.map((code) => ({ of, figure: figureOf(code), label: code, meaning: codeOf(code).meaning }));
+  return { title: "by termination code, per second", lines, write: amount, failures };
 }
 
 function things({ of }: Line): readonly string[] {
@@ -207,7 +216,7 @@ export class Trend implements View {
     const lines = panel.lines.slice(0, MOST_LINES);
     const values = lines.map(() => h("b"));
     const more = panel.lines.length - lines.length;
-    const names = lines.map((line, place) => h("span", { class: "legend", "data-line": line.colour ?? PALETTE[place] }, h("i"), line.label, " ", values[place]));
+    const names = lines.map((line, place) => h("span", { class: "legend", title: line.meaning, "data-line": line.colour ?? PALETTE[place] }, h("i"), line.label, " ", values[place]));
     const host = h("div", { class: "panel" },
       h("div", { class: "panel-head" }, h("h3", {}, panel.title), ...names, more > 0 && h("span", { class: "legend" }, `and ${more} more`), this.#peaks(panel)));
     const ink = colour("--ink-3");

@@ -10,7 +10,9 @@ use super::{AdminState, Health, VipState};
 /// What a node did in the last second. Names are keys, as in the configuration.
 ///
 /// `rate` and `errors` are a second's; `errors` were answered 5xx or failed by no fault of the
-/// client's. `p50` and `p99` are in seconds, null when nothing ended.
+/// client's. `p50` and `p99` are in seconds, null when nothing ended. `ended` is what did not end as
+/// it should, by termination code, a second's too: those that have
+/// occurred since the process started.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Tick {
     /// Milliseconds since 1970.
@@ -51,6 +53,8 @@ pub struct ListenerFigures {
     /// Bytes a second from clients, and to them.
     pub bytes_in: f64,
     pub bytes_out: f64,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ended: BTreeMap<String, f64>,
     pub p50: Option<f64>,
     pub p99: Option<f64>,
 }
@@ -63,6 +67,8 @@ pub struct RouteFigures {
     /// Answers 4xx and 5xx.
     pub answered_4xx: f64,
     pub answered_5xx: f64,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ended: BTreeMap<String, f64>,
     pub p50: Option<f64>,
     pub p99: Option<f64>,
 }
@@ -76,6 +82,8 @@ pub struct PoolFigures {
     /// Answers 4xx and 5xx to clients.
     pub answered_4xx: f64,
     pub answered_5xx: f64,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ended: BTreeMap<String, f64>,
     pub p50: Option<f64>,
     pub p99: Option<f64>,
     /// Under way on its servers now.
@@ -96,6 +104,8 @@ pub struct ServerFigures {
     /// Answers 4xx and 5xx from it.
     pub answered_4xx: f64,
     pub answered_5xx: f64,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ended: BTreeMap<String, f64>,
     pub p50: Option<f64>,
     pub p99: Option<f64>,
     /// Under way now.

@@ -136,12 +136,20 @@ fn understand(asked: &Asked, now: SystemTime) -> Result<Query, String> {
         })
     });
     let words = figures.as_deref().unwrap_or_default().split(',').filter(|word| !word.is_empty());
-    let figures = words.map(|word| {
-        Figure::parse(word).ok_or_else(|| {
-            let known = Figure::ALL.map(Figure::as_str).join(", ");
-            format!("`figures` has `{word}`; there are {known}")
-        })
-    });
+    let mut figures = Vec::new();
+    for word in words {
+        match Figure::parse(word) {
+            Some(figure) => figures.push(figure),
+            None if word == "ended" => figures.extend(Figure::ended()),
+            None => {
+                let known = Figure::ALL.map(Figure::as_str).join(", ");
+                return Err(format!(
+                    "`figures` has `{word}`; there are {known}, and ended, all termination codes, \
+                     or one of them, as in ended_SH"
+                ));
+            }
+        }
+    }
     let tier = step.map(|step| {
         let tier = Tier::ALL.into_iter().find(|tier| tier.step() == i64::from(step));
         tier.ok_or_else(|| format!("`step` is {step}: 1, 10 or 300 seconds are kept"))
@@ -158,7 +166,7 @@ fn understand(asked: &Asked, now: SystemTime) -> Result<Query, String> {
     let last = i64::try_from(last.as_secs()).unwrap_or(i64::MAX);
     Ok(Query {
         of: of.collect::<Result<_, _>>()?,
-        figures: figures.collect::<Result<_, _>>()?,
+        figures,
         from: from.map_or(to.saturating_sub(last), seconds),
         to,
         tier: tier.transpose()?,
@@ -196,13 +204,15 @@ mod tests {
         assert_eq!((query.of.len(), query.from, query.to), (2, 99_100, 100_000));
         let six_hours = Asked {
             last: Some("6h".to_owned()),
-            figures: Some("rate,p99".to_owned()),
+            figures: Some("rate,ended_SH".to_owned()),
             step: Some(300),
             ..asked("server/app/*")
         };
         let query = understand(&six_hours, now).unwrap();
         assert_eq!((query.from, query.figures.len()), (100_000 - 21_600, 2));
         assert_eq!(query.tier, Some(Tier::FiveMinutes));
+        let by_code = Asked { figures: Some("ended".to_owned()), ..asked("node") };
+        assert_eq!(understand(&by_code, now).unwrap().figures.len(), 24);
         let exact = Asked { from: Some(5_000_999), to: Some(6_000_000), ..asked("node") };
         let query = understand(&exact, now).unwrap();
         assert_eq!((query.from, query.to), (5_000, 6_000));

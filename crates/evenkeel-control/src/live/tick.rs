@@ -133,6 +133,7 @@ fn listener(
         connections: now.connections,
         bytes_in: rate(|it| it.bytes_received_total),
         bytes_out: rate(|it| it.bytes_sent_total),
+        ended: ended(between, before.map(|it| &it.endings), &now.endings),
         p50,
         p99,
     }
@@ -146,6 +147,7 @@ fn route(between: Between, before: Option<&FlowStatus>, now: &FlowStatus) -> api
         errors: rate(|it| it.endings.errors),
         answered_4xx: rate(|it| it.answers_total[CodeClass::ClientError as usize]),
         answered_5xx: rate(|it| it.answers_total[CodeClass::ServerError as usize]),
+        ended: ended(between, before.map(|it| &it.endings), &now.endings),
         p50,
         p99,
     }
@@ -159,6 +161,7 @@ fn pool(between: Between, before: Option<&PoolStatus>, now: &PoolStatus) -> api:
         errors: rate(|it| it.flow.endings.errors),
         answered_4xx: rate(|it| it.flow.answers_total[CodeClass::ClientError as usize]),
         answered_5xx: rate(|it| it.flow.answers_total[CodeClass::ServerError as usize]),
+        ended: ended(between, before.map(|it| &it.flow.endings), &now.flow.endings),
         p50,
         p99,
         in_flight: now.servers.iter().map(|server| server.in_flight).sum(),
@@ -179,6 +182,7 @@ fn server(
         errors: rate(|it| it.failures_total + it.answers_total[CodeClass::ServerError as usize]),
         answered_4xx: rate(|it| it.answers_total[CodeClass::ClientError as usize]),
         answered_5xx: rate(|it| it.answers_total[CodeClass::ServerError as usize]),
+        ended: ended(between, before.map(|it| &it.endings), &now.endings),
         p50,
         p99,
         in_flight: now.in_flight,
@@ -186,6 +190,16 @@ fn server(
         admin: describe::admin_state(now.admin.state),
         reason: now.verdict.reason.to_string(),
     }
+}
+
+/// What ended by each termination code, of those that have occurred.
+fn ended(between: Between, before: Option<&Endings>, now: &Endings) -> BTreeMap<String, f64> {
+    let before = before.map_or(&[][..], |before| &before.codes);
+    let of_code = |&(code, count): &(&'static str, u64)| {
+        let before = before.iter().find(|(known, _)| *known == code).map(|(_, count)| *count);
+        (code.to_owned(), between.rate(before, count))
+    };
+    now.codes.iter().map(of_code).collect()
 }
 
 /// The median and the 99th part of a hundred of what ended in between.

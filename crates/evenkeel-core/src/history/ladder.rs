@@ -33,6 +33,7 @@ struct Pending {
 struct Roll {
     /// When it began.
     at: Option<i64>,
+    rows: i128,
     sums: BTreeMap<SeriesId, Sum>,
 }
 
@@ -131,6 +132,7 @@ impl Pending {
 
 impl Roll {
     fn add(&mut self, row: &Row) {
+        self.rows += 1;
         for &(series, keep, value) in &row.values {
             let none = Sum { keep, total: 0, count: 0, most: i64::MIN, least: i64::MAX };
             let sum = self.sums.entry(series).or_insert(none);
@@ -142,16 +144,19 @@ impl Roll {
     }
 
     fn finish(&mut self) -> Row {
-        let Self { at, sums } = mem::take(self);
-        let values = sums.into_iter().map(|(series, sum)| (series, sum.keep, sum.value()));
+        let Self { at, rows, sums } = mem::take(self);
+        let values = sums.into_iter().map(|(series, sum)| (series, sum.keep, sum.value(rows)));
         Row { at: at.unwrap_or_default(), values: values.collect() }
     }
 }
 
 impl Sum {
-    fn value(self) -> i64 {
+    /// `rows`: how many fine steps there were.
+    fn value(self, rows: i128) -> i64 {
+        let mean = |count: i128| i64::try_from(self.total / count.max(1)).unwrap_or_default();
         match self.keep {
-            Keep::Mean => i64::try_from(self.total / self.count.max(1)).unwrap_or_default(),
+            Keep::Mean => mean(self.count),
+            Keep::MeanOfAll => mean(rows),
             Keep::Max => self.most,
             Keep::Min => self.least,
         }
@@ -182,6 +187,21 @@ mod tests {
         let (_, tens) = due.iter().find(|(tier, _)| *tier == Tier::TenSeconds).unwrap();
         let first: Vec<_> = tens.columns.iter().map(|(_, values)| values[0]).collect();
         assert_eq!(first, [Some(1_004), Some(1_009), Some(1_000)], "mean, most and least");
+    }
+
+    #[test]
+    fn what_happened_once_is_spread_over_the_whole_step() {
+        let mut ladder = Ladder::default();
+        let rows = (100..111).map(|at| {
+            let often = (0, Keep::MeanOfAll, 1_000);
+            let once = (at == 109).then_some((1, Keep::MeanOfAll, 1_000));
+            let known = (at == 109).then_some((2, Keep::Mean, 1_000));
+            Row { at, values: [Some(often), once, known].into_iter().flatten().collect() }
+        });
+        rows.for_each(|row| drop(ladder.push(&row)));
+        let tens = ladder.pending(Tier::TenSeconds);
+        let values: Vec<_> = tens.columns.iter().map(|(_, values)| values[0]).collect();
+        assert_eq!(values, [Some(1_000), Some(100), Some(1_000)]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Series by their names, `rate pool/app`, and what a tick says of each.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -91,15 +91,19 @@ impl Catalogue {
         sheet.enter(Thing::Node, "", of_node(&tick.node));
         for (name, it) in &tick.listeners {
             sheet.enter(Thing::Listener, name, of_listener(it));
+            sheet.enter(Thing::Listener, name, ended(&it.ended));
         }
         for (name, it) in &tick.routes {
             sheet.enter(Thing::Route, name, of_route(it));
+            sheet.enter(Thing::Route, name, ended(&it.ended));
         }
         for (name, it) in &tick.pools {
             sheet.enter(Thing::Pool, name, of_pool(it));
+            sheet.enter(Thing::Pool, name, ended(&it.ended));
         }
         for (name, it) in &tick.servers {
             sheet.enter(Thing::Server, name, of_server(it));
+            sheet.enter(Thing::Server, name, ended(&it.ended));
         }
         for (name, it) in &tick.vips {
             sheet.enter(Thing::Vip, name, of_vip(it));
@@ -170,6 +174,10 @@ fn of_server(it: &api::ServerFigures) -> [Value; 8] {
     ]
 }
 
+fn ended(by_code: &BTreeMap<String, f64>) -> impl Iterator<Item = Value> {
+    by_code.iter().filter_map(|(code, rate)| Some((Figure::of_code(code)?, Some(*rate))))
+}
+
 fn of_vip(it: &api::VipFigures) -> [Value; 1] {
     [(Figure::Owner, Some(f64::from(u8::from(it.state == api::VipState::Active))))]
 }
@@ -181,7 +189,7 @@ struct Sheet<'a> {
 }
 
 impl Sheet<'_> {
-    fn enter<const N: usize>(&mut self, thing: Thing, name: &str, figures: [Value; N]) {
+    fn enter(&mut self, thing: Thing, name: &str, figures: impl IntoIterator<Item = Value>) {
         for (figure, value) in figures {
             let Some(value) = value else { continue };
             let mut text = std::mem::take(&mut self.catalogue.text);

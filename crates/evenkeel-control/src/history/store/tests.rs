@@ -23,6 +23,7 @@ fn tick(second: i64) -> api::Tick {
         errors: 0.0,
         answered_4xx: 2.0,
         answered_5xx: 0.5,
+        ended: [("SH".to_owned(), 0.5)].into(),
         p50: None,
         p99: (second % 2 == 0).then_some(0.25),
         in_flight: 1,
@@ -280,6 +281,7 @@ fn what_another_version_wrote_is_gone_on_with() {
     };
     assert_eq!(values("answered_4xx"), Some(vec![None, None, Some(2.0), Some(2.0)]));
     assert_eq!(values("answered_5xx"), Some(vec![None, None, Some(0.5), Some(0.5)]));
+    assert_eq!(values("ended_SH"), Some(vec![None, None, Some(0.5), Some(0.5)]));
     assert_eq!(values("p42"), None);
 }
 

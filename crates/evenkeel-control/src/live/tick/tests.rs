@@ -105,8 +105,11 @@ fn sample(at: u64, pools: Vec<PoolStatus>) -> Sample {
 
 #[test]
 fn what_grew_is_told_by_the_second() {
-    let before = sample(10, vec![pool(flow("app", 100, 1, 100), vec![server("a", 1, 100)])]);
+    let mut few = pool(flow("app", 100, 1, 100), vec![server("a", 1, 100)]);
+    few.flow.endings.codes = vec![("SH", 1)];
+    let before = sample(10, vec![few]);
     let mut grown = pool(flow("app", 300, 5, 300), vec![server("a", 1, 300)]);
+    grown.flow.endings.codes = vec![("SC", 4), ("SH", 1)];
     grown.flow.answers_total = [0, 0, 0, 8, 4, 0];
     let after = sample(12, vec![grown]);
     let tick = tick(&before, &after);
@@ -116,6 +119,7 @@ fn what_grew_is_told_by_the_second() {
     let app = &tick.pools["app"];
     assert_eq!((app.rate, app.errors, app.retries), (100.0, 2.0, 10.0));
     assert_eq!((app.answered_4xx, app.answered_5xx), (4.0, 2.0));
+    assert_eq!(app.ended, [("SC".to_owned(), 2.0), ("SH".to_owned(), 0.0)].into());
     assert_eq!((app.in_flight, app.queue), (3, 2));
     assert!(app.p99.is_some_and(|p99| p99 <= 0.001), "{:?}", app.p99);
     let a = &tick.servers["app/a"];

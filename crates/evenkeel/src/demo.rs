@@ -198,7 +198,7 @@ impl Board {
 
 /// What people need to know, in a few lines.
 fn intro(access: &Access, ground: Ground) -> Vec<String> {
-    let Access { site, pages, user, password } = access;
+    let Access { site, front, pages, user, password } = access;
     let pages: Vec<String> =
         pages.iter().zip(0..).map(|(page, number)| format!("{page} (lb{number})")).collect();
     let what = match ground {
@@ -209,6 +209,7 @@ fn intro(access: &Access, ground: Ground) -> Vec<String> {
     vec![
         format!("Evenkeel demo: {what}; Ctrl-C ends it"),
         format!("  site      {site}   user {user}, password {password}"),
+        format!("  front     {front}   the same servers; TLS ends at the balancer, with HTTP/2"),
         format!("  balancer  {}", pages.join("  ")),
         format!("  break it  {own} demo kill cs0   (or stop, start, load)"),
     ]

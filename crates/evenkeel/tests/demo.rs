@@ -26,6 +26,8 @@ struct Demo {
     /// Where the API of lb0 is.
     page: String,
     site: String,
+    /// The same, where TLS ends at the balancer.
+    front: String,
 }
 
 fn program(directory: &Path, arguments: &[&str]) -> Command {
@@ -61,9 +63,11 @@ impl Demo {
         thread::spawn(move || {
             stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
         });
-        let mut demo = Self { child, lines, directory, page: String::new(), site: String::new() };
+        let [page, site, front] = std::array::from_fn(|_| String::new());
+        let mut demo = Self { child, lines, directory, page, site, front };
         let address = |line: &str| line.split_whitespace().nth(1).unwrap().to_owned();
         demo.site = address(&demo.line_with("https://"));
+        demo.front = address(&demo.line_with("https://"));
         demo.page = address(&demo.line_with("http://"));
         demo.line_with(UP);
         demo
@@ -172,6 +176,15 @@ fn it_comes_up_is_broken_and_leaves_nothing_behind() {
     assert_eq!(unknown.status.code(), Some(1));
     let names = "there are: lb0, lb1, cs0, cs1, ws0, ws1, db0, db1, db2";
     assert!(text(&unknown.stderr).contains(names), "{}", text(&unknown.stderr));
+
+    for (url, http) in [(&demo.site, "1.1"), (&demo.front, "2")] {
+        let arguments =
+            ["bench", url, "--insecure", "--rate", "20", "--duration", "200ms", "--json"];
+        let output = program(&demo.directory, &arguments).output().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(report["http"], http, "{report}");
+        assert_eq!(report["total"]["good"], 4, "{report}");
+    }
 
     let killed = demo.order(&["kill", "cs0"]);
     assert_eq!(text(&killed.stdout), "cs0 is killed; `demo start cs0` brings it back\n");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use evenkeel_api::{AdminState, Health, Server, Status, VipState};
 
-use super::scene::{Actor, BALANCERS, SHARDS};
+use super::scene::{Actor, BALANCERS, FRONT, SHARDS};
 use super::view::{CacheNode, View};
 use crate::cli::table::{Cell, Colour, Screen, cell, plain, table};
 
@@ -69,10 +69,10 @@ fn server(server: &Server) -> State {
     }
 }
 
-/// Servers by the word of the owner of the address.
+/// Servers by the word of the owner of the address, each once.
 fn servers(view: &View) -> impl Iterator<Item = &Server> {
     let pools = view.owner().into_iter().flat_map(|(_, status)| &status.pools);
-    pools.flat_map(|pool| &pool.servers)
+    pools.filter(|pool| pool.name != FRONT).flat_map(|pool| &pool.servers)
 }
 
 /// A shard by what it answers; `words` say who is what in it.

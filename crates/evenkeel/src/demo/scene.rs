@@ -15,6 +15,10 @@ pub(super) const SHARDS: u8 = 3;
 const COMM_PORT: u16 = 5000;
 /// Where web does.
 const WEB_PORT: u16 = 8443;
+/// Where balancers end TLS themselves.
+const FRONT_PORT: u16 = 9443;
+/// The listener there, and its pool: the web servers once more.
+pub(super) const FRONT: &str = "front";
 /// Where a server says how it is.
 const HEALTH_PORT: u16 = 8444;
 /// Where a balancer's API is.
@@ -130,6 +134,11 @@ impl Ground {
         at(self.entrance(), WEB_PORT)
     }
 
+    /// The same site, where TLS ends at the balancer.
+    pub(super) fn front(self) -> SocketAddr {
+        at(self.entrance(), FRONT_PORT)
+    }
+
     fn entrance(self) -> Ipv4Addr {
         match self {
             Self::Link => self.vip(),
@@ -186,9 +195,14 @@ pub(super) fn balancer(ground: Ground, number: u8) -> String {
         "[node]\nname = \"{own}\"\nstate_dir = \"{own}\"\nworkers = 1\ndrain = \"1s\"\n\n\
          [admin]\nbind = \"{admin}\"\n"
     );
-    for (pool, protocol, port, actor) in [
-        ("comm", "tcp", COMM_PORT, Actor::Comm as fn(u8) -> Actor),
-        ("web", "tls", WEB_PORT, Actor::Web),
+    // Both pools of web servers are the same servers: one is passed the clients' TLS, the other is
+    // spoken to in TLS of this node's.
+    let certificates = "certificates = [{ chain = \"site.pem\", key = \"site.key\" }]\n";
+    let in_tls = "upstream = \"https\"\ntls = { ca = \"site.pem\" }\n";
+    for (name, protocol, port, actor, [of_listener, of_pool]) in [
+        ("comm", "tcp", COMM_PORT, Actor::Comm as fn(u8) -> Actor, ["", ""]),
+        ("web", "tls", WEB_PORT, Actor::Web, ["", ""]),
+        (FRONT, "https", FRONT_PORT, Actor::Web, [certificates, in_tls]),
     ] {
         let servers: Vec<String> = (0..SERVERS)
             .map(actor)
@@ -197,10 +211,10 @@ pub(super) fn balancer(ground: Ground, number: u8) -> String {
         let servers = servers.join(", ");
         write!(
             text,
-            "\n[listener.{pool}]\nbind = [\"{front}:{port}\"]\nprotocol = \"{protocol}\"\n\
-             pool = \"{pool}\"\n\n\
-             [pool.{pool}]\nservers = [{servers}]\n\n\
-             [pool.{pool}.check]\nkind = \"deep\"\npath = \"/health?deep\"\nport = {HEALTH_PORT}\n\
+            "\n[listener.{name}]\nbind = [\"{front}:{port}\"]\nprotocol = \"{protocol}\"\n\
+             pool = \"{name}\"\n{of_listener}\n\
+             [pool.{name}]\nservers = [{servers}]\n{of_pool}\n\
+             [pool.{name}.check]\nkind = \"deep\"\npath = \"/health?deep\"\nport = {HEALTH_PORT}\n\
              interval = \"1s\"\nfast = \"250ms\"\n"
         )
         .expect("strings grow");

@@ -43,6 +43,7 @@ pub(super) const DEVICES_REPORT: &str = "devices.json";
 #[derive(Debug)]
 pub(super) struct Doors {
     site: TcpListener,
+    front: TcpListener,
     pages: Vec<TcpListener>,
 }
 
@@ -51,7 +52,7 @@ impl Doors {
     pub(super) fn open() -> Result<Self> {
         let at = |port| listen(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
         let pages = (0..BALANCERS).map(|number| at(7070 + u16::from(number)));
-        Ok(Self { site: at(8443)?, pages: pages.collect::<Result<_>>()? })
+        Ok(Self { site: at(8443)?, front: at(9443)?, pages: pages.collect::<Result<_>>()? })
     }
 }
 
@@ -80,6 +81,8 @@ impl Programs {
 #[derive(Clone, Debug)]
 pub(super) struct Access {
     pub(super) site: String,
+    /// The same, where TLS ends at the balancer.
+    pub(super) front: String,
     pub(super) pages: Vec<String>,
     pub(super) user: String,
     pub(super) password: String,
@@ -376,10 +379,11 @@ fn open(
     password: String,
     tasks: &mut JoinSet<()>,
 ) -> Result<Access> {
-    let Doors { site, pages } = doors;
+    let Doors { site, front, pages } = doors;
     let ground = stage.ground;
     let access = Access {
         site: format!("https://{}/", site.local_addr()?),
+        front: format!("https://{}/", front.local_addr()?),
         pages: pages
             .iter()
             .map(|page| Ok(format!("http://{}/", page.local_addr()?)))
@@ -393,10 +397,12 @@ fn open(
         relays.push(Relay { listener, from, targets });
     }
     let from = Actor::Web(0);
-    relays.push(Relay { listener: site, from, targets: ground.fronts(ground.site().port()) });
+    for (listener, entrance) in [(site, ground.site()), (front, ground.front())] {
+        relays.push(Relay { listener, from, targets: ground.fronts(entrance.port()) });
+    }
     if ground == Ground::Loopback {
         // In place of the virtual address.
-        for entrance in [ground.comm(), ground.site()] {
+        for entrance in [ground.comm(), ground.site(), ground.front()] {
             let listener = TcpListener::bind(entrance)
                 .with_context(|| format!("cannot listen on {entrance}"))?;
             relays.push(Relay { listener, from, targets: ground.fronts(entrance.port()) });

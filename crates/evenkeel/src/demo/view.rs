@@ -110,8 +110,8 @@ impl View {
     fn server(&self, actor: Actor) -> Option<&Server> {
         let name = actor.to_string();
         let (_, status) = self.owner()?;
-        let mut servers = status.pools.iter().flat_map(|pool| &pool.servers);
-        servers.find(|it| it.name == name)
+        let pool = status.pools.iter().find(|pool| actor.pool() == Some(&pool.name))?;
+        pool.servers.iter().find(|it| it.name == name)
     }
 
     /// Whether the owner has found this server well, and uses it.

@@ -2,11 +2,20 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
+
+use crate::clock;
+
+/// How long a certificate is valid that is made here: ten years, as nobody is told to renew it.
+const VALID: Duration = Duration::from_hours(10 * 365 * 24);
+/// Clocks of others may be behind.
+const EARLY: Duration = Duration::from_hours(24);
 
 /// TLS with the chain and key in these files.
 pub(super) fn acceptor(chain: &Path, key: &Path) -> Result<TlsAcceptor> {
@@ -28,8 +37,14 @@ pub(super) fn acceptor(chain: &Path, key: &Path) -> Result<TlsAcceptor> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// A certificate for `names` that is signed by its own key, and the key, both as PEM.
+/// A certificate for `names` that is signed by its own key, and the key, both as PEM. It is valid from
+/// now on, for [`VALID`].
 pub(crate) fn self_signed(names: Vec<String>) -> Result<(String, String)> {
-    let made = rcgen::generate_simple_self_signed(names).context("cannot make a certificate")?;
-    Ok((made.cert.pem(), made.signing_key.serialize_pem()))
+    let cannot = "cannot make a certificate";
+    let key = KeyPair::generate().context(cannot)?;
+    let mut wanted = CertificateParams::new(names).context(cannot)?;
+    wanted.not_before = date_time_ymd(1970, 1, 1) + Duration::from_millis(clock::now_ms()) - EARLY;
+    wanted.not_after = wanted.not_before + VALID;
+    let made = wanted.self_signed(&key).context(cannot)?;
+    Ok((made.pem(), key.serialize_pem()))
 }

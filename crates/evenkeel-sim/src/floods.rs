@@ -132,6 +132,7 @@ pub const ENDLESS_HEAD: Flood = Flood {
 pub const UNPACKED: Flood = Flood {
     name: "h2-unpacked",
     what: "heads of 7,000 bytes that mean 12 million",
+    label: Some("h2-error-flood"),
     piece: |at| {
         let mut fields = block(&get("/"));
         let mut entry = block(&[("x-bomb", &"v".repeat(3_000))]);
@@ -184,7 +185,7 @@ pub const UNREAD_ANSWERS: Flood = Flood {
 };
 
 /// Those that are told to calm down.
-pub const REFUSED: [&Flood; 12] = [
+pub const REFUSED: [&Flood; 13] = [
     &PINGS,
     &UNREAD_PINGS,
     &SETTINGS,
@@ -195,6 +196,7 @@ pub const REFUSED: [&Flood; 12] = [
     &PROVOKED_RESETS,
     &CONTINUATIONS,
     &ENDLESS_HEAD,
+    &UNPACKED,
     &TOO_MANY,
     &GOODBYES,
 ];

@@ -422,6 +422,9 @@ impl Connection {
             self.give_back(head);
             return Err(Wrong::Stream(id, Code::PROTOCOL_ERROR));
         }
+        if head.is_too_large() {
+            self.count(Kind::Error)?; // it cost far more than it has bytes
+        }
         let most = self.limits.streams as usize;
         // Those that are reset need a moment to end: their place is not given away at once, or
         // resetting would get around the limit (CVE-2023-44487).

@@ -26,7 +26,7 @@ pub enum Kind {
     Idle,
     /// `WINDOW_UPDATE`.
     Window,
-    /// What made this node reset a stream (CVE-2025-8671).
+    /// What made this node reset a stream (CVE-2025-8671), and heads that are too large.
     Error,
     /// Requests beyond the streams that are allowed.
     Refused,

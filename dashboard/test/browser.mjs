@@ -11,6 +11,11 @@
 //   exchange WORD...            waits for a row of what failed or was slow with each of these words
 //   code CODE WORDS             what a termination code means, told when the keyboard comes to it
 //   accessible                  what is shown keeps the rules that a program can look at (axe, WCAG 2.2 AA)
+//   fill LABEL TEXT             types into a field
+//   press WORDS                 a button or a link with this name
+//   read SELECTOR               what stands there, after `ok`
+//   moves SELECTOR              waits until what is drawn there has changed
+//   photograph FILE             at desktop and at phone width, each with its own ending
 //   clean                       nothing was refused, nothing failed, and nobody else was asked
 
 import { createInterface } from "node:readline";
@@ -25,7 +30,10 @@ const browser = await chromium.launch({
   // The sandbox of the browser needs rights that a container seldom has; what is loaded here is ours.
   args: ["--no-sandbox", "--disable-gpu"],
 });
-const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
+const DESK = { width: 1280, height: 900 };
+const PHONE = { width: 390, height: 844 };
+// Certificates of tests are signed by nobody.
+const page = await browser.newPage({ viewport: DESK, ignoreHTTPSErrors: true });
 page.setDefaultTimeout(PATIENCE);
 
 const complaints = [];
@@ -83,6 +91,31 @@ const steps = {
     await page.keyboard.press("Tab");
     await page.locator(".code-word .tip:visible", { hasText: words.join(" ") }).waitFor();
   },
+  async fill(label, ...words) {
+    await page.getByLabel(label).fill(words.join(" "));
+  },
+  async press(...words) {
+    const name = words.join(" ");
+    const named = page.getByRole("button", { name }).or(page.getByRole("link", { name }));
+    await named.first().click();
+  },
+  async read(...selector) {
+    return page.locator(selector.join(" ")).first().innerText();
+  },
+  async moves(...selector) {
+    const place = page.locator(selector.join(" ")).first();
+    const before = await place.innerHTML();
+    await page.waitForFunction(([element, before]) => element.innerHTML !== before, [await place.elementHandle(), before]);
+  },
+  async photograph(file) {
+    for (const [name, size] of [["desk", DESK], ["phone", PHONE]]) {
+      await page.setViewportSize(size);
+      const { width } = await page.evaluate(() => ({ width: document.documentElement.scrollWidth }));
+      if (width > size.width) throw new Error(`it is ${width} pixels wide on a screen of ${size.width}`);
+      await page.screenshot({ path: `${file}-${name}.png`, fullPage: true });
+    }
+    await page.setViewportSize(DESK);
+  },
   async accessible() {
     const broken = await brokenRules(page);
     if (broken.length > 0) throw new Error(broken.join("; "));
@@ -97,8 +130,8 @@ const steps = {
 for await (const line of createInterface({ input: process.stdin })) {
   const [step, ...words] = line.trim().split(" ");
   try {
-    await steps[step](...words);
-    console.log("ok");
+    const read = await steps[step](...words);
+    console.log(read === undefined ? "ok" : `ok ${read.replaceAll("\n", " ")}`);
   } catch (error) {
     console.log(`no: ${line}: ${String(error.message).replaceAll("\n", " ")}`);
   }

@@ -16,6 +16,7 @@ pub mod address;
 pub mod authority;
 pub mod balancer;
 pub mod body;
+pub mod browser;
 pub mod client;
 pub mod clock;
 pub mod corpus;

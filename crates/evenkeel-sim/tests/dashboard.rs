@@ -1,49 +1,8 @@
 //! The page in a browser, before a node that lives and dies.
 
-use std::path::Path;
-use std::time::Duration;
-
+use evenkeel_sim::browser::{Browser, NO_BROWSER};
 use evenkeel_sim::prelude::*;
-use evenkeel_sim::process::{self, Process};
 use serde_json::Value;
-
-/// A browser starts, and has a patience of its own for each step.
-const STEP: Duration = Duration::from_secs(40);
-
-const NO_BROWSER: &str = "node or chromium is not installed, or `npm ci` was not run in dashboard/";
-
-/// A browser that is told what to do.
-struct Browser {
-    process: Process,
-    steps: usize,
-}
-
-impl Browser {
-    /// `None` where there is none, or nothing to drive it with.
-    fn start() -> Option<Self> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dashboard");
-        let chromium = process::find("chromium")?;
-        if !folder.join("node_modules/playwright-core").is_dir() {
-            return None;
-        }
-        let mut command = process::bound(&process::find("node")?);
-        command.arg("test/browser.mjs").current_dir(folder).env("CHROMIUM", chromium);
-        Some(Self { process: Process::start("browser", command), steps: 0 })
-    }
-
-    /// One step of `dashboard/test/browser.mjs`.
-    #[track_caller]
-    fn does(&mut self, step: &str) {
-        self.process.tell(step);
-        let done = self.steps;
-        wait_until(&format!("the browser has done `{step}`"), STEP, || {
-            assert!(self.process.is_running(), "{step}: {}", self.process.stderr.text());
-            self.process.stdout.lines().len() > done
-        });
-        self.steps += 1;
-        assert_eq!(self.process.stdout.lines()[done], "ok");
-    }
-}
 
 #[test]
 fn the_page_shows_what_is_and_does_what_is_asked() {
@@ -90,6 +49,8 @@ fn the_page_shows_what_is_and_does_what_is_asked() {
     browser.does("view exchanges");
     browser.does("exchange GET /cart?token=… 503 SC");
     browser.does("code SC no server may be used, or the connection was refused");
+    browser.does("view pool/app");
+    browser.does("says by termination code, per second");
 
     let of_server = format!("server/app/{}", a.address());
     for view in [

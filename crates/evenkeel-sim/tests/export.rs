@@ -280,6 +280,30 @@ fn a_receiver_that_is_away_or_busy_slows_nothing_and_is_told_again_when_it_is_ba
 }
 
 #[test]
+fn a_receiver_that_is_only_slow_is_told_apart_from_one_that_fails() {
+    skip_unless!(python(), NO_RECEIVER);
+    skip_unless!(exports(), NO_EXPORT);
+    let receiver = Receiver::start(free_address(), None);
+    let server = origin("0");
+    let listen = free_address();
+    let pool = format!("servers = [\"{}\"]", server.address());
+    let trace = format!("endpoint = \"http://{}\"\ntimeout = \"1m\"", receiver.address);
+    let lb = balancer(&config(listen, &pool, &trace));
+    let count = |what: &str| lb.metric("evenkeel_trace_spans_total", &format!("\"{what}\""));
+    receiver.answers("");
+    let report = Load::start(Plan::rush(listen, 8, MANY.into())).finish();
+    assert!(report.is_clean(), "{report:?}");
+    wait_until("what finds no room is counted", PATIENCE, || count("dropped") > 0.0);
+    receiver.answers("200");
+    let problems = || lb.status()["problems"].to_string();
+    let told = format!("spans come faster than {} takes them: ", receiver.address);
+    wait_until("it is said", PATIENCE, || problems().contains(&told));
+    assert!(problems().contains("lower `sample` of [trace]"), "{}", problems());
+    assert!(!lb.log().contains("export-failing"), "{}", lb.log());
+    assert!(lb.metric("evenkeel_trace_export_failing", "") < 1.0);
+}
+
+#[test]
 fn a_collector_takes_the_spans() {
     let collector = Path::new(PACKAGES).join("rotel/rotel-agent");
     skip_unless!(collector.exists().then_some(()), NO_RECEIVER);

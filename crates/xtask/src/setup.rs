@@ -53,6 +53,7 @@ const NEEDS: &[Need] = &[
     Need { package: "python3-prometheus-client", sign: Sign::File("/usr/lib/python3/dist-packages/prometheus_client/__init__.py"), reason: "reads OpenMetrics" },
     Need { package: "mariadb-server", sign: Sign::Program("mariadbd"), reason: "monitor: shards with replicas" },
     Need { package: "redis-server", sign: Sign::Program("redis-server"), reason: "monitor: shared sessions" },
+    Need { package: "tmux", sign: Sign::Program("tmux"), reason: "a terminal for `top` that can be read" },
     Need { package: "util-linux", sign: Sign::Program("taskset"), reason: "pinning in the benchmark; unshare" },
 ];
 

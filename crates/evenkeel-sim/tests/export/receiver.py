@@ -1,6 +1,6 @@
 """A receiver of OTLP over HTTP that takes nothing but what OpenTelemetry's own definitions know.
 
-receiver.py HOST PORT STATE [CHAIN KEY]   STATE holds the status it answers
+receiver.py HOST PORT STATE [CHAIN KEY]   STATE holds the status it answers, or nothing while it does not
 
 Each request comes to a line of JSON on stdout: its headers and its spans.
 """
@@ -8,6 +8,7 @@ Each request comes to a line of JSON on stdout: its headers and its spans.
 import json
 import ssl
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from google.protobuf.unknown_fields import UnknownFieldSet
@@ -15,6 +16,16 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as service
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 STATE = sys.argv[3]
+
+
+def status_to_answer():
+    """Waits until there is one."""
+    while True:
+        with open(STATE, encoding="ascii") as state:
+            status = state.read()
+        if status:
+            return int(status)
+        time.sleep(0.01)
 
 
 def known(message):
@@ -64,8 +75,7 @@ class Receiver(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["content-length"]))
-        with open(STATE, encoding="ascii") as state:
-            status = int(state.read())
+        status = status_to_answer()
         try:
             if self.headers["content-type"] != "application/x-protobuf":
                 raise ValueError(f"content-type {self.headers['content-type']}")

@@ -155,6 +155,12 @@ fn a_killed_primary_loses_nothing_and_its_replica_takes_over() {
     eventually("shown from the replica", || browser.get(&web, "/").body.contains("31"));
     assert_eq!(comm.get("/health?deep").1.matches("\"up\"").count(), 3, "all, shard0, replica0");
 
+    // A replica of which nobody knows how far behind it is is not read from.
+    pair.1.sql("STOP SLAVE SQL_THREAD");
+    put(&comm, &devices[0], 3, &[57.25]);
+    eventually("shown from the primary", || browser.get(&web, "/").body.contains("57.25"));
+    pair.1.sql("START SLAVE SQL_THREAD");
+
     let each = 150;
     let to = comm.address.to_string();
     let records = each.to_string();

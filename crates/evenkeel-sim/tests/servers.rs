@@ -260,8 +260,8 @@ fn a_server_that_joins_takes_nothing_before_its_check_has_passed() {
     let [good, bad] = origins();
     bad.set(Mode::ResetBeforeAnswer);
     let listen = free_address();
-    let check = "[pool.app.check]\nkind = \"http\"\npath = \"/check\"";
-    let lb = balancer(&two_workers(listen, &format!("servers = {}\n{check}", servers([&good]))));
+    let config = two_workers(listen, &format!("servers = {}", servers([&good])));
+    let lb = balancer(&config.replace("kind = \"tcp\"", "kind = \"http\"\npath = \"/check\""));
     let added = lb.cli(&["server", "add", "app", &bad.address().to_string()]);
     assert!(added.status.success(), "{added:?}");
     let report = Load::start(Plan::rush(listen, 4, 200)).finish();

@@ -145,9 +145,15 @@ fn drill(lb: &Balancer, server: &str) {
     let begin = format!(
         r#"{{"kind": "server", "object": "{server}", "away_seconds": 60, "lease_seconds": 60, "author": "ann"}}"#
     );
-    let begun = lb.api("POST", "/api/v1/drills", &begin).text();
-    let begun: Value = serde_json::from_str(&begun).expect("it is JSON");
-    let path = format!("/api/v1/drills/{}", begun["id"].as_str().expect("it has a name"));
+    let mut id = None;
+    // It is refused until the other server has passed a check.
+    wait_until("the drill begins", PATIENCE, || {
+        let begun = lb.api("POST", "/api/v1/drills", &begin).text();
+        let begun: Value = serde_json::from_str(&begun).expect("it is JSON");
+        id = begun["id"].as_str().map(str::to_owned);
+        id.is_some()
+    });
+    let path = format!("/api/v1/drills/{}", id.expect("it begins"));
     lb.api("DELETE", &path, r#"{"passed": true, "message": "nobody missed it"}"#);
 }
 

@@ -66,7 +66,8 @@ fn who_is_logged_in_stays_so_when_the_web_server_dies() {
     let _devices = service.start("devices", &devices);
     let lb = balancer(&format!(
         "[listener.web]\nbind = [\"{listen}\"]\nprotocol = \"tls\"\npool = \"web\"\n\
-         [pool.web]\nservers = [\"{ws0_at}\", \"{ws1_at}\"]\n{QUICK_CHECK}\n"
+         [pool.web]\nservers = [\"{ws0_at}\", \"{ws1_at}\"]\n{}",
+        QUICK_CHECK.replace("pool.app", "pool.web")
     ));
     for at in [ws0_at, ws1_at] {
         lb.await_health("web", at, "up");

@@ -277,12 +277,12 @@ fn tls(reader: &mut Reader<'_>, pools: &Directory) -> Tls {
     );
     reader
         .misplaced(&front::KEYS, "belongs to a listener of `protocol = \"https\"`, where TLS ends");
-    let default = reader.read("pool", |value| pools.find(value));
+    let default = reader.read("pool", |value| pools.find_for_tls(value));
     let mut rules = Rules::default();
     if let Some(sni) = reader.table("sni") {
         for entry in sni.entries() {
             let name = word::host_pattern_of(&entry.key);
-            let pool = pools.find(&entry.value);
+            let pool = pools.find_for_tls(&entry.value);
             let name = name.map_err(|wrong| sni.fault(entry.key_place, wrong));
             let pool = pool.map_err(|wrong| sni.fault(entry.value.place, wrong));
             if let (Ok(name), Ok(pool)) = (name, pool) {
@@ -327,7 +327,7 @@ fn tls_rule(route: &mut Reader<'_>, pools: &Directory) -> Option<TlsRule> {
     let name: Option<HostPattern> = route.read("sni", word::host_pattern);
     let alpn = route.read("alpn", alpn);
     let pool: Option<PoolId> =
-        route.need("pool", "such as `pool = \"app\"`", |value| pools.find(value));
+        route.need("pool", "such as `pool = \"app\"`", |value| pools.find_for_tls(value));
     let why = "belongs to a listener of `protocol = \"http\"`; in a tls route write `sni`, `alpn`";
     route.misplaced(&["host", "path", "methods", "headers", "rewrite", "redirect", "static"], why);
     let given = |key| route.entries().iter().any(|entry| entry.key == key);

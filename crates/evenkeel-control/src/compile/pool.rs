@@ -29,6 +29,8 @@ const PROXY_VERSION: Choice<ProxyVersion> =
 pub(super) struct Directory {
     by_name: BTreeMap<Arc<str>, PoolId>,
     places: Vec<(Arc<str>, Place)>,
+    /// Whose servers are spoken to in TLS.
+    secured: Vec<bool>,
     used: RefCell<Vec<bool>>,
 }
 
@@ -36,6 +38,19 @@ impl Directory {
     /// The pool that `value` names.
     pub(super) fn find(&self, value: &Value) -> Result<PoolId, Wrong> {
         self.named(text(value)?)
+    }
+
+    /// The same for TLS that is passed through, which would be put into TLS once more.
+    pub(super) fn find_for_tls(&self, value: &Value) -> Result<PoolId, Wrong> {
+        let id = self.find(value)?;
+        if !self.secured[usize::from(id.0)] {
+            return Ok(id);
+        }
+        let help =
+            "remove `upstream` of that pool, or write another pool for what is passed through";
+        let reason =
+            "TLS is passed through to these servers, and their pool puts it into TLS again";
+        Err(wrong(reason).help(help))
     }
 
     pub(super) fn named(&self, name: &str) -> Result<PoolId, Wrong> {
@@ -89,8 +104,9 @@ pub(super) fn pools(
         pools.push(pool);
         members.push(listed);
     }
+    let secured = pools.iter().map(|pool: &Pool| pool.tls.is_some()).collect();
     let used = RefCell::new(vec![false; places.len()]);
-    (pools, members, Directory { by_name, places, used })
+    (pools, members, Directory { by_name, places, secured, used })
 }
 
 fn pool(name: Arc<str>, mut reader: Reader<'_>, bench: Bench<'_>) -> (Pool, Vec<Listed>) {

@@ -220,9 +220,9 @@ impl Connection {
     }
 
     /// Counts what a client may do only so often. A server is the operator's own.
-    fn count(&mut self, kind: Kind) -> Result<(), Wrong> {
+    fn count(&mut self, kind: Kind, times: u32) -> Result<(), Wrong> {
         match &mut self.peer {
-            Peer::Client(meter) => meter.count(kind, self.now).map_err(Wrong::Flood),
+            Peer::Client(meter) => meter.count(kind, times, self.now).map_err(Wrong::Flood),
             Peer::Server { .. } => Ok(()),
         }
     }
@@ -303,7 +303,7 @@ impl Connection {
             self.credit.checked_sub(length).ok_or(Wrong::Connection(Code::FLOW_CONTROL_ERROR))?;
         let data = without_padding(header, payload).ok_or(PROTOCOL)?;
         if data.is_empty() && !header.has(flag::END_STREAM) {
-            self.count(Kind::EmptyData)?;
+            self.count(Kind::EmptyData, 1)?;
         }
         let Some(slot) = self.streams.find(id) else {
             self.restore(length);
@@ -412,7 +412,7 @@ impl Connection {
             }
             Err(Wrong::Stream(..)) => Err(PROTOCOL),
             Err(wrong) => Err(wrong),
-            Ok(()) => self.count(Kind::Idle).map(|()| Event::Nothing),
+            Ok(()) => self.count(Kind::Idle, 1).map(|()| Event::Nothing),
         }
     }
 
@@ -422,16 +422,14 @@ impl Connection {
             self.give_back(head);
             return Err(Wrong::Stream(id, Code::PROTOCOL_ERROR));
         }
-        if head.is_too_large() {
-            self.count(Kind::Error)?; // it cost far more than it has bytes
-        }
+        self.count(Kind::Error, head.excess())?; // packed, it may mean a thousand times its bytes
         let most = self.limits.streams as usize;
         // Those that are reset need a moment to end: their place is not given away at once, or
         // resetting would get around the limit (CVE-2023-44487).
         if self.streams.opened() >= most || self.streams.held() >= 2 * most {
             self.give_back(head);
             self.write_reset(id, Code::REFUSED_STREAM);
-            return self.count(Kind::Refused).map(|()| Event::Nothing);
+            return self.count(Kind::Refused, 1).map(|()| Event::Nothing);
         }
         let slot = self.streams.open(id);
         let (credit, window) = (self.limits.stream_window, i64::from(self.first_window));

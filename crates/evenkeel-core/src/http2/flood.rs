@@ -26,7 +26,8 @@ pub enum Kind {
     Idle,
     /// `WINDOW_UPDATE`.
     Window,
-    /// What made this node reset a stream (CVE-2025-8671), and heads that are too large.
+    /// What made this node reset a stream (CVE-2025-8671), and heads that are too
+    /// large, as often as they are.
     Error,
     /// Requests beyond the streams that are allowed.
     Refused,
@@ -123,11 +124,11 @@ impl Meter {
 
     /// Counts a frame by its header. The error is what there was too much of.
     pub fn take(&mut self, frame: &Header, now: Moment) -> Result<(), Kind> {
-        Kind::of(frame).map_or(Ok(()), |kind| self.count(kind, now))
+        Kind::of(frame).map_or(Ok(()), |kind| self.count(kind, 1, now))
     }
 
-    /// Counts what is seen only when a frame is understood.
-    pub fn count(&mut self, kind: Kind, now: Moment) -> Result<(), Kind> {
+    /// Counts what is seen only when a frame is understood, so many times.
+    pub fn count(&mut self, kind: Kind, times: u32, now: Moment) -> Result<(), Kind> {
         let Allowance { burst, per_second } = kind.allowance();
         let bucket = &mut self.buckets[kind as usize];
         let whole_seconds = now.since(bucket.since).as_secs();
@@ -136,7 +137,7 @@ impl Meter {
             bucket.used = bucket.used.saturating_sub(u32::try_from(grown).unwrap_or(u32::MAX));
             bucket.since = bucket.since + Duration::from_secs(whole_seconds);
         }
-        bucket.used += 1;
+        bucket.used = bucket.used.saturating_add(times);
         if bucket.used > burst { Err(kind) } else { Ok(()) }
     }
 }
@@ -156,12 +157,12 @@ mod tests {
             let mut meter = Meter::new(start);
             let Allowance { burst, per_second } = kind.allowance();
             for _ in 0..burst {
-                meter.count(kind, start).unwrap();
+                meter.count(kind, 1, start).unwrap();
             }
-            assert_eq!(meter.count(kind, start), Err(kind));
+            assert_eq!(meter.count(kind, 1, start), Err(kind));
             let later = start + Duration::from_secs(2);
             for _ in 0..per_second {
-                meter.count(kind, later).unwrap();
+                meter.count(kind, 1, later).unwrap();
             }
         }
     }

@@ -194,6 +194,11 @@ impl Head {
         self.size > self.most
     }
 
+    /// How often what is kept would have filled up once more; 0: it was kept whole.
+    pub fn excess(&self) -> u32 {
+        u32::try_from(self.size.saturating_sub(1) / self.most.max(1)).unwrap_or(u32::MAX)
+    }
+
     /// One of its fields is marked: all of them are to be passed on [as sensitive
     /// ones](super::Connection::set_sensitive).
     pub const fn is_sensitive(&self) -> bool {

@@ -127,7 +127,7 @@ impl Connection {
 
     /// A frame of the peer's ends its stream.
     pub(super) fn stream_error(&mut self, id: u32, code: Code) -> Result<Event, Wrong> {
-        self.count(Kind::Error)?;
+        self.count(Kind::Error, 1)?;
         self.write_reset(id, code);
         let Some(slot) = self.streams.find(id) else { return Ok(Event::Nothing) };
         self.streams.get(slot).reset = Some(code);

@@ -619,6 +619,26 @@ fn what_goes_round_the_limits_is_counted_too() {
     }
 }
 
+/// One field that is put into the table, and its number again and again (RFC 7541 §6.1).
+#[test]
+fn a_head_counts_as_often_as_it_is_too_large() {
+    let bomb = |times: usize| {
+        let mut fields = block(&REQUEST);
+        fields.extend([0x40, 1, b'x', 100]);
+        fields.resize(fields.len() + 100, b'v');
+        fields.resize(fields.len() + times, 0x80 | 0x3e);
+        fields
+    };
+    let failure = |times| {
+        let mut peer = Scripted::new();
+        peer.frame(kind::HEADERS, flag::END_HEADERS | flag::END_STREAM, 1, &bomb(times));
+        peer.failure.map(|failure| (failure.code, failure.label))
+    };
+    let kept = LIMITS.head_bytes as usize / 133;
+    assert_eq!(failure(2 * kept), None, "a client with too many cookies");
+    assert_eq!(failure(70 * kept), Some((Code::ENHANCE_YOUR_CALM, "h2-error-flood")));
+}
+
 #[test]
 fn who_has_said_goodbye_is_served_to_the_end() {
     let mut peer = Scripted::new();

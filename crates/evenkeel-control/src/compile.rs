@@ -3,6 +3,7 @@
 //! Pure but for what [`Surroundings`] hands in: reading a file that the configuration names.
 
 mod acme;
+mod address;
 mod auth;
 mod balance;
 mod breaker;

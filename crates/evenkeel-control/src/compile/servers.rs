@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use evenkeel_core::config::{Pool, Server};
 
+use super::address::{HostPort, host_port_of, is_service};
 use super::table::{Reader, Wrong, wrong};
 use super::value::{boolean, expected, integer, text};
-use super::word::{self, HostPort};
-use super::{Bench, zone};
+use super::{Bench, word, zone};
 use crate::document::{Kind, Table, Value};
 use crate::finding::{Finding, Place};
 use crate::membership::{Listed, Named, Question, Records, UNRESOLVED};
@@ -67,10 +67,10 @@ pub(super) fn listed(written: &str) -> Result<Listed, Wrong> {
         let template = Server { host: own, ..Server::new(Arc::clone(&name), UNRESOLVED) };
         Listed::Named(Named { question, port, expand: records == Records::Service, template })
     };
-    if word::is_service(written) {
+    if is_service(written) {
         return Ok(named(Records::Service, written, 0));
     }
-    let HostPort { written: _, host, port } = word::host_port_of(written)?;
+    let HostPort { host, port } = host_port_of(written)?;
     Ok(match host.parse() {
         Ok(ip) => Listed::Fixed(Server::new(Arc::clone(&name), SocketAddr::new(ip, port))),
         Err(_) => named(Records::Address, host, port),

@@ -197,7 +197,7 @@ fn servers_may_be_names_and_tables() {
     for (server, why) in [
         ("{ address = \"10.0.0.1:80\", expand = true }", "nothing to expand"),
         ("{ address = \"_a._tcp.b\", expand = false }", "a service record lists servers"),
-        ("\"_a._udp.b\"", "say the port"),
+        ("\"_a._udp.b\"", "a service record is such as"),
         ("\"a.b:80\", \"a.b:80\"", "two servers named"),
     ] {
         let found = bad(&SMALLEST.replace("\"10.0.0.1:80\"", server));

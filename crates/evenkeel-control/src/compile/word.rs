@@ -49,61 +49,16 @@ pub(super) fn bind(value: &Value) -> Result<SocketAddr, Wrong> {
     Err(wrong.help(format!("write \"{host}:{port}\"")))
 }
 
-fn with_port(address: &str, port: u16) -> String {
+pub(super) fn with_port(address: &str, port: u16) -> String {
     address.parse().map_or_else(
         |_| format!("{address}:{port}"),
         |ip: IpAddr| SocketAddr::new(ip, port).to_string(),
     )
 }
 
-/// Host and port of a server as written; the host may be a name to look up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct HostPort<'a> {
-    pub(super) written: &'a str,
-    pub(super) host: &'a str,
-    pub(super) port: u16,
-}
-
-/// `10.0.0.21:8000`, `[fd00::1]:8000` or `app2.internal:8000`.
-pub(super) fn host_port_of(written: &str) -> Result<HostPort<'_>, Wrong> {
-    let no = |help: String| wrong(format!("\"{written}\" is not a server's address")).help(help);
-    if written.parse::<IpAddr>().is_ok() {
-        return Err(no(format!("say the port: \"{}\"", with_port(written, 80))));
-    }
-    if written.contains("://") {
-        return Err(no("host and port only, such as \"10.0.0.21:8000\"".to_owned()));
-    }
-    let Some((host, port)) = written.rsplit_once(':') else {
-        return Err(no(format!("say the port: \"{written}:80\"")));
-    };
-    let port: u16 = port
-        .parse()
-        .ok()
-        .filter(|port| *port != 0)
-        .ok_or_else(|| no("a port is a number from 1 to 65535".to_owned()))?;
-    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    match bare {
-        Some(v6) if v6.parse::<std::net::Ipv6Addr>().is_ok() => {
-            Ok(HostPort { written, host: v6, port })
-        }
-        None if host.parse::<IpAddr>().is_ok() || is_host_name(host) => {
-            Ok(HostPort { written, host, port })
-        }
-        _ => Err(no("host and port, such as \"10.0.0.21:8000\" or \"[fd00::1]:8000\"".to_owned())),
-    }
-}
-
-/// `_http._tcp.app.internal` (RFC 2782).
-pub(super) fn is_service(written: &str) -> bool {
-    let mut labels = written.splitn(3, '.');
-    let service = labels.next().is_some_and(|label| label.len() > 1 && label.starts_with('_'));
-    let over_tcp = labels.next().is_some_and(|label| label.eq_ignore_ascii_case("_tcp"));
-    service && over_tcp && labels.next().is_some_and(is_host_name) && is_host_name(written)
-}
-
 /// RFC 1123 §2.1, with the underscore that many internal names have; all-digit names are
 /// addresses gone wrong.
-fn is_host_name(host: &str) -> bool {
+pub(super) fn is_host_name(host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host);
     let label = |label: &str| {
         (1..=63).contains(&label.len())
@@ -306,22 +261,6 @@ mod tests {
 
     fn value(text: &str) -> Value {
         Value { place: Place::new(0, 0..0), kind: Kind::Text(text.to_owned()) }
-    }
-
-    #[test]
-    fn servers() {
-        for (text, host, port) in [
-            ("10.0.0.1:80", "10.0.0.1", 80),
-            ("[fd00::1]:81", "fd00::1", 81),
-            ("app_2.internal:8000", "app_2.internal", 8000),
-        ] {
-            assert_eq!(host_port_of(text), Ok(HostPort { written: text, host, port }));
-        }
-        for text in
-            ["", "a", "10.0.0.1", "fd00::1", "a:0", "a:65536", "http://a:80", "a b:1", "1.2.3:80"]
-        {
-            host_port_of(text).expect_err(text);
-        }
     }
 
     #[test]

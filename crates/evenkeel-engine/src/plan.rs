@@ -196,10 +196,11 @@ impl LiveListener {
             source: source.into(),
         })?;
         let written = listener.protocol.http().map_or(&[][..], |http| &http.routes);
+        let known = old.iter().flat_map(|old| &old.routes);
+        let known: HashMap<&str, &Flows> = known.map(|flows| (&*flows.name, flows)).collect();
         let routes = written.iter().map(|route| {
-            let mut known = old.iter().flat_map(|old| &old.routes);
-            let known = known.find(|known| known.name == route.name).cloned();
-            known.unwrap_or_else(|| Flows::new(&route.name, shared.workers))
+            let new = || Flows::new(&route.name, shared.workers);
+            known.get(&*route.name).map_or_else(new, |known| Flows::clone(known))
         });
         Ok(Self {
             routes: routes.collect(),

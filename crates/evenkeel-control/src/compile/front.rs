@@ -361,7 +361,7 @@ pub(super) fn redirecting(https: &Listener, at: std::net::SocketAddr) -> Listene
     to.push(Part::Fact(Fact::Path));
     let to = Template::new(to);
     let http = Http {
-        routes: Vec::new(),
+        routes: Arc::default(),
         default: Some(Action::Redirect(Redirect { to, status: 308 })),
         methods: None,
         compress: None,

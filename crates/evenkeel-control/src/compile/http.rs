@@ -64,7 +64,7 @@ pub(super) fn http(reader: &mut Reader<'_>, bench: Bench<'_>, pools: &Directory)
     let all = routes.iter().map(|route| route.body_bytes).chain([body_bytes]);
     limits.body_bytes = all.reduce(|one, other| Some(one?.max(other?))).flatten();
     Http {
-        routes,
+        routes: routes.into(),
         default,
         methods: methods(reader),
         compress,

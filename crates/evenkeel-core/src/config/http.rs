@@ -12,8 +12,9 @@ use super::{Auth, Compress, Files, Guard, Hedge, HostPattern, PoolId, Priority};
 /// An HTTP listener.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Http {
-    /// In the order of the file; matched by specificity (see [`crate::route`]).
-    pub routes: Vec<Route>,
+    /// In the order of the file; matched by specificity (see [`crate::route`]). Shared, since they
+    /// may be many and stay the same whenever servers come and go.
+    pub routes: Arc<[Route]>,
     /// Taken when no route matches; `None` answers 404.
     pub default: Option<Action>,
     /// The only methods served; another one closes the connection without an answer.

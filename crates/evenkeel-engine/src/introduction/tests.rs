@@ -120,7 +120,7 @@ fn strangers_and_gibberish_are_closed_and_counted_and_no_server_hears_of_them() 
 
 fn http() -> Protocol {
     Protocol::Http(Box::new(Http {
-        routes: Vec::new(),
+        routes: [].into(),
         default: Some(Action::Pool(PoolId(0))),
         methods: None,
         compress: None,

@@ -1,6 +1,7 @@
 //! A plan as one worker sees it: what it counts, its connections to servers, who is in use now.
 
 use std::cell::{Ref, RefCell};
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -67,11 +68,10 @@ impl Local {
     pub(super) fn prune(&self, after: &Self) {
         for old in &self.pools {
             let kept = after.pools.iter().find(|pool| pool.live.name == old.live.name);
-            for server in &old.servers {
-                if !kept.is_some_and(|kept| kept.servers.iter().any(|s| Rc::ptr_eq(s, server))) {
-                    server.close_idle();
-                }
-            }
+            let kept: HashSet<*const LocalServer> =
+                kept.iter().flat_map(|kept| &kept.servers).map(Rc::as_ptr).collect();
+            let gone = old.servers.iter().filter(|server| !kept.contains(&Rc::as_ptr(server)));
+            gone.for_each(|server| server.close_idle());
         }
     }
 }
@@ -112,10 +112,10 @@ impl Place {
 
 impl LocalPool {
     fn new(live: Arc<LivePool>, before: Option<&Self>, worker: usize) -> Self {
-        let known = |server: &Arc<Server>| {
-            let mut old = before.iter().flat_map(|before| &before.servers);
-            old.find(|old| Arc::ptr_eq(&old.server, server)).map(Rc::clone)
-        };
+        let old = before.iter().flat_map(|before| &before.servers);
+        let old: HashMap<*const Server, &Rc<LocalServer>> =
+            old.map(|old| (Arc::as_ptr(&old.server), old)).collect();
+        let known = |server| old.get(&Arc::as_ptr(server)).map(|&old| Rc::clone(old));
         let config = &live.config;
         let servers = live
             .servers

@@ -10,6 +10,7 @@ mod isolation;
 mod matrix;
 mod pair;
 mod service;
+mod slow;
 mod subject;
 mod table;
 mod trial;
@@ -25,6 +26,7 @@ use crate::ground::Ground;
 use crate::matrix::{ROWS, Row, When};
 use crate::pair::PAIR_ROWS;
 use crate::service::SERVICE_ROWS;
+use crate::slow::SLOW_ROWS;
 use crate::subject::Kind;
 use crate::table::Outcome;
 use crate::trial::Trial;
@@ -50,7 +52,7 @@ fn rows() -> impl Iterator<Item = &'static Row> {
 
 /// Those that bring their own ground.
 fn trials() -> impl Iterator<Item = &'static Trial> {
-    PAIR_ROWS.iter().chain(SERVICE_ROWS)
+    SLOW_ROWS.iter().chain(PAIR_ROWS).chain(SERVICE_ROWS)
 }
 
 fn main() -> ExitCode {

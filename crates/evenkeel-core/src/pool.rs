@@ -139,7 +139,7 @@ pub struct Share {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Used {
     pub(crate) identity: u64,
-    /// Never 0. Only to be compared with those of the same roster.
+    /// Never 0. Only to be compared with those of the same tier.
     pub(crate) weight: u32,
     pub(crate) limit: u32,
     /// Its place among the members.
@@ -155,8 +155,7 @@ impl Roster {
         let rules = rules.into();
         let members = &members[..members.len().min(Pool::MOST_SERVERS)];
         let (mode, crowds) = tier::divide(members);
-        let slowly = some_start_slowly(members);
-        let group = |share: Share, places: &[u16]| {
+        let group = |share: Share, places: &[u16], slowly: bool| {
             let used: Box<[Used]> =
                 places.iter().map(|&place| Used::new(members, place, slowly)).collect();
             let picker = Picker::build(rules.balance, &used, members.len());
@@ -166,15 +165,14 @@ impl Roster {
         let mut groups = Vec::new();
         for Crowd { priority, parts, panics, places } in &crowds {
             let zoning = rules.zoning.filter(|_| !panics);
+            let slowly = !panics && some_start_slowly(places, members);
             for (zone, parts_per_million, mut places) in
                 zone::divide(zoning, *parts, places, members)
             {
                 places.retain(|&place| *panics || members[usize::from(place)].usable);
                 if !places.is_empty() {
-                    groups.push(group(
-                        Share { priority: *priority, zone, parts_per_million },
-                        &places,
-                    ));
+                    let share = Share { priority: *priority, zone, parts_per_million };
+                    groups.push(group(share, &places, slowly));
                 }
             }
         }
@@ -224,12 +222,17 @@ impl Used {
     }
 }
 
-/// Somebody has just come, but not most of those who are fit: then there would be nobody to take
-/// the traffic that they do not take yet.
-fn some_start_slowly(members: &[Member]) -> bool {
-    let fit = || members.iter().filter(|member| member.in_service() && member.usable);
+/// Somebody of a tier, of which those at `places` are in service, has just come, and at least half
+/// of its servers are there to take what is not given to the new ones yet: who is out, for whatever
+/// reason, takes nothing and is missed enough.
+fn some_start_slowly(places: &[u16], members: &[Member]) -> bool {
+    let in_service = || places.iter().map(|&place| &members[usize::from(place)]);
+    let fit = || in_service().filter(|member| member.usable);
     let new = fit().filter(|member| member.ramp < 100).count();
-    new > 0 && new * 2 <= fit().count()
+    let Some(one) = in_service().next().filter(|_| new > 0) else { return false };
+    let is_of_tier = |it: &&Member| it.backup == one.backup && it.priority == one.priority;
+    let servers = members.iter().filter(is_of_tier).filter(|member| member.weight > 0).count();
+    (fit().count() - new) * 2 >= servers
 }
 
 #[cfg(test)]

@@ -15,8 +15,8 @@ const STEPS: u32 = 9;
 
 /// What a server that has been used since `since` takes of its weight, in percent: 10 to 100.
 ///
-/// A pool of which more than half is new does not start slowly: somebody has to take the traffic
-/// ([`crate::pool::Roster::build`] sees to that).
+/// A tier of which less than half is in use and not new does not start slowly: somebody has to take
+/// the traffic ([`crate::pool::Roster::build`] sees to that).
 pub fn percent(since: Moment, window: Duration, now: Moment) -> u8 {
     let age = now.since(since);
     if age >= window {

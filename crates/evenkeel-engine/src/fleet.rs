@@ -61,8 +61,9 @@ struct State {
     time_line: Arc<[TimeLineEntry]>,
     /// What its agent wants, beside what its operator does.
     advice: Option<Advice>,
-    /// When it was created, came up, or was put back: the start of its slow start.
-    came: Moment,
+    /// When it joined its pool, came up, or was put back: the start of its slow start. `None`: it
+    /// came with its pool and is no newer than the others.
+    came: Option<Moment>,
     checks: u64,
     check_failures: u64,
     /// How long its checks took, all together.
@@ -90,10 +91,12 @@ pub(crate) struct Tally {
 }
 
 impl Server {
+    /// `joins`: others of its pool serve already.
     pub(crate) fn new(
         pool: &Pool,
         server: &ServerConfig,
         verdict: Verdict,
+        joins: bool,
         workers: usize,
     ) -> Self {
         let usable = verdict.health != Health::Down;
@@ -115,7 +118,7 @@ impl Server {
                 evidence: Evidence::default(),
                 time_line: Arc::default(),
                 advice: None,
-                came: clock::now(),
+                came: joins.then(clock::now),
                 checks: 0,
                 check_failures: 0,
                 checked: Duration::ZERO,
@@ -158,7 +161,7 @@ impl Server {
     pub(crate) fn set_admin(&self, change: AdminChange) {
         let AdminChange { state, author, reason } = change;
         if state == AdminState::Ready && self.admin_state() != AdminState::Ready {
-            self.state().came = clock::now();
+            self.state().came = Some(clock::now());
         }
         self.state().admin = Admin { state, author, reason, since: clock::wall() };
     }
@@ -176,7 +179,7 @@ impl Server {
         state.verdict = verdict;
         state.time_line = time_line;
         if usable && !state.usable {
-            state.came = clock::now();
+            state.came = Some(clock::now());
         }
         state.usable = usable;
     }
@@ -196,7 +199,8 @@ impl Server {
     /// What it is to its pool, given what the configuration says of it.
     fn member(&self, configured: Member, slow_start: Option<Duration>) -> Member {
         let state = self.state();
-        let ramp = slow_start.map_or(100, |window| percent(state.came, window, clock::now()));
+        let ramp = |(window, came)| percent(came, window, clock::now());
+        let ramp = slow_start.zip(state.came).map_or(100, ramp);
         let admin = match state.admin.state {
             AdminState::Ready => CoreAdmin::Ready,
             AdminState::Drain => CoreAdmin::Drain,
@@ -487,8 +491,11 @@ impl LivePool {
     /// When a server's slow start makes the next step, if one is under way.
     pub(crate) fn next_step(&self, now: Moment) -> Option<Moment> {
         let window = self.config.slow_start?;
-        let starting = self.servers.iter().filter(|server| server.state().usable);
-        starting.filter_map(|server| next_step(server.state().came, window, now)).min()
+        let came = |server: &Arc<Server>| {
+            let state = server.state();
+            state.came.filter(|_| state.usable)
+        };
+        self.servers.iter().filter_map(came).filter_map(|came| next_step(came, window, now)).min()
     }
 
     pub(crate) fn edition(&self) -> u64 {

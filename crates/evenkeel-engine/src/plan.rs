@@ -144,7 +144,8 @@ fn live_pool(pool: &Pool, before: &Plan, workers: usize) -> Result<LivePool, App
     };
     let joins = pool.servers.iter().any(|server| known(server).is_some());
     let servers = pool.servers.iter().map(|server| {
-        let new = || Server::new(pool, server, initial(pool.check.as_ref(), joins), workers);
+        let verdict = || initial(pool.check.as_ref(), joins);
+        let new = || Server::new(pool, server, verdict(), joins, workers);
         known(server).map_or_else(|| Arc::new(new()), Arc::clone)
     });
     Ok(LivePool::new(pool, servers.collect(), tls, old.map(|old| &**old), workers))

@@ -5,6 +5,7 @@ mod attempt;
 mod case;
 mod hearings;
 mod rate;
+mod start;
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
@@ -27,6 +28,7 @@ use self::attempt::{Found, Heard, Method};
 use self::case::{Case, Due, Rules};
 use self::hearings::Hearings;
 use self::rate::Rates;
+use self::start::Starts;
 use crate::clock;
 use crate::fleet::{LivePool, Server};
 use crate::plan::Plan;
@@ -137,6 +139,7 @@ struct Judge {
     checks: JoinSet<Ended>,
     hearings: Hearings,
     rates: Rates,
+    starts: Starts,
     /// Pools whose servers have changed in this turn.
     stale: Vec<Arc<LivePool>>,
     /// What there is to tell of this turn: kind of event, subject, message.
@@ -161,6 +164,7 @@ impl Judge {
             checks: JoinSet::new(),
             hearings: Hearings::default(),
             rates: Rates::default(),
+            starts: Starts::default(),
             stale: Vec::new(),
             news: Vec::new(),
             chance: Chance::new(),
@@ -179,7 +183,8 @@ impl Judge {
         loop {
             let window = self.judge_rates(clock::now());
             let check = self.start_due(clock::now());
-            let due = window.into_iter().chain(check).min();
+            let step = self.step_slow_starts(clock::now());
+            let due = [window, check, step].into_iter().flatten().min();
             self.make_known();
             let other = async {
                 tokio::select! {
@@ -230,6 +235,7 @@ impl Judge {
         self.agenda.clear();
         self.hearings.follow(&plan.pools, now);
         self.rates.follow(&plan.pools, now);
+        self.starts.follow(&plan.pools);
         for pool in &plan.pools {
             pool.set_degraded(self.hearings.degraded(&pool.name));
             let config = &pool.config;

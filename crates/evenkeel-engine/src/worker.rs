@@ -12,7 +12,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use evenkeel_core::fault::{Blame, Fault};
-use evenkeel_core::moment::Moment;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tokio::task::{JoinSet, spawn_local};
@@ -37,10 +36,6 @@ use crate::span::TracedExchange;
 use crate::status::Event;
 use crate::timers::Timers;
 use crate::tls::{Challenges, TicketKeys};
-
-/// How soon a server that came back is noticed to be in its slow start, and how often at most its
-/// share grows.
-const SLOW_START_LOOK: Duration = Duration::from_millis(500);
 
 /// What the engine's threads share.
 #[derive(Debug)]
@@ -133,8 +128,6 @@ pub(crate) struct Worker {
     pub(crate) log: RefCell<LogLines>,
     pub(crate) mishaps: Mishaps,
     phase: Cell<Phase>,
-    /// When to look at slow starts again; worker 0 does it for all.
-    slow_starts: Cell<Moment>,
     /// Idle connections that are asked to make room for new clients.
     pub(crate) evictions: Cell<u32>,
     /// Copies of requests under way to mirrors.
@@ -208,7 +201,6 @@ impl Worker {
             log: RefCell::default(),
             mishaps: Mishaps::default(),
             phase: Cell::new(Phase::Serving),
-            slow_starts: Cell::default(),
             evictions: Cell::new(0),
             copies: Cell::default(),
             released: Notify::new(),
@@ -427,7 +419,6 @@ impl Worker {
                 accept::measure_room(&self.shared);
             }
             if self.index == 0 {
-                self.slow_starts.set(self.step_slow_starts(now));
                 shedding.look(&self.local().plan, &self.shared, now);
             }
             self.stocks.ease(now);
@@ -437,22 +428,6 @@ impl Worker {
             scans = scans.wrapping_add(1);
             tokio::time::sleep(wait).await;
         }
-    }
-
-    /// Each step of a slow start is a new roster. Returns when the next one is due.
-    fn step_slow_starts(&self, now: Moment) -> Moment {
-        if now < self.slow_starts.get() {
-            return self.slow_starts.get();
-        }
-        let local = self.local();
-        let mut next = now + SLOW_START_LOOK;
-        for pool in local.pools.iter().filter(|pool| pool.live.config.slow_start.is_some()) {
-            if let Some(step) = pool.live.next_step(now) {
-                pool.live.publish();
-                next = next.min(step);
-            }
-        }
-        next
     }
 
     fn flush_log(&self) {

@@ -100,6 +100,31 @@ fn a_full_server_makes_wait_and_a_full_queue_refuses() {
     assert!(answers[2].header("retry-after").is_some());
 }
 
+#[test]
+fn a_server_that_is_put_back_starts_slowly_and_nobody_does_at_first() {
+    let pool: [Origin; 3] = origins();
+    let listen = free_address();
+    // A ninth of it is longer than any test.
+    let settings = format!("slow_start = \"12h\"\nservers = {}", servers(&pool));
+    let lb = balancer(&two_workers(listen, &settings));
+    let served = |requests| {
+        pool.iter().for_each(Origin::forget);
+        (0..requests).for_each(|_| assert_eq!(get(listen, "/").status, 200));
+        pool.each_ref().map(Origin::served)
+    };
+    let order = |verb, server: &Origin| {
+        let done = lb.cli(&["server", verb, &format!("app/{}", server.address())]);
+        assert!(done.status.success(), "{done:?}");
+    };
+    assert_eq!(served(30), [10; 3]);
+    order("drain", &pool[0]);
+    order("ready", &pool[0]);
+    assert_eq!(served(42), [2, 20, 20]);
+    // The next one goes: the last one is not left alone with all of it.
+    order("drain", &pool[1]);
+    assert_eq!(served(20), [10, 0, 10]);
+}
+
 /// How many of these requests the last server got, over this balance.
 fn on_the_last(pool: &[Origin; 10], balance: &str, requests: u32) -> usize {
     let listen = free_address();

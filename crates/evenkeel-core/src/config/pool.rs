@@ -20,7 +20,8 @@ pub struct Pool {
     pub sticky: Option<Sticky>,
     /// `None`: zones make no difference.
     pub zoning: Option<Zoning>,
-    /// For how long a server that has come (back) takes less than its weight. Default: not at all.
+    /// For how long a server that has come (back) to a pool which serves takes less than its weight.
+    /// Default: not at all.
     pub slow_start: Option<Duration>,
     /// Who may wait when no server has room.
     pub queue: QueueLimits,

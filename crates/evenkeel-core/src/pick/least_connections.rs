@@ -21,13 +21,13 @@ pub(super) fn pick<'a>(
         .map(|(used, _)| used)
 }
 
-/// Compares load / weight as whole numbers.
 /// What one more would make it carry, for its weight: what [`pick`] compares.
 #[expect(clippy::cast_precision_loss, reason = "loads are far below 2^52")]
 pub(super) fn score(used: &Used, loads: &impl Loads) -> f64 {
     (load(used, loads) + 1) as f64 / f64::from(used.weight)
 }
 
+/// Compares load / weight as whole numbers.
 fn lighter((a, a_load): (&Used, u64), (b, b_load): (&Used, u64)) -> bool {
     a_load * u64::from(b.weight) < b_load * u64::from(a.weight)
 }

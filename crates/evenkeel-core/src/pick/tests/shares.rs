@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::config::{ZoneId, Zoning};
+use crate::pool::Admin;
 
 /// `sizes[z]` servers in zone z, of tier 0.
 fn zones(sizes: &[usize]) -> Vec<Member> {
@@ -116,12 +117,43 @@ fn a_pool_that_is_mostly_new_does_not_wait() {
         members.iter_mut().rev().take(new).for_each(|member| member.ramp = 10);
         assert_eq!(counts(&build(Balance::RoundRobin, &members), 4, 220), expected, "{new}");
     }
-    // Those who are out are not the old ones that could take the traffic.
+    // A backup is not one of the old ones that could take the traffic.
     let mut members = weighted(&[1; 4]);
     members[3].ramp = 10;
-    for member in &mut members[..3] {
-        member.backup = true;
-        member.usable = false;
-    }
+    members[..3].iter_mut().for_each(|member| member.backup = true);
     assert_eq!(counts(&build(Balance::RoundRobin, &members), 4, 10), [0, 0, 0, 10]);
+}
+
+#[test]
+fn the_next_one_to_be_restarted_does_not_leave_the_last_one_alone() {
+    let mut members = weighted(&[1; 3]);
+    members[0].ramp = 10;
+    assert_eq!(counts(&build(Balance::RoundRobin, &members), 3, 210), [10, 100, 100]);
+    members[1].usable = false;
+    assert_eq!(counts(&build(Balance::RoundRobin, &members), 3, 210), [105, 0, 105]);
+    members[1] = Member { usable: true, admin: Admin::Drain, ..members[1] };
+    assert_eq!(counts(&build(Balance::RoundRobin, &members), 3, 210), [105, 0, 105]);
+}
+
+#[test]
+fn a_server_that_is_back_gets_no_less_than_one_that_is_down() {
+    let mut members = weighted(&[1; 5]);
+    members[0].ramp = 10;
+    members[2..].iter_mut().for_each(|member| member.usable = false);
+    let roster = build(Balance::RoundRobin, &members);
+    assert_eq!(roster.mode(), Mode::Panic);
+    assert_eq!(counts(&roster, 5, 50), [10; 5]);
+}
+
+#[test]
+fn tiers_start_slowly_each_for_itself() {
+    // Half of the traffic of the first tier, which has two of four, goes to the second.
+    let mut members = weighted(&[1; 8]);
+    members[4..].iter_mut().for_each(|member| member.priority = 1);
+    members[..2].iter_mut().for_each(|member| member.usable = false);
+    members[2].ramp = 10; // with one that is not new of four, it has no time
+    members[7].ramp = 10;
+    let counts = counts(&build(Balance::Random, &members), 8, 31_000);
+    assert!(counts[2].abs_diff(counts[3]) < 600, "{counts:?}");
+    assert!(counts[7].abs_diff(counts[4] / 10) < 120, "{counts:?}");
 }

@@ -52,7 +52,7 @@ async fn attempt(address: SocketAddr, check: &Check) -> Found {
 fn server(address: SocketAddr) -> Server {
     let config = ServerConfig::new("a".into(), address);
     let verdict = Verdict { health: Health::Up, reason: "".into(), since: clock::wall() };
-    Server::new(&Pool::new("web".into()), &config, verdict, 1)
+    Server::new(&Pool::new("web".into()), &config, verdict, false, 1)
 }
 
 /// A server that says this and not what is expected.

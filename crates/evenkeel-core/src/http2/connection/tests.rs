@@ -619,24 +619,52 @@ fn what_goes_round_the_limits_is_counted_too() {
     }
 }
 
-/// One field that is put into the table, and its number again and again (RFC 7541 §6.1).
+/// A block that begins with `fields`, puts one of 100 bytes into the table, and says its number
+/// again so many times (RFC 7541 §6.1).
+fn bomb(fields: &[(&str, &str)], times: usize) -> Vec<u8> {
+    let mut block = block(fields);
+    block.extend([0x40, 1, b'x', 100]);
+    block.resize(block.len() + 100, b'v');
+    block.resize(block.len() + times, 0x80 | 0x3e);
+    block
+}
+
+/// As often as a field of [`bomb`] is kept.
+const KEPT: usize = LIMITS.head_bytes as usize / 133;
+
+const IS_A_FLOOD: Option<(Code, &str)> = Some((Code::ENHANCE_YOUR_CALM, "h2-error-flood"));
+
 #[test]
 fn a_head_counts_as_often_as_it_is_too_large() {
-    let bomb = |times: usize| {
-        let mut fields = block(&REQUEST);
-        fields.extend([0x40, 1, b'x', 100]);
-        fields.resize(fields.len() + 100, b'v');
-        fields.resize(fields.len() + times, 0x80 | 0x3e);
-        fields
-    };
     let failure = |times| {
         let mut peer = Scripted::new();
-        peer.frame(kind::HEADERS, flag::END_HEADERS | flag::END_STREAM, 1, &bomb(times));
+        peer.frame(kind::HEADERS, END, 1, &bomb(&REQUEST, times));
         peer.failure.map(|failure| (failure.code, failure.label))
     };
-    let kept = LIMITS.head_bytes as usize / 133;
-    assert_eq!(failure(2 * kept), None, "a client with too many cookies");
-    assert_eq!(failure(70 * kept), Some((Code::ENHANCE_YOUR_CALM, "h2-error-flood")));
+    assert_eq!(failure(2 * KEPT), None, "a client with too many cookies");
+    assert_eq!(failure(70 * KEPT), IS_A_FLOOD);
+}
+
+#[test]
+fn what_is_unpacked_counts_whatever_becomes_of_it() {
+    let upper = [("X", "y")];
+    let cases = [
+        ("of a request that lacks everything", 9, &[][..]),
+        ("of a request with a name in upper case", 9, &upper),
+        ("trailers", 1, &[]),
+        ("on a stream whose request is over", 3, &REQUEST),
+        ("on a stream that was reset from here", 5, &REQUEST),
+        ("on a stream that its client has reset", 7, &REQUEST),
+    ];
+    for (what, stream, fields) in cases {
+        let mut peer = Scripted::new();
+        peer.post(1).get(3).post(5).post(7);
+        peer.connection.release(peer.requests[2]);
+        peer.frame(kind::RST_STREAM, 0, 7, &[0; 4]);
+        peer.frame(kind::HEADERS, END, stream, &bomb(fields, 70 * KEPT));
+        let failure = peer.failure.map(|failure| (failure.code, failure.label));
+        assert_eq!(failure, IS_A_FLOOD, "{what}");
+    }
 }
 
 #[test]

@@ -96,11 +96,14 @@ pub(crate) async fn deliver(
         upstream,
     };
     let ended = poll_fn(|cx| delivery.poll(cx)).await;
-    let Delivery { errand, pipe, sent, head, keep_server, .. } = delivery;
+    let Delivery { errand, upstream, pipe, sent, head, keep_server, .. } = delivery;
     if let Some(pipe) = pipe.filter(|pipe| pipe.held() == 0) {
         errand.client.worker().stocks.pipes.give_back(pipe);
     }
     errand.desk.record.sent(sent, head, errand.upload.received());
+    if let (Err(Fault::ServerCut), Some(code)) = (&ended, upstream.link.stream.reset_code()) {
+        errand.client.stream.give_up(code);
+    }
     if ended.is_err() && answer.to_client == AnswerBody::UntilClose {
         // A FIN would say that this was all.
         errand.client.stream.break_off();

@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
-use evenkeel_core::http2::Head;
+use evenkeel_core::http2::{Code, Head};
 use evenkeel_sys::{Peeked, peek, reset_on_close, unacknowledged};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
@@ -103,6 +103,22 @@ impl Stream {
     /// Bytes the other side has not taken out of the kernel's queue; 0 where that is not known.
     pub(crate) fn unacknowledged(&self) -> u32 {
         self.socket().and_then(|socket| unacknowledged(socket).ok()).unwrap_or(0)
+    }
+
+    /// The code with which the other side has ended an exchange in frames before its time.
+    pub(crate) fn reset_code(&self) -> Option<Code> {
+        match self {
+            Self::Asking(asking) => asking.reset_code(),
+            Self::Plain(_) | Self::Tls(_) | Self::Framed(_) => None,
+        }
+    }
+
+    /// What comes of the answer is not all of it, as its server says by this code. Bytes have no word
+    /// for that: they [break off](Stream::break_off).
+    pub(crate) fn give_up(&self, code: Code) {
+        if let Self::Framed(framed) = self {
+            framed.give_up(code);
+        }
     }
 
     /// The answer is whole. Bytes need no mark for that, frames do.

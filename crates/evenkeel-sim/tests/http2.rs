@@ -310,6 +310,60 @@ fn an_answer_that_is_cut_is_reset() {
     assert_eq!((end.kind, end.error()), (kind::RST_STREAM, 2), "INTERNAL_ERROR");
 }
 
+/// RFC 9113 §7: the path of a request is the code its answer ends with, once it has begun.
+#[test]
+fn a_client_hears_why_its_server_gave_up() {
+    let server = frames::server(|mut client| {
+        while let Some(head) = client.find(|frame| frame.kind == kind::HEADERS) {
+            let code = head.payload.split(|&byte| byte == b'/').nth(1).expect("a path");
+            let has_begun = code.first() == Some(&b'1');
+            let code = [0, 0, 0, 10 * (code[1] - b'0') + code[2] - b'0'];
+            if has_begun {
+                client.head(0, head.stream, &[(":status", "200")]);
+                client.send(kind::DATA, 0, head.stream, b"begun");
+            }
+            client.send(kind::RST_STREAM, 0, head.stream, &code);
+        }
+    });
+    let (listen, _lb) = before(server.address(), "");
+    let cases = [
+        ("/108/", "reset 8"),  // CANCEL
+        ("/107/", "reset 7"),  // REFUSED_STREAM
+        ("/111/", "reset 11"), // ENHANCE_YOUR_CALM
+        // About the connection to the server, or of no meaning here.
+        ("/100/", "reset 2"),
+        ("/101/", "reset 2"),
+        ("/102/", "reset 2"),
+        ("/112/", "reset 2"),
+        ("/113/", "reset 2"),
+        // Before an answer has begun there still is one.
+        ("/008/", "502"),
+        ("/011/", "502"),
+    ];
+    let mut peer = Frames::connect(listen);
+    for (stream, (path, wanted)) in (1..).step_by(2).zip(cases) {
+        peer.get(stream, path);
+        let mut outcome = peer.outcome(stream);
+        if outcome == "200" {
+            outcome = peer.outcome(stream);
+        }
+        assert_eq!(outcome, wanted, "{path}");
+    }
+}
+
+#[test]
+fn a_server_that_is_lost_has_not_cancelled() {
+    let server = frames::server(|mut client| {
+        if let Some(head) = client.find(|frame| frame.kind == kind::HEADERS) {
+            client.head(0, head.stream, &[(":status", "200")]);
+        }
+    });
+    let (listen, _lb) = before(server.address(), "");
+    let mut peer = Frames::connect(listen);
+    peer.get(1, "/");
+    assert_eq!((peer.outcome(1), peer.outcome(1)), ("200".to_owned(), "reset 2".to_owned()));
+}
+
 #[test]
 fn floods_end_their_connection_and_nothing_else() {
     let (listen, _server, mut lb) = one_server();

@@ -60,6 +60,17 @@ impl Code {
     pub const CANCEL: Self = Self(8);
     pub const COMPRESSION_ERROR: Self = Self(9);
     pub const ENHANCE_YOUR_CALM: Self = Self(11);
+
+    /// What a client is told of an answer that its server has given up with this code. The server
+    /// may have meant the client: that it should not go on, may ask again (RFC 9113 §8.7), or asks too
+    /// often; gRPC has a status for each. Everything else is about the server's own connection.
+    #[must_use]
+    pub const fn passed_on(self) -> Self {
+        match self {
+            Self::CANCEL | Self::REFUSED_STREAM | Self::ENHANCE_YOUR_CALM => self,
+            _ => Self::INTERNAL_ERROR,
+        }
+    }
 }
 
 /// What stands before a payload.

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::io;
 use std::task::{Context, Poll, ready};
 
-use evenkeel_core::http2::{Head, Slot};
+use evenkeel_core::http2::{Code, Head, Slot};
 use evenkeel_core::message::chunked::{self, Decoder, Step};
 use evenkeel_core::message::header::Name;
 use evenkeel_core::message::own::phrase;
@@ -140,6 +140,11 @@ impl Asking {
         if let Some(slot) = self.slot {
             self.session().connection.borrow_mut().set_sensitive(slot);
         }
+    }
+
+    /// The server has given the exchange up.
+    pub(crate) fn reset_code(&self) -> Option<Code> {
+        self.session().connection.borrow().reset_code(self.slot?)
     }
 
     /// The time of the exchange is over: that may speak against the connection.

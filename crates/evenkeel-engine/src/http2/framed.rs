@@ -6,7 +6,7 @@ use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use evenkeel_core::http2::{Head, Pseudo, Slot};
+use evenkeel_core::http2::{Code, Head, Pseudo, Slot};
 use evenkeel_core::message::header::Name;
 use tokio::io::ReadBuf;
 
@@ -136,6 +136,11 @@ impl Framed {
     pub(crate) fn set_trailers(&mut self, lines: &[u8]) {
         self.trailers.clear();
         self.trailers.extend_from_slice(lines);
+    }
+
+    /// The rest of the answer does not come: its server has given it up with this code.
+    pub(crate) fn give_up(&self, code: Code) {
+        self.common.session.connection.borrow_mut().reset(self.slot, code.passed_on());
     }
 
     /// The answer is whole.

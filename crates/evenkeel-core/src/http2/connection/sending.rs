@@ -115,9 +115,9 @@ impl Connection {
         self.abandon();
     }
 
-    /// The peer is gone: its streams are, too.
+    /// The peer is gone: its streams are, too. That is no word of the peer's.
     pub fn abandon(&mut self) {
-        self.streams.abandon(0, Code::CANCEL);
+        self.streams.abandon(0, Code::INTERNAL_ERROR);
     }
 
     pub(super) fn fail(&mut self, code: Code, label: &'static str) -> Failure {
@@ -283,6 +283,17 @@ impl Connection {
         self.close_if_done(slot);
     }
 
+    /// Ends a stream that is not over, and says why.
+    pub fn reset(&mut self, slot: Slot, code: Code) {
+        let stream = self.streams.get(slot);
+        if !stream.is_closed() {
+            let id = stream.id;
+            stream.reset = Some(code);
+            self.write_reset(id, code);
+            self.streams.close(id);
+        }
+    }
+
     /// Nobody works on the exchange any more. A stream that is not over is reset: an answer that
     /// was begun and not finished must not look whole, a request that was answered needs no
     /// further bytes (RFC 9113 §8.1), and an answer that nobody waits for need not come.
@@ -293,15 +304,13 @@ impl Connection {
             // The peer is about to say that it was the last byte.
             self.streams.close(id);
             self.streams.ignore(id);
-        } else if !stream.is_closed() {
+        } else {
             let code = match self.peer {
                 Peer::Server { .. } => Code::CANCEL,
                 Peer::Client(_) if stream.sent => Code::NO_ERROR,
                 Peer::Client(_) => Code::INTERNAL_ERROR,
             };
-            stream.reset = Some(code);
-            self.write_reset(id, code);
-            self.streams.close(id);
+            self.reset(slot, code);
         }
         let stream = self.streams.get(slot);
         let waited = std::mem::take(&mut stream.waits);

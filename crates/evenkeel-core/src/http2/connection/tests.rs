@@ -712,7 +712,7 @@ fn whoever_is_cut_off_reads_that() {
     peer.post(1);
     let slot = peer.requests[0];
     peer.connection.abandon();
-    assert_eq!(peer.read(slot, 10), "Reset(Code(8))");
+    assert_eq!(peer.read(slot, 10), "Reset(Code(2))");
     peer.connection.send_head(slot, 200, [].into_iter(), || true);
     peer.connection.release(slot);
     assert_eq!(peer.hear(), "");

@@ -52,6 +52,7 @@ mod traces;
 mod tunnel;
 mod upgrade;
 mod vip;
+mod websockets;
 mod zones;
 
 /// A file that is left out would not run, and nobody would know.

@@ -38,6 +38,7 @@ const NEEDS: &[Need] = &[
     Need { package: "openssl", sign: Sign::Program("openssl"), reason: "certificates and TLS ends for pass-through" },
     Need { package: "dnsmasq-base", sign: Sign::Program("dnsmasq"), reason: "a DNS server that is not ours" },
     Need { package: "python3-grpcio", sign: Sign::File("/usr/lib/python3/dist-packages/grpc/__init__.py"), reason: "gRPC's own client and server" },
+    Need { package: "python3-websockets", sign: Sign::File("/usr/lib/python3/dist-packages/websockets/__init__.py"), reason: "a client and a server of WebSocket that are not ours" },
     Need { package: "keepalived", sign: Sign::Program("keepalived"), reason: "a node of a virtual address that is not ours" },
     Need { package: "tcpdump", sign: Sign::Program("tcpdump"), reason: "whether others can read what the nodes of a virtual address say" },
     Need { package: "pebble", sign: Sign::Program("pebble"), reason: "an authority that certificates are ordered from" },

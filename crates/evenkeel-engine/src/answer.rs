@@ -162,10 +162,11 @@ impl<'w, 'e> Wait<'w, 'e> {
                 }
                 Head::Partial => {}
             }
-            let answer = &mut self.errand.desk.answer;
+            let Errand { client, desk, .. } = &mut *self.errand;
+            let (answer, spare) = (&mut desk.answer, &client.worker().stocks.buffers);
             let begun = !answer.is_empty();
             answer.make_room(HttpLimits::MOST_HEAD_BYTES as usize);
-            match ready!(answer.poll_fill(cx, &mut self.upstream.link.stream)) {
+            match ready!(answer.poll_fill_with(cx, &mut self.upstream.link.stream, spare)) {
                 Ok(read) if read > 0 => {}
                 Ok(_) if begun => return Poll::Ready(Err(Fault::BadAnswer)),
                 lost => return Poll::Ready(Err(self.upstream.lost(&lost))),

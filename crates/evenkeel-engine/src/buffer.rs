@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -53,10 +54,20 @@ impl Buffer {
         }
     }
 
-    /// Makes room behind the unread bytes: moves them to the front, then grows, up to `most`.
-    /// `false`: they already fill `most`.
+    /// Leaves its memory, and what is unread, to whoever needs some next.
+    pub(crate) fn release(&mut self, spare: &Stock<Self>) {
+        let mut left = mem::take(self);
+        left.clear();
+        left.shrink();
+        if !left.bytes.is_empty() {
+            spare.give_back(left);
+        }
+    }
+
+    /// Makes room behind the unread bytes: moves them to the front, then grows, up to `most`. One
+    /// that has no memory has none before something is read. `false`: they already fill `most`.
     pub(crate) fn make_room(&mut self, most: usize) -> bool {
-        if self.end < self.bytes.len() {
+        if self.end < self.bytes.len() || self.bytes.is_empty() {
             return true;
         }
         if self.start > 0 {
@@ -65,7 +76,7 @@ impl Buffer {
             self.start = 0;
             return true;
         }
-        let grown = (self.bytes.len() * 2).clamp(BUFFER_BYTES, most.max(BUFFER_BYTES));
+        let grown = (self.bytes.len() * 2).min(most.max(BUFFER_BYTES));
         let grows = grown > self.bytes.len();
         if grows {
             self.bytes.resize(grown, 0);
@@ -88,6 +99,24 @@ impl Buffer {
         let read = space.filled().len();
         self.end += read;
         Poll::Ready(Ok(read))
+    }
+
+    /// The same with memory of `spare`, which has it back unless something is unread: whoever waits
+    /// for a peer that is slow holds none.
+    pub(crate) fn poll_fill_with(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut Stream,
+        spare: &Stock<Self>,
+    ) -> Poll<io::Result<usize>> {
+        if self.bytes.is_empty() {
+            *self = spare.take().unwrap_or_default();
+        }
+        let read = self.poll_fill(cx, stream);
+        if self.is_empty() {
+            self.release(spare);
+        }
+        read
     }
 
     /// The last read filled all the room there was: more is probably waiting.
@@ -157,9 +186,8 @@ mod tests {
         assert!(!buffer.make_room(BUFFER_BYTES + 1));
         buffer.clear();
         buffer.shrink();
-        assert!(buffer.bytes.is_empty());
         assert!(buffer.make_room(BUFFER_BYTES + 1));
-        assert_eq!(buffer.bytes.len(), BUFFER_BYTES);
+        assert!(buffer.bytes.is_empty());
     }
 
     #[test]

@@ -285,7 +285,9 @@ impl Delivery<'_, '_> {
                 };
             }
         }
-        match ready!(self.errand.desk.answer.poll_fill(cx, stream)) {
+        let Errand { client, desk, .. } = &mut *self.errand;
+        let spare = &client.worker().stocks.buffers;
+        match ready!(desk.answer.poll_fill_with(cx, stream, spare)) {
             Ok(0) if matches!(self.source, Source::UntilClose) => {
                 self.source = Source::Done;
                 self.finish();

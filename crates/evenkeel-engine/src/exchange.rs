@@ -20,7 +20,7 @@ use tokio::io::AsyncWrite;
 
 use crate::accept::Seat;
 use crate::answer::{Answer, await_answer};
-use crate::buffer::{BUFFER_BYTES, Buffer};
+use crate::buffer::{BUFFER_BYTES, Buffer, Stock};
 use crate::clock;
 use crate::connect::{Upstream, Wanted, connect};
 use crate::deliver::deliver;
@@ -60,7 +60,8 @@ pub(crate) struct Client {
     pub(crate) half_closed: Cell<bool>,
 }
 
-/// The memory an exchange works with. A connection holds one only while an exchange is under way.
+/// The memory an exchange works with. A connection holds one only while an exchange is under way,
+/// and its buffers have memory only while something in them is unread.
 #[derive(Debug, Default)]
 pub(crate) struct Desk {
     /// From the client.
@@ -570,11 +571,9 @@ impl Desk {
     }
 
     /// Ready for another exchange, without what one large message made it grow to.
-    pub(crate) fn clear(&mut self) {
-        self.inbox.clear();
-        self.answer.clear();
-        self.inbox.shrink();
-        self.answer.shrink();
+    pub(crate) fn clear(&mut self, spare: &Stock<Buffer>) {
+        self.inbox.release(spare);
+        self.answer.release(spare);
         for bytes in [&mut self.outbox, &mut self.reply] {
             bytes.clear();
             bytes.shrink_to(BUFFER_BYTES);

@@ -177,6 +177,7 @@ pub(crate) async fn flush(client: &mut Client, desk: &mut Desk) -> Result<(), Fa
 /// Sends the FIN and reads on, without looking, until the client's comes or the time is over.
 pub(crate) async fn linger(client: &mut Client, scratch: &mut Buffer) {
     client.watch.set_after(LINGER);
+    let spare = &client.seat.worker.stocks.buffers;
     let mut closed = false;
     poll_fn(|cx| {
         if !closed {
@@ -187,7 +188,7 @@ pub(crate) async fn linger(client: &mut Client, scratch: &mut Buffer) {
         }
         loop {
             scratch.clear();
-            match scratch.poll_fill(cx, &mut client.stream) {
+            match scratch.poll_fill_with(cx, &mut client.stream, spare) {
                 Poll::Ready(Ok(read)) if read > 0 => {}
                 Poll::Ready(_) => return Poll::Ready(()),
                 Poll::Pending if client.watch.expired() => return Poll::Ready(()),

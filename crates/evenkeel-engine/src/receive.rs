@@ -163,11 +163,15 @@ pub(crate) async fn receive(
             && let Some(request) = parse(client, desk, place, http)?
         {
             note(client, desk, place, &request);
+            if desk.inbox.is_empty() {
+                desk.inbox.release(&client.worker().stocks.buffers);
+            }
             return Ok(Some(request));
         }
         desk.inbox.make_room(most);
         let begun = !desk.inbox.is_empty();
-        let read = poll_fn(|cx| match desk.inbox.poll_fill(cx, &mut client.stream) {
+        let spare = &client.seat.worker.stocks.buffers;
+        let read = poll_fn(|cx| match desk.inbox.poll_fill_with(cx, &mut client.stream, spare) {
             Poll::Ready(read) => Poll::Ready(Some(read)),
             Poll::Pending if client.watch.expired() => Poll::Ready(None),
             Poll::Pending => Poll::Pending,

@@ -154,7 +154,8 @@ impl Upload {
                 continue;
             }
             self.waits_for_client = true;
-            match ready!(desk.inbox.poll_fill(cx, &mut client.stream)) {
+            let spare = &client.seat.worker.stocks.buffers;
+            match ready!(desk.inbox.poll_fill_with(cx, &mut client.stream, spare)) {
                 Ok(0) if matches!(self.source, Source::Framed) => {
                     let trailers = client.stream.take_trailers();
                     if client.stream.brings_sensitive() {

@@ -236,7 +236,7 @@ impl Worker {
 
     /// Takes back a desk that is no longer needed.
     pub(crate) fn put_back(&self, mut desk: Box<Desk>) {
-        desk.clear();
+        desk.clear(&self.stocks.buffers);
         self.stocks.desks.give_back(desk);
     }
 

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
@@ -35,8 +36,8 @@ pub(super) struct Session {
 #[derive(Debug)]
 pub(super) struct Wire {
     stream: Stream,
-    /// Received and not yet understood; no memory while there is nothing.
-    inbox: Option<Buffer>,
+    /// Received and not yet understood.
+    inbox: Buffer,
     /// TLS may hold bytes that the socket did not take.
     is_flushed: bool,
     /// Bytes that were taken to be sent.
@@ -134,8 +135,8 @@ impl Session {
 }
 
 impl Wire {
-    pub(super) const fn new(stream: Stream) -> Self {
-        Self { stream, inbox: None, is_flushed: true, written: 0 }
+    pub(super) fn new(stream: Stream) -> Self {
+        Self { stream, inbox: Buffer::default(), is_flushed: true, written: 0 }
     }
 
     /// Bytes that were taken to be sent.
@@ -179,18 +180,12 @@ impl Wire {
             if session.connection.borrow().is_full() {
                 return Ok(true);
             }
-            let inbox = self.inbox.get_or_insert_with(|| spare.take().unwrap_or_default());
-            inbox.make_room(MOST_RECEIVED);
-            let read = inbox.poll_fill(cx, &mut self.stream);
-            if let Poll::Ready(Ok(1..)) = read {
-                understand(inbox, session, begin)?;
-                continue;
+            self.inbox.make_room(MOST_RECEIVED);
+            match self.inbox.poll_fill_with(cx, &mut self.stream, spare) {
+                Poll::Ready(Ok(1..)) => understand(&mut self.inbox, session, begin)?,
+                Poll::Ready(_) => return Err(Over::Gone),
+                Poll::Pending => return Ok(false),
             }
-            if let Some(mut empty) = self.inbox.take_if(|inbox| inbox.is_empty()) {
-                empty.shrink();
-                spare.give_back(empty);
-            }
-            return if read.is_pending() { Ok(false) } else { Err(Over::Gone) };
         }
     }
 
@@ -221,7 +216,7 @@ impl Wire {
     /// Lets the last frames leave. Closing on unread bytes would reset the connection, and with it
     /// what the peer has not read of them.
     pub(super) async fn say_goodbye(mut self, session: &Session) {
-        let mut unheard = self.inbox.take().unwrap_or_default();
+        let mut unheard = mem::take(&mut self.inbox);
         let mut left = MOST_UNHEARD;
         let mut is_shut = false;
         let goodbye = poll_fn(|cx| {

@@ -106,7 +106,8 @@ fn a_server_that_is_put_back_starts_slowly_and_nobody_does_at_first() {
     let listen = free_address();
     // A ninth of it is longer than any test.
     let settings = format!("slow_start = \"12h\"\nservers = {}", servers(&pool));
-    let lb = balancer(&two_workers(listen, &settings));
+    let config = two_workers(listen, &settings);
+    let lb = balancer(&config);
     let served = |requests| {
         pool.iter().for_each(Origin::forget);
         (0..requests).for_each(|_| assert_eq!(get(listen, "/").status, 200));
@@ -123,6 +124,9 @@ fn a_server_that_is_put_back_starts_slowly_and_nobody_does_at_first() {
     // The next one goes: the last one is not left alone with all of it.
     order("drain", &pool[1]);
     assert_eq!(served(20), [10, 0, 10]);
+    lb.reload(&config.replace("12h", "1s"));
+    order("ready", &pool[1]);
+    wait_until("each has its part again", PATIENCE, || served(30) == [10; 3]);
 }
 
 /// How many of these requests the last server got, over this balance.

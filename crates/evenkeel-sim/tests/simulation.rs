@@ -5,8 +5,8 @@ use std::env;
 
 use evenkeel_sim::virtual_time::{Story, run};
 
-/// Runs without further words; `EVENKEEL_SIM_RUNS=10000` makes the whole number, best with
-/// `--profile fast`.
+/// Runs without further words; `EVENKEEL_SIM_RUNS=10000` makes the whole number, which with
+/// `--profile fast` takes some 100 s of processor time.
 const RUNS: u64 = 200;
 
 fn number(name: &str) -> Option<u64> {

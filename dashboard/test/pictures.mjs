@@ -30,6 +30,10 @@ const STORY = [
   [165, ["server", "ready", "web/ws1", "--author", "ann"]],
   [195, ["demo", "stop", "db1"]],
   [215, ["demo", "start", "db1"]],
+  [238, ["demo", "kill", "ws0"]],
+  [240, ["demo", "kill", "ws1"]],
+  [244, ["demo", "start", "ws0"]],
+  [250, ["demo", "start", "ws1"]],
   [290, ["demo", "kill", "cs0"]],
 ];
 /** By then the checks have found it. */
@@ -39,14 +43,19 @@ const VIEWS = {
   page: "#/",
   "page-servers": "#/servers",
   "page-server": "#/server/comm/cs0",
-  "page-pool": "#/pool/comm",
+  "page-pool": "#/pool/web",
+  "page-listener": "#/listener/front",
   "page-addresses": "#/addresses",
+  "page-certificates": "#/certificates",
   "page-exchanges": "#/exchanges?last=15m",
   "page-events": "#/events",
 };
 
 /** Those that are shown on a phone as well. */
-const ON_A_PHONE = ["page", "page-servers", "page-pool", "page-addresses", "page-events"];
+const ON_A_PHONE = ["page", "page-servers", "page-pool", "page-listener", "page-addresses", "page-events"];
+
+/** What people ask for; the last ones are not there, or not for everybody. */
+const PAGES = ["", "", "", "", "", "login", "health", "old-page", "api/devices"];
 
 const DESK = { viewport: { width: 1280, height: 960 }, deviceScaleFactor: 1.5 };
 const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2 };
@@ -56,9 +65,12 @@ await mkdir(folder, { recursive: true });
 
 const demo = spawn(program, ["demo"], { stdio: ["ignore", "pipe", "inherit"] });
 try {
-  const { site, balancer } = await told(demo);
+  const { site, front, balancer } = await told(demo);
   const agent = new Agent({ rejectUnauthorized: false });
-  const visits = setInterval(() => visit(site, agent), VISIT_EVERY);
+  const visits = setInterval(() => {
+    visit(site, agent);
+    visit(front + PAGES[Math.floor(Math.random() * PAGES.length)], agent);
+  }, VISIT_EVERY);
   const began = Date.now();
   for (const [second, words] of STORY) {
     await until(began, second);
@@ -80,20 +92,21 @@ async function told(demo) {
   const late = setTimeout(() => demo.kill("SIGINT"), PATIENCE);
   for await (const line of createInterface({ input: demo.stdout })) {
     found.site ??= /^ *site +(\S+)/.exec(line)?.[1];
+    found.front ??= /^ *front +(\S+)/.exec(line)?.[1];
     found.balancer ??= /^ *balancer .* (\S+?)\/? \(lb1\)/.exec(line)?.[1];
     if (line.startsWith("up after")) break;
   }
   clearTimeout(late);
-  if (found.site === undefined || found.balancer === undefined) throw new Error("the demo does not say where it is");
+  if (found.site === undefined || found.front === undefined || found.balancer === undefined) throw new Error("the demo does not say where it is");
   // What it says from now on is not of interest, but has to go somewhere.
   demo.stdout.resume();
   return found;
 }
 
 /** People come in waves. */
-function visit(site, agent) {
+function visit(url, agent) {
   if (Math.random() > 0.55 + 0.45 * Math.sin(Date.now() / 19_000)) return;
-  const request = get(site, { agent }, (answer) => answer.resume());
+  const request = get(url, { agent }, (answer) => answer.resume());
   // Some are broken off, which is what is to be seen.
   request.on("error", () => undefined);
 }

@@ -115,6 +115,9 @@ pub(crate) enum LogFormat {
 /// and mend it.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
+#[command(
+    after_help = "Examples: evenkeel demo\n          evenkeel demo kill cs0\n          evenkeel demo --drill --html drill.html"
+)]
 pub(crate) struct Demo {
     #[command(subcommand)]
     pub(crate) order: Option<DemoOrder>,

@@ -122,6 +122,18 @@ impl fmt::Display for Charge {
     }
 }
 
+/// In seconds, if it is one.
+struct Span(Duration);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_millis() {
+            millis @ 0..1_000 => write!(f, "{millis} ms"),
+            millis => write!(f, "{} s", millis / 1_000),
+        }
+    }
+}
+
 /// Thousandths, shown as percent.
 struct Percent(u16);
 
@@ -151,7 +163,7 @@ impl fmt::Display for Reason {
             }
             Self::Ejected { charge, held } => {
                 write!(f, "{charge}")?;
-                held.map_or(Ok(()), |held| write!(f, "; out for {held:.0?}"))
+                held.map_or(Ok(()), |held| write!(f, "; out for {}", Span(held)))
             }
             Self::Spared(charge) => write!(f, "{charge}; kept: enough of the pool are out"),
             Self::Answers => f.write_str("answers again"),
@@ -160,7 +172,7 @@ impl fmt::Display for Reason {
             }
             Self::AgentDown(words) => write!(f, "its agent says that it is down: \"{words}\""),
             Self::AgentUp => f.write_str("its agent says no longer that it is down"),
-            Self::HoldOver { held } => write!(f, "another chance after {held:.0?} out"),
+            Self::HoldOver { held } => write!(f, "another chance after {} out", Span(held)),
         }
     }
 }

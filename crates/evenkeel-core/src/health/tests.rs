@@ -175,11 +175,11 @@ fn reasons_in_words() {
             "3 of 3 checks and connections failed: connection refused",
         ),
         (http(), &[Garbage; 5], "5 requests in a row failed: unreadable answer"),
-        (tcp(), &[Garbage; 5], "5 requests in a row failed: unreadable answer; out for 30s"),
+        (tcp(), &[Garbage; 5], "5 requests in a row failed: unreadable answer; out for 30 s"),
         (
             unchecked(),
             &[Garbage, Garbage, Garbage, Garbage, Garbage, Wait],
-            "another chance after 30s out",
+            "another chance after 30 s out",
         ),
     ];
     for (policy, events, words) in table {
@@ -482,7 +482,7 @@ fn a_server_that_fails_more_often_than_its_peers_is_held_though_its_checks_pass(
         assert_eq!(
             change.reason.to_string(),
             "90 of 200 requests failed, 45.0 % against 1.2 % of its peers (deviation 0.8 %); \
-             out for 30s"
+             out for 30 s"
         );
         assert_eq!(health.is_outlier(evidence, START, spare), None, "it is out already");
         for _ in 0..10 {

@@ -35,7 +35,10 @@ impl Remarks {
         for remark in [check, agent].into_iter().flatten() {
             words = format!("{words}; {remark}");
         }
-        if let Some(failure) = now {
+        // What took it out is mostly what is still so.
+        if let Some(failure) = now.map(|failure| failure.to_string())
+            && !words.contains(&failure)
+        {
             words = format!("{words}; now: {failure}");
         }
         words

@@ -98,7 +98,7 @@ fn charts(
         Chart { title, x_label, scale, y_format, lines, marks }.svg()
     };
     [
-        chart("Throughput a second", Scale::Linear, count, throughput, &[]),
+        chart("Throughput", Scale::Linear, count, throughput, &[]),
         chart("Latency", Scale::Logarithmic, time, latency, &[]),
         chart("Failed", Scale::Linear, percent, &failures, &[]),
     ]

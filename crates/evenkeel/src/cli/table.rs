@@ -127,6 +127,21 @@ fn line(row: &[Cell], widths: &[usize], screen: Screen) -> String {
     line.trim_end().to_owned()
 }
 
+/// Sentences broken at the edge. A line that is indented, as proofs are, goes on `hang` columns from
+/// the left.
+pub(crate) fn folded(text: &str, hang: usize, screen: Screen) -> String {
+    let Some(width) = screen.width.filter(|width| *width >= hang + LEAST_LAST_COLUMN) else {
+        return text.to_owned();
+    };
+    let fold = |line: &str| {
+        let hang = if line.starts_with(' ') { hang } else { 0 };
+        // What stands in the indent of the first line is no reason to break it.
+        let (start, rest) = line.split_at_checked(hang).unwrap_or((line, ""));
+        start.to_owned() + &broken(rest, width - hang).join(&format!("\n{:hang$}", ""))
+    };
+    text.lines().map(fold).collect::<Vec<_>>().join("\n")
+}
+
 /// In lines of at most `room` characters, if no word is longer.
 fn broken(text: &str, room: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
@@ -155,6 +170,17 @@ mod tests {
         assert_eq!(table(["X", "Y"], &rows, FILE), "X     Y\na     long\nwide  b [2J");
         let screen = Screen { coloured: true, ..FILE };
         assert!(table(["X", "Y"], &rows, screen).contains("\u{1b}[31mb [2J\u{1b}[0m"));
+    }
+
+    #[test]
+    fn sentences_end_at_the_edge_and_proofs_go_on_below_themselves() {
+        let text =
+            "4 of them: no server may be used (SC).\n  12:03:11  server-down app/a: timed out";
+        let screen = Screen { width: Some(32), ..FILE };
+        let expected = "4 of them: no server may be used\n(SC).\n  12:03:11  server-down app/a:\n            \
+                        timed out";
+        assert_eq!(folded(text, 12, screen), expected);
+        assert_eq!(folded(text, 12, FILE), text);
     }
 
     #[test]

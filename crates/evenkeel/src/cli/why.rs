@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use evenkeel_api::{Client, Recorded, Remembered};
 
 use self::sentences::{Case, of_exchanges, of_server};
+use super::table::{Screen, folded};
 use super::{client, out, say_json};
 use crate::args;
 use crate::clock;
@@ -31,7 +32,7 @@ pub(crate) fn why(args: &args::AskWhy) -> Result<ExitCode> {
                 say_json(&recorded)?;
             } else {
                 let server = client.server(pool, name)?;
-                out::say(&of_server(pool, &server, &recorded, (last, clock::now())));
+                say(&of_server(pool, &server, &recorded, (last, clock::now())));
             }
         }
         (code, None) if code.len() == 2 => {
@@ -60,6 +61,13 @@ fn tell(
     if args.json {
         return say_json(&recorded);
     }
-    out::say(&of_exchanges(case, &recorded, args.last));
+    say(&of_exchanges(case, &recorded, args.last));
     Ok(())
+}
+
+/// What proves a sentence begins with two spaces, a time, and two spaces.
+const PROOF_INDENT: usize = 12;
+
+fn say(text: &str) {
+    out::say(&folded(text, PROOF_INDENT, Screen::of_stdout()));
 }

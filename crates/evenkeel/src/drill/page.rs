@@ -38,7 +38,7 @@ pub(super) fn page(report: &Report) -> String {
     ]);
     let body = format!(
         "<p class={class}>{}</p>\n{figures}\
-         <section><h2>Probes, quarter by quarter of a second</h2>{}</section>\n\
+         <section><h2>Probes over time</h2>{}</section>\n\
          <section><h2>What was probed</h2>{}</section>\n",
         escaped(&report.verdict()),
         drawing(report),

@@ -13,7 +13,7 @@ h2{font-size:1.1rem;margin:2.2rem 0 .8rem}
 .subtitle,footer,dt,summary{color:var(--soft)}
 .subtitle{margin:.3rem 0 1.5rem}
 dl{display:flex;flex-wrap:wrap;gap:.8rem;margin:0}
-dl div{background:var(--card);border:1px solid var(--rule);border-radius:.5rem;padding:.6rem 1rem;flex:1 1 9rem}
+dl div{background:var(--card);border:1px solid var(--rule);border-radius:.5rem;padding:.6rem 1rem;flex:1 1 9rem;display:flex;flex-direction:column;justify-content:space-between}
 dt{font-size:.85rem}
 dd{margin:0;font-size:1.35rem;font-variant-numeric:tabular-nums;white-space:nowrap}
 .remark{border-left:4px solid var(--second);background:var(--card);padding:.6rem 1rem;margin:1rem 0}

@@ -66,7 +66,7 @@ fn one_against_two(one: &Report, two: Option<&Report>) -> String {
         Chart { title, x_label, scale, y_format, lines, marks: &[] }.svg()
     };
     [
-        chart("Throughput a second", Scale::Linear, count, &throughput),
+        chart("Throughput", Scale::Linear, count, &throughput),
         chart("99 of 100 within", Scale::Logarithmic, time, &p99),
         chart("Failed", Scale::Linear, percent, &failed),
     ]
@@ -91,7 +91,7 @@ fn one_is_lost(loss: &Loss) -> String {
         Chart { title, x_label: "seconds", scale, y_format, lines, marks: &marks }.svg()
     };
     [
-        chart("Throughput a second", Scale::Linear, count, &throughput),
+        chart("Throughput", Scale::Linear, count, &throughput),
         chart("Latency", Scale::Logarithmic, time, &latency),
         chart("Failed", Scale::Linear, percent, &failed),
     ]

@@ -94,9 +94,9 @@ pub(super) fn faults(figures: &Figures, limit: &Limit) -> Vec<String> {
     };
     over(figures.users_gap_ms, limit.users_ms, "a user waited ", " ms");
     over(figures.devices_gap_ms, limit.devices_ms, "a reading waited ", " ms");
-    over(figures.failed, limit.failed.unwrap_or(u64::MAX), "", " requests failed");
-    over(figures.lost, 0, "", " readings were acknowledged and are not stored");
-    over(figures.doubled, 0, "", " readings are stored twice");
+    over(figures.failed, limit.failed.unwrap_or(u64::MAX), "requests that failed: ", "");
+    over(figures.lost, 0, "acknowledged readings that are not stored: ", "");
+    over(figures.doubled, 0, "readings that are stored twice: ", "");
     if figures.requests == 0 {
         faults.push("no user has asked for anything".to_owned());
     }
@@ -208,9 +208,9 @@ mod tests {
         for (bad, words) in [
             (Figures { users_gap_ms: 101, ..GOOD }, "a user waited"),
             (Figures { devices_gap_ms: 201, ..GOOD }, "a reading waited"),
-            (Figures { failed: 2, ..GOOD }, "2 requests failed, at most 1"),
-            (Figures { lost: 1, ..GOOD }, "1 readings were acknowledged"),
-            (Figures { doubled: 1, ..GOOD }, "1 readings are stored twice"),
+            (Figures { failed: 2, ..GOOD }, "requests that failed: 2, at most 1"),
+            (Figures { lost: 1, ..GOOD }, "readings that are not stored: 1, at most 0"),
+            (Figures { doubled: 1, ..GOOD }, "readings that are stored twice: 1, at most 0"),
             (Figures { requests: 0, ..GOOD }, "no user"),
             (Figures { acknowledged: 0, ..GOOD }, "no reading"),
         ] {

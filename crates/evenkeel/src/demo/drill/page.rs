@@ -22,6 +22,7 @@ svg .band.bad{fill:var(--third);opacity:.25}
 svg .number{fill:var(--ink);font-weight:600}
 svg .bar{fill:currentColor}
 td:nth-child(2),th:nth-child(2){text-align:left}
+.scroll table{width:100%}
 .bad{color:var(--third);font-weight:600}
 .over{color:var(--third);margin:.2rem 0 0}
 .scroll{overflow-x:auto}";
@@ -34,7 +35,7 @@ pub(super) fn page(report: &Report) -> String {
     body += &section("Steps", &table(&report.steps));
     let page = Page {
         title,
-        subtitle: &report.verdict(),
+        subtitle: &report.counts(),
         sheet: OWN_SHEET,
         body: &body,
         footer: "A user's wait is from the first try for a page until it came; a device's from \
@@ -51,11 +52,11 @@ fn figures(report: &Report) -> String {
     let total = &report.total;
     let figures = [
         ("readings acknowledged", grouped(total.acknowledged)),
-        ("of these lost", grouped(total.lost)),
-        ("stored twice", grouped(total.doubled)),
+        ("readings lost", grouped(total.lost)),
+        ("readings stored twice", grouped(total.doubled)),
         ("requests failed", format!("{} of {}", grouped(failed), grouped(pages + failed))),
         ("longest wait of a user", milliseconds(most(|step| step.figures.users_gap_ms))),
-        ("of a reading", milliseconds(most(|step| step.figures.devices_gap_ms))),
+        ("longest wait of a reading", milliseconds(most(|step| step.figures.devices_gap_ms))),
     ];
     figures_of(&figures)
 }
@@ -218,7 +219,7 @@ fn table(steps: &[Done]) -> String {
     for name in [
         "",
         "step",
-        "users, ms",
+        "longest wait: users, ms",
         "devices, ms",
         "requests",
         "failed",
@@ -226,7 +227,7 @@ fn table(steps: &[Done]) -> String {
         "acked",
         "stored",
         "lost",
-        "doubled",
+        "twice",
         "",
     ] {
         write!(rows, "<th scope=col>{name}</th>").expect("strings grow");

@@ -70,11 +70,16 @@ impl Report {
 
     /// All of it in a sentence.
     pub(super) fn verdict(&self) -> String {
+        let word = if self.passed { "passed" } else { "failed" };
+        format!("{word}: {}", self.counts())
+    }
+
+    /// What became of the readings.
+    pub(super) fn counts(&self) -> String {
         let Total { sent, acknowledged, stored, lost, doubled, .. } = self.total;
         let [sent, acknowledged, stored] = [sent, acknowledged, stored].map(grouped);
         let counts = format!("{sent} readings sent, {acknowledged} acknowledged, {stored} stored");
-        let word = if self.passed { "passed" } else { "failed" };
-        format!("{word}: {counts}, {lost} lost, {doubled} doubled, in {:.0} s", self.seconds)
+        format!("{counts}, {lost} lost, {doubled} stored twice, in {:.0} s", self.seconds)
     }
 }
 
@@ -140,7 +145,8 @@ mod tests {
         assert!(!report(vec![good.clone(), step("b", &["x"])], Vec::new()).passed);
         let lost = report(vec![good], vec!["lost".to_owned()]);
         assert!(!lost.passed);
-        let words = "failed: 0 readings sent, 0 acknowledged, 0 stored, 0 lost, 0 doubled, in 61 s";
+        let words =
+            "failed: 0 readings sent, 0 acknowledged, 0 stored, 0 lost, 0 stored twice, in 61 s";
         assert_eq!(lost.verdict(), words);
     }
 

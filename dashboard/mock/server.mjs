@@ -1,7 +1,9 @@
 // A node that is none: serves the built page, and an API made up from nothing, for looking at the
 // page and for measuring it with many servers.
 //
-//   node mock/server.mjs [--port 7171] [--servers 9] [--token SECRET]
+//   node mock/server.mjs [--port 7171] [--servers 9] [--token SECRET] [--period 1000]
+//
+// Figures come each `period` milliseconds.
 
 import { createServer } from "node:http";
 import { readFile } from "node:fs/promises";
@@ -12,6 +14,7 @@ const { values } = parseArgs({
     port: { type: "string", default: "7171" },
     servers: { type: "string", default: "9" },
     token: { type: "string", default: "" },
+    period: { type: "string", default: "1000" },
   },
 });
 const count = Number(values.servers);
@@ -225,7 +228,7 @@ async function bodyOf(request) {
   return JSON.parse(text);
 }
 
-createServer(async (request, response) => {
+const node = createServer(async (request, response) => {
   const url = new URL(request.url, "http://mock");
   const path = url.pathname;
   if (!path.startsWith("/api/")) {
@@ -270,8 +273,9 @@ createServer(async (request, response) => {
     } else {
       const say = () => response.write(`event: tick\ndata: ${JSON.stringify(tick(Date.now()))}\n\n`);
       say();
-      const timer = setInterval(say, 1000);
+      const timer = setInterval(say, Number(values.period));
       request.on("close", () => clearInterval(timer));
     }
   } else json(response, { title: "Not Found", status: 404, detail: `there is no ${path}` }, 404);
-}).listen(Number(values.port), "127.0.0.1");
+});
+node.listen(Number(values.port), "127.0.0.1", () => console.log(`http://127.0.0.1:${node.address().port}/`));

@@ -13,6 +13,10 @@ export type Change = "status" | "tick" | "events" | "link";
 /** Seconds of figures that the page keeps itself. */
 export const KEPT = 300;
 
+/** Events come in bursts, when many servers go at once: what comes within so many milliseconds is shown
+ * at once. */
+const BURST = 100;
+
 /** A clock that differs by less is not worth correcting. */
 const SMALL_SKEW = 2000;
 
@@ -34,6 +38,8 @@ export class Store {
   readonly #rings = new Map<string, Ring>();
   readonly #listeners = new Set<(change: Change) => void>();
   #skew = 0;
+  /** Told, and not shown yet. */
+  #fresh: Happening[] = [];
 
   subscribe(listener: (change: Change) => void): () => void {
     this.#listeners.add(listener);
@@ -60,6 +66,7 @@ export class Store {
     this.status = status;
     this.versions = versions;
     this.#see();
+    this.#forget();
     const before = this.happenings.length;
     this.happenings = joined(this.happenings, remembered(status, versions));
     this.#told("status");
@@ -98,8 +105,12 @@ export class Store {
   }
 
   add(event: NodeEvent): void {
-    this.happenings = joined(this.happenings, [happening(event)]);
-    this.#told("events");
+    if (this.#fresh.push(happening(event)) > 1) return;
+    setTimeout(() => {
+      this.happenings = joined(this.happenings, this.#fresh);
+      this.#fresh = [];
+      this.#told("events");
+    }, BURST);
   }
 
   /** The kept values of a figure, the newest last. */
@@ -122,6 +133,15 @@ export class Store {
         this.#rings.set(key, ring);
       }
       ring.push(value);
+    }
+  }
+
+  /** Servers come and go; of those that are gone nothing is kept. */
+  #forget(): void {
+    const there = new Set(this.servers.map((it) => `server/${it.pool}/${it.server.name}`));
+    for (const key of this.#rings.keys()) {
+      const of = key.slice(0, key.lastIndexOf(" "));
+      if (of.startsWith("server/") && !there.has(of)) this.#rings.delete(key);
     }
   }
 

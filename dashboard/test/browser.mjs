@@ -15,6 +15,10 @@
 //   press WORDS                 a button or a link with this name
 //   read SELECTOR               what stands there, after `ok`
 //   moves SELECTOR              waits until what is drawn there has changed
+//   crowd COUNT                 as many times as figures come, the table of servers changes no row that is out
+//                               of sight, and nothing is left behind
+//   sorted COLUMN               by a click on its title, as what is in sight says
+//   rows POOL/SERVER...         waits until the table has these rows, in this order, and no other
 //   photograph FILE             at desktop and at phone width, each with its own ending
 //   clean                       nothing was refused, nothing failed, and nobody else was asked
 
@@ -46,6 +50,60 @@ page.on("console", (message) => {
   const isTraffic = message.text().startsWith("Failed to load resource");
   if (["error", "warning"].includes(message.type()) && !isTraffic) complaints.push(message.text());
 });
+
+/** What a view may hold more after many figures than before: signs of events, a line of a graph. */
+const SPARE_NODES = 100;
+
+/** Of all documents, and of what script still holds. */
+async function nodes() {
+  const session = await page.context().newCDPSession(page);
+  await session.send("HeapProfiler.collectGarbage");
+  await session.send("Performance.enable");
+  const { metrics } = await session.send("Performance.getMetrics");
+  await session.detach();
+  return metrics.find(({ name }) => name === "Nodes").value;
+}
+
+/** In the page: rows of the table that changed out of sight, though their state did not, while figures
+ * came `count` times. Rows near the edge are drawn before they are seen. */
+function watchRows(count) {
+  const NEAR = 300;
+  const touched = new Set();
+  let left = count;
+  return new Promise((resolve) => {
+    const watch = new MutationObserver((changes) => {
+      const rows = new Map();
+      for (const { target, type, attributeName } of changes) {
+        const row = (target.nodeType === Node.ELEMENT_NODE ? target : target.parentElement).closest("tr[data-key]");
+        if (row !== null) rows.set(row, rows.get(row) === true || (type === "attributes" && attributeName === "data-state"));
+        else if (type === "childList") touched.add(`${target.nodeName} has other children`);
+      }
+      if (rows.size === 0) return;
+      for (const [row, isOther] of rows) {
+        const { top, bottom } = row.getBoundingClientRect();
+        if (!isOther && (bottom < -NEAR || top > innerHeight + NEAR)) touched.add(row.dataset.key);
+      }
+      left -= 1;
+      if (left > 0) return;
+      watch.disconnect();
+      resolve([...touched]);
+    });
+    watch.observe(document.querySelector(".servers tbody"), { subtree: true, childList: true, attributes: true, characterData: true });
+  });
+}
+
+/** In the page: whether the rows in sight are in the order of a column, by what they say. */
+function isOrdered(name) {
+  const head = [...document.querySelectorAll(".servers thead th")];
+  const place = head.findIndex((it) => it.textContent.startsWith(name));
+  const sign = head[place].getAttribute("aria-sort") === "descending" ? -1 : 1;
+  const rows = [...document.querySelectorAll(".servers tr[data-key]")].filter((row) => {
+    const { top, bottom } = row.getBoundingClientRect();
+    return bottom > 0 && top < innerHeight;
+  });
+  const figures = rows.map((row) => Number.parseFloat(row.children[place].textContent));
+  return rows.length > 9 && figures.every((figure, at) => at === 0 || sign * (figure - figures[at - 1]) >= 0);
+}
 
 const row = (server) => page.locator(`tr[data-key="${server}"]`);
 
@@ -106,6 +164,25 @@ const steps = {
     const place = page.locator(selector.join(" ")).first();
     const before = await place.innerHTML();
     await page.waitForFunction(([element, before]) => element.innerHTML !== before, [await place.elementHandle(), before]);
+  },
+  async crowd(count) {
+    const before = await nodes();
+    const touched = await page.evaluate(watchRows, Number(count));
+    const after = await nodes();
+    if (touched.length > 0) throw new Error(`out of sight, and changed: ${touched.slice(0, 9).join(", ")}`);
+    if (after > before + SPARE_NODES) throw new Error(`${before} nodes have become ${after}`);
+  },
+  async sorted(...title) {
+    const name = title.join(" ");
+    await page.locator(".servers thead").getByRole("button", { name }).click();
+    // A row that comes into sight has its figures with the next drawing.
+    await page.waitForFunction(isOrdered, name);
+  },
+  async rows(...servers) {
+    await page.waitForFunction((servers) => {
+      const rows = [...document.querySelectorAll(".servers tr[data-key]")];
+      return rows.map((row) => row.dataset.key).join(" ") === servers;
+    }, servers.join(" "));
   },
   async photograph(file) {
     for (const [name, size] of [["desk", DESK], ["phone", PHONE]]) {

@@ -13,7 +13,7 @@ import { happening, joined, remembered } from "../src/model/events.ts";
 import { bar, found, keysOf, pathOf, question, readFilter, shownTarget, timers, toneOfExchange, unseen, writtenFilter, type Filter } from "../src/model/exchanges.ts";
 import { expiry } from "../src/model/expiry.ts";
 import { picture, poolsInOrder, thickness } from "../src/model/flow.ts";
-import { amount, bytes, latency, share, shortened, span } from "../src/model/format.ts";
+import { amount, bytes, latency, share, shortened, span, unbroken } from "../src/model/format.ts";
 import { backOff, freshness } from "../src/model/freshness.ts";
 import { differences, doesInWords, linkInWords, ownerInWords, peerOfVipInWords, toneOfPair } from "../src/model/pair.ts";
 import { hashOf, placeOf, type Place } from "../src/model/place.ts";
@@ -25,6 +25,7 @@ import { Reader } from "../src/model/sse.ts";
 import { headline, merged, seen } from "../src/model/state.ts";
 import { BY_POOL, chosen, clicked, ordered } from "../src/model/table.ts";
 import { lineOf, tokens } from "../src/model/toml.ts";
+import { Store, type Change } from "../src/store.ts";
 
 const NOW = Date.parse("2026-05-01T12:00:00Z");
 const before = (seconds: number): string => new Date(NOW - seconds * 1000).toISOString();
@@ -93,7 +94,7 @@ test("the_state_of_things_is_a_sentence", () => {
     const { tone, text } = headline(it, all(it), NOW);
     return [tone, text];
   };
-  assert.deepEqual(say(status([pool("app", [server("a"), server("b")])])), ["good", "All 2 servers are up."]);
+  assert.deepEqual(say(status([pool("app", [server("a"), server("b")])])), ["good", "Both servers are up."]);
   assert.deepEqual(say(status([pool("app", [server("a"), down("b")])])), ["bad", "app/b has been down for 3 min 20 s: connection refused."]);
   assert.deepEqual(say(status([pool("app", [down("b")], { mode: "empty" })])), ["bad", "Pool app has no server that can be used. app/b has been down for 3 min 20 s: connection refused."]);
   const drained = server("a", { in_use: false, admin: { state: "drain", author: "ann", reason: "", since: before(5) } });
@@ -402,4 +403,28 @@ test("streams_have_no_answers_to_tell_apart", () => {
   assert.deepEqual(["app", "other"].map((name) => hasRequests(node, name)), [true, false]);
   const streams = { ...node, listeners: node.listeners.map((it) => ({ ...it, protocol: "tcp" })) };
   assert.equal(hasRequests(streams, "app"), false);
+});
+
+test("a_number_stays_with_its_unit", () => {
+  assert.equal(unbroken("down for 3 min 20 s: 5 requests, 27 MiB, 1 %"), "down for 3\u00a0min 20\u00a0s: 5 requests, 27\u00a0MiB, 1\u00a0%");
+});
+
+test("nothing_is_kept_of_servers_that_are_gone", () => {
+  const store = new Store();
+  const [a, b] = [server("a"), server("b")];
+  store.setStatus(status([pool("app", [a, b])]), []);
+  const figures = { rate: 2, errors: 0, answered_4xx: 0, answered_5xx: 0, p50: null, p99: null, in_flight: 0 };
+  store.setTick({ at: NOW, node: {}, listeners: {}, routes: {}, pools: { app: figures }, servers: { "app/a": figures, "app/b": figures } });
+  store.setStatus(status([pool("app", [a])]), []);
+  const kept = ["server/app/a", "server/app/b", "pool/app"].map((of) => store.ring(of, "rate")?.length);
+  assert.deepEqual(kept, [1, undefined, 1]);
+});
+
+test("events_that_come_at_once_are_told_at_once", async () => {
+  const store = new Store();
+  const told: Change[] = [];
+  const all = new Promise<void>((resolve) => store.subscribe((change) => { told.push(change); resolve(); }));
+  for (const place of Array(500).keys()) store.add({ at: before(0), kind: "server-down", subject: `app/${place}`, message: "timed out" });
+  await all;
+  assert.deepEqual([told, store.happenings.length], [["events"], 500]);
 });

@@ -1,6 +1,8 @@
 //! The page in a browser, before a node that lives and dies.
 
-use evenkeel_sim::browser::{Browser, NO_BROWSER};
+use std::time::Duration;
+
+use evenkeel_sim::browser::{Browser, MockNode, NO_BROWSER};
 use evenkeel_sim::prelude::*;
 use serde_json::Value;
 
@@ -84,5 +86,25 @@ fn the_page_asks_for_the_token_and_sends_it() {
     browser.does("token 0123456789abcdef");
     browser.does("link live");
     browser.does(&format!("server app/{} up", a.address()));
+    browser.does("clean");
+}
+
+/// A second of the page, in less.
+const PERIOD: Duration = Duration::from_millis(500);
+
+#[test]
+fn five_hundred_servers_cost_what_is_in_sight() {
+    let mut browser = skip_unless!(Browser::start(), NO_BROWSER);
+    let node = MockNode::start(500, PERIOD);
+    browser.does(&format!("open {}", node.url()));
+    browser.does("link live");
+
+    browser.does("view servers");
+    browser.does("crowd 6");
+    browser.does("sorted Rate");
+    browser.does("fill Filter api/api16 hall-2");
+    browser.does("press Rate");
+    browser.does("press Rate");
+    browser.does("rows api/api16 api/api160 api/api162 api/api164 api/api166");
     browser.does("clean");
 }

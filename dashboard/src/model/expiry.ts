@@ -4,6 +4,7 @@ import { span } from "./format.ts";
 import type { Tone } from "./state.ts";
 
 const DAY = 86_400_000;
+const YEAR = 365.25 * DAY;
 
 /** The node warns of a certificate from so many days before its end on. */
 const WARN_DAYS = 21;
@@ -22,5 +23,5 @@ export function expiry(notBefore: number, notAfter: number, now: number): Expiry
   if (left <= 0) return { tone: "bad", text: `ended ${span(-left)} ago`, spent: 1 };
   // Certificates that live a few days only are renewed late in them.
   const warnFrom = Math.min(WARN_DAYS * DAY, (notAfter - notBefore) / 3);
-  return { tone: left < warnFrom ? "wary" : "good", text: `${span(left)} left`, spent };
+  return { tone: left < warnFrom ? "wary" : "good", text: `${left < 2 * YEAR ? span(left) : `${Math.floor(left / YEAR)} years`} left`, spent };
 }

@@ -25,6 +25,11 @@ function two(rest: number, large: number, largeName: string, small: number, smal
   return part === 0 ? `${whole} ${largeName}` : `${whole} ${largeName} ${part} ${smallName}`;
 }
 
+/** A text in which a number is not parted from its unit at the end of a line. */
+export function unbroken(text: string): string {
+  return text.replace(/(\d) (?=(?:s|min|h|d|ms|µs|%|B|[KMGT]iB)(?![\p{L}\d]))/gu, "$1\u00a0");
+}
+
 /** A figure per second or a count: `0`, `0.4`, `12`, `1.2k`, `34k`, `1.5M`. */
 export function amount(value: number | null | undefined): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return UNKNOWN;

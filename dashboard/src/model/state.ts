@@ -135,7 +135,8 @@ export function headline(status: Status, servers: readonly Seen[], now: number):
 }
 
 function allUp(count: number): string {
-  return count === 1 ? "The only server is up." : `All ${count} servers are up.`;
+  if (count <= 2) return count === 1 ? "The only server is up." : "Both servers are up.";
+  return `All ${count} servers are up.`;
 }
 
 function sentence(it: Seen, now: number): string {

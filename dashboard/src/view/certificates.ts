@@ -32,8 +32,8 @@ export class Certificates implements View {
       return;
     }
     const titles = ["Ends", "Names", "Listener", "File", "Key"].map((title) => h("th", { scope: "col" }, title));
-    this.#host.replaceChildren(h("table", { class: "plain certificates" }, h("thead", {}, h("tr", {}, ...titles)),
-      h("tbody", {}, ...all.map(({ listener, certificate }) => row(listener, certificate, now)))));
+    this.#host.replaceChildren(h("section", { class: "block" }, h("table", { class: "plain certificates" }, h("thead", {}, h("tr", {}, ...titles)),
+      h("tbody", {}, ...all.map(({ listener, certificate }) => row(listener, certificate, now))))));
   }
 }
 

@@ -26,6 +26,7 @@ const REREAD = 5_000;
 const TITLES = ["Time", "Request", "Where", "Status", "Code", "Took", "Why"];
 
 const LAST_LABELS: Record<Last, string> = { "5m": "5 min", "15m": "15 min", "1h": "1 h" };
+const LAST_SECONDS: Record<Last, number> = { "5m": 300, "15m": 900, "1h": 3600 };
 
 export class Exchanges implements View {
   readonly element: HTMLElement;
@@ -86,11 +87,12 @@ export class Exchanges implements View {
     this.element = h("div", { class: "view" },
       h("header", { class: "lead" }, h("h1", {}, "Failed and slow"),
         h("p", { class: "node-facts" }, "Exchanges of the last hour that were answered 5xx, failed by no fault of the client's, or took longer to begin than ", h("code", {}, "slow"), " of ", h("code", {}, "[history]"), " allows.")),
-      h("section", { class: "block" }, h("h2", {}, "Errors"), this.#trendHost),
       h("section", { class: "block" },
         h("div", { class: "choice" },
           h("span", { class: "switch", role: "group", "aria-label": "Time" }, ...this.#lasts), this.#peak,
           this.#place, this.#status, this.#code, this.#slow, this.#words),
+        this.#trendHost),
+      h("section", { class: "block" },
         this.#sentence, this.#causes, phaseLegend(), this.#table, this.#none,
         h("div", { class: "head-actions" }, this.#more)));
     this.#tellChoice();
@@ -123,6 +125,8 @@ export class Exchanges implements View {
     history.replaceState(null, "", hashOf({ view: "exchanges", filter }));
     this.#tellChoice();
     if ([filter.listener, filter.pool, filter.server].join("/") !== hadPlace) this.#drawTrend();
+    // A moment is looked at where it was found.
+    else if (filter.at === undefined) this.#trend?.show(LAST_SECONDS[filter.last ?? USUAL_LAST]);
     void this.#read();
   }
 
@@ -165,6 +169,7 @@ export class Exchanges implements View {
     const lines = of.map((it) => ({ of: it, figure: "errors", label: it.slice(it.indexOf("/") + 1) }));
     this.#trend?.close();
     this.#trend = new Trend(this.#bridge, [{ title: "errors per second", lines, write: amount, failures: {} }], {
+      seconds: LAST_SECONDS[this.#filter.last ?? USUAL_LAST],
       onPeak: ({ at, within }) => this.#choose({ ...without(this.#filter, "last"), ...(at === undefined ? {} : { at }), ...(within === undefined ? {} : { within }) }),
     });
     this.#trendHost.replaceChildren(this.#trend.element);

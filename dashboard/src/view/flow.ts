@@ -147,22 +147,26 @@ export class Flow implements View {
       const [from = "", to = ""] = id.split(">");
       const isIdle = path.hasAttribute("data-idle");
       let rate: number | null | undefined;
+      let held: number | null | undefined;
       let isTold = true;
-      if (to.startsWith("listener/")) rate = tick?.listeners[to.slice("listener/".length)]?.rate;
+      if (to.startsWith("listener/")) {
+        const figures = tick?.listeners[to.slice("listener/".length)];
+        [rate, held] = [figures?.rate, figures?.connections];
+      }
       else if (to.startsWith("pool/")) {
         const listener = status.listeners.find((it) => `listener/${it.name}` === from);
         const pool = to.slice("pool/".length);
         const feeders = status.listeners.filter((it) => it.pools?.includes(pool));
         // How a listener's traffic divides between its pools is known by the pools, if each is its own.
-        if (feeders.length === 1) rate = tick?.pools[pool]?.rate;
+        if (feeders.length === 1) [rate, held] = [tick?.pools[pool]?.rate, tick?.pools[pool]?.in_flight];
         else if ((listener?.pools ?? []).length === 1) rate = tick?.listeners[listener?.name ?? ""]?.rate;
         else isTold = false;
       } else if (to === "peer") rate = status.pair?.figures?.rate;
       else rate = isIdle ? 0 : all;
       mark(path, "stroke-width", thickness(rate).toFixed(1));
-      mark(path, "data-flows", rate !== null && rate !== undefined && rate > 0 ? "" : undefined);
+      mark(path, "data-flows", (rate ?? 0) > 0 || (held ?? 0) > 0 ? "" : undefined);
       const isShort = from === "clients" && to.startsWith("vip/");
-      const text = rate === null || rate === undefined ? "" : `${amount(rate)}/s`;
+      const text = rate === null || rate === undefined ? "" : carried(rate, held);
       tell(label, !isTold || isIdle || isShort ? "" : (streamed(status, to, tick?.listeners) ?? text));
     }
   }
@@ -176,7 +180,8 @@ export class Flow implements View {
       if (!spot.isCell) mark(sign, "d", shapeOf(it.state));
       const words = spoken(it);
       tell(title, words);
-      const shown = it.state === "up" || (it.figures?.rate ?? 0) > 0 ? figure(it.figures?.rate) : it.state;
+      const { rate: passes, in_flight: held } = it.figures ?? {};
+      const shown = it.state === "up" || (passes ?? 0) > 0 ? carried(passes, held) : it.state;
       if (rate !== undefined) tell(rate, shown);
       mark(group, "aria-label", rate === undefined ? words : `${name} ${shown} ${words}`);
     }
@@ -192,9 +197,11 @@ function streamed(status: Status, to: string, figures: Record<string, Figures> |
   return (rate ?? 0) < 0.5 && passed > 0 ? `${bytes(passed)}/s` : undefined;
 }
 
-function figure(rate: number | null | undefined): string {
+/** Where hardly anything begins, what is under way says more: long connections. */
+function carried(rate: number | null | undefined, held: number | null | undefined): string {
   const text = amount(rate);
-  return text === UNKNOWN ? text : `${text}/s`;
+  if (text === UNKNOWN) return text;
+  return (rate ?? 0) < 0.05 && (held ?? 0) > 0 ? `${amount(held)} held` : `${text}/s`;
 }
 
 function spoken(it: Seen): string {

@@ -2,7 +2,7 @@
 
 import type { Status } from "../api/documents.ts";
 import { drillInWords, inOrder, placeOfDrill, recordInWords, toneOfRecord } from "../model/drill.ts";
-import { amount, bytes, clock, latency, span } from "../model/format.ts";
+import { amount, bytes, clock, latency, span, unbroken } from "../model/format.ts";
 import { differences, doesInWords, linkInWords, toneOfPair } from "../model/pair.ts";
 import { headline } from "../model/state.ts";
 import type { Change } from "../store.ts";
@@ -133,12 +133,12 @@ export class Overview implements View {
       this.#headline.dataset["tone"] = tone;
       this.#headline.replaceChildren(toneSign(tone, 20), h("span"));
     }
-    tell(this.#headline.lastElementChild ?? this.#headline, text);
+    tell(this.#headline.lastElementChild ?? this.#headline, unbroken(text));
     const parts = [`running for ${span(now - Date.parse(status.started))}`, `${status.connections} connections`];
     if (typeof tick?.node.cpu === "number") parts.push(`CPU ${Math.round(tick.node.cpu * 100)} %`);
     if (typeof tick?.node.memory_bytes === "number") parts.push(`${bytes(tick.node.memory_bytes)} memory`);
     if (status.shed_level > 0) parts.push(`sheds below priority ${status.shed_level}`);
-    tell(this.#facts, parts.join(" · "));
+    tell(this.#facts, unbroken(parts.join(" · ")));
     this.#tellPair(status, now);
     this.#tellDrill(status, now);
     const problems = [

@@ -118,14 +118,14 @@ export class ServerView implements View {
     const said = admin.author === "" ? admin.state : `${admin.state}, said ${admin.author}${admin.reason === "" ? "" : `: ${admin.reason}`}`;
     const until = server.override?.state?.expires;
     return [
-      section("Is", facts([
+      section("As configured", facts([
         ["address", server.address],
         ["weight", configured !== undefined && configured.weight !== server.weight ? `${server.weight} (the file says ${configured.weight})` : String(server.weight)],
         ["zone", server.zone],
         ["backup", server.backup ? "used only when no other can be" : undefined],
         ["from", server.override?.added !== undefined ? `added by ${server.override.added.author || "an operator"}` : (configured?.file ?? "the configuration")],
       ])),
-      section("Is found to be", facts([
+      section("As found", facts([
         ["health", health],
         ["because", verdict.reason],
         [other === undefined ? "the other node" : `for ${nameOf(other)}`, there],
@@ -137,7 +137,7 @@ export class ServerView implements View {
           toned(part.status === "up" ? "good" : part.status === "down" ? "bad" : "wary", `${part.status}${part.critical ? ", critical" : ""}${part.latency_ms === undefined ? "" : `, ${latency(part.latency_ms / 1000)}`}`),
         ]),
       ])),
-      section("Is wanted to be", facts([
+      section("In use", facts([
         ["admin", said],
         ["since", admin.author === "" ? undefined : clock(Date.parse(admin.since), now)],
         ["until", until === undefined ? undefined : `${day(Date.parse(until))} ${clock(Date.parse(until), Date.parse(until))}`],

@@ -12,6 +12,9 @@ import { arrange, button, h, mark, s, tell } from "./dom.ts";
 import { reshape, stateSign } from "./icon.ts";
 import type { Bridge, View } from "./view.ts";
 
+/** An order by figures holds so long: what is read or aimed at does not jump away each second. */
+const REORDER = 2500;
+
 /** Seconds a sparkline shows, and its size. */
 const SPARK = 60;
 const SPARK_WIDTH = 84;
@@ -55,6 +58,7 @@ export class Servers implements View {
   readonly #none = h("p", { class: "none", hidden: true });
   readonly #states = new Set<ServerState>();
   #order: Order = BY_POOL;
+  #arrangedAt = 0;
 
   constructor(bridge: Bridge, focus: Focus) {
     this.#bridge = bridge;
@@ -95,7 +99,9 @@ export class Servers implements View {
   }
 
   update(change: Change): void {
-    if (change === "status" || (change === "tick" && this.#order !== BY_POOL)) this.#arrange();
+    if (change === "status") this.#forget();
+    const isOld = this.#order !== BY_POOL && Date.now() - this.#arrangedAt > REORDER;
+    if (change === "status" || (change === "tick" && isOld)) this.#arrange();
     if (change === "events" || change === "link") return;
     this.#tell();
   }
@@ -114,6 +120,7 @@ export class Servers implements View {
 
   /** Which rows there are, in which order. */
   #arrange(): void {
+    this.#arrangedAt = Date.now();
     const { servers, status } = this.#bridge.store;
     const choice = { words: this.#words.value, states: this.#states, ...(this.#focus.pool === undefined ? {} : { pool: this.#focus.pool }) };
     const isShort = servers.length > (this.#focus.onlyTroubled ?? Number.POSITIVE_INFINITY);
@@ -134,6 +141,17 @@ export class Servers implements View {
     for (const [column, cell] of this.#head) {
       const isBy = this.#order.column === column;
       mark(cell, "aria-sort", !isBy ? undefined : this.#order.isDescending ? "descending" : "ascending");
+    }
+  }
+
+  /** Servers come and go, and one may come back elsewhere under the same name. */
+  #forget(): void {
+    const { store } = this.#bridge;
+    for (const [key, row] of this.#rows) {
+      const { pool, server } = row.it;
+      if (notes(store.find(pool, server.name)) === row.notes) continue;
+      this.#seen.unobserve(row.element);
+      this.#rows.delete(key);
     }
   }
 
@@ -216,7 +234,10 @@ function step(from: Element, way: "nextElementSibling" | "previousElementSibling
 
 class Row {
   readonly element: HTMLTableRowElement;
-  isVisible = true;
+  /** What stands behind its name. */
+  readonly notes: string;
+  /** Not before it was seen to be: the first drawing is of what is in sight, too. */
+  isVisible = false;
   it: Seen;
   readonly #sign = stateSign("up");
   readonly #word = h("span", { class: "word" });
@@ -234,8 +255,8 @@ class Row {
 
   constructor(bridge: Bridge, it: Seen) {
     this.it = it;
-    const { name, address, zone, backup } = it.server;
-    const notes = [address === name ? "" : address, zone === undefined ? "" : `zone ${zone}`, backup ? "backup" : ""].filter((note) => note !== "");
+    const { name } = it.server;
+    this.notes = notes(it) ?? "";
     const spark = s("svg", { class: "spark", viewBox: `0 0 ${SPARK_WIDTH} ${SPARK_HEIGHT}`, width: SPARK_WIDTH, height: SPARK_HEIGHT, "aria-hidden": "true" }, this.#line);
     this.#switch = new AdminSwitch(bridge, () => this.it);
     this.#weight = button("", () => askForWeight(bridge, this.it), { class: "quiet weight" });
@@ -243,7 +264,7 @@ class Row {
       h("td", { role: "cell", class: "state" }, this.#sign, this.#word),
       h("th", { scope: "row", role: "rowheader" },
         h("a", { class: "name", href: hashOf({ view: "server", pool: it.pool, server: name }) }, name),
-        h("span", { class: "notes" }, notes.join(" · "))),
+        h("span", { class: "notes" }, this.notes)),
       this.#reason, this.#since,
       h("td", { role: "cell", class: "rate" }, spark, this.#rate),
       this.#p99, this.#errors, this.#flight,
@@ -274,7 +295,7 @@ class Row {
 
   /** Where the other node of the pair sees something else. */
   #tellThere({ there }: Seen, bridge: Bridge): void {
-    this.#there.hidden = there === undefined;
+    mark(this.#there, "hidden", there === undefined ? "" : undefined);
     mark(this.element, "data-differs", there === undefined ? undefined : "");
     if (there === undefined) return;
     const { pair } = bridge.store.status ?? {};
@@ -282,6 +303,14 @@ class Row {
     mark(this.#there, "data-state", there.health);
     tell(this.#there, `${there.health} for ${other}: ${there.reason}`);
   }
+}
+
+/** What is to be known of a server that has no column of its own; of none, nothing. */
+function notes(it: Seen | undefined): string | undefined {
+  if (it === undefined) return undefined;
+  const { name, address, zone, backup } = it.server;
+  const all = [address === name ? "" : address, zone === undefined ? "" : `zone ${zone}`, backup ? "backup" : ""];
+  return all.filter((note) => note !== "").join(" · ");
 }
 
 class PoolRow {

@@ -10,7 +10,7 @@ import { amount, bytes, clock, UNKNOWN } from "../model/format.ts";
 import { hashOf } from "../model/place.ts";
 import { sum, without, type Column } from "../model/series.ts";
 import { KEPT, type Change } from "../store.ts";
-import { button, h, mark, s, tell } from "./dom.ts";
+import { arrange, button, h, mark, s, tell } from "./dom.ts";
 import type { Bridge, View } from "./view.ts";
 
 export interface Line {
@@ -41,6 +41,8 @@ export interface Choice {
   isAbout?(it: Happening): boolean;
   /** Somebody wants to know what is below a peak; unless it is said, the view of exchanges opens. */
   onPeak?(filter: Filter): void;
+  /** How far back it reaches, where the view has a choice of its own for that. */
+  seconds?: number;
 }
 
 /** Lines that can still be told apart. */
@@ -108,6 +110,8 @@ export class Trend implements View {
   readonly #choice: Choice;
   readonly #host: HTMLElement;
   readonly #lanes: SVGSVGElement;
+  readonly #laneParts = new Map<Lane, [SVGElement, SVGElement]>();
+  readonly #signs = new Map<Happening, SVGElement>();
   readonly #note: HTMLElement;
   readonly #ranges: HTMLButtonElement[];
   readonly #sizes: ResizeObserver;
@@ -131,8 +135,10 @@ export class Trend implements View {
     this.#note = h("span", { class: "trend-note" });
     this.#host = h("div", { class: "trend-panels" });
     this.#lanes = s("svg", { class: "lanes", role: "img", "aria-label": "What happened, on the same axis as the graphs" });
+    const { seconds } = choice;
+    if (seconds !== undefined) this.#seconds = seconds;
     this.element = h("section", { class: "trend", "aria-label": "Figures over time" },
-      h("div", { class: "trend-head" }, h("span", { class: "switch", role: "group", "aria-label": "Range" }, ...this.#ranges), this.#note),
+      seconds === undefined && h("div", { class: "trend-head" }, h("span", { class: "switch", role: "group", "aria-label": "Range" }, ...this.#ranges), this.#note),
       this.#host, this.#lanes);
     this.#sizes = new ResizeObserver((entries) => {
       const width = Math.floor(entries[0]?.contentRect.width ?? 0);
@@ -165,12 +171,18 @@ export class Trend implements View {
   }
 
   #choose(seconds: number): void {
-    this.#seconds = seconds;
-    this.#history = undefined;
+    this.show(seconds);
     RANGES.forEach((range, place) => {
       const element = this.#ranges[place];
       if (element !== undefined) mark(element, "aria-pressed", String(range.seconds === seconds));
     });
+  }
+
+  /** Reaches back so far from now on. */
+  show(seconds: number): void {
+    if (seconds === this.#seconds) return;
+    this.#seconds = seconds;
+    this.#history = undefined;
     void this.#read();
     this.#fill();
     this.#drawLanes();
@@ -201,6 +213,8 @@ export class Trend implements View {
       mark(element, "title", element.disabled ? "this node keeps no history" : undefined);
     });
     this.#fill();
+    // Another range was chosen meanwhile.
+    if (seconds !== this.#seconds) void this.#read();
   }
 
   #build(): void {
@@ -358,30 +372,54 @@ export class Trend implements View {
     ctx.restore();
   }
 
+  /** A sign is made once, and then only moved. */
   #drawLanes(): void {
     if (this.#width === 0) return;
     const [from, to] = this.#span();
-    const marks = this.#marks();
     const lanes = LANES.filter((lane) => lane !== "addresses" || (this.#bridge.store.status?.vips.length ?? 0) > 0);
     const inside = this.#width - LEFT - RIGHT;
-    const rows = lanes.flatMap((lane, place) => this.#lane(lane, place * LANE, marks.filter((it) => it.lane === lane), from, to, inside));
+    const marks = this.#marks().filter((it) => lanes.includes(it.lane));
+    const shown = new Set(marks);
+    for (const it of this.#signs.keys()) if (!shown.has(it)) this.#signs.delete(it);
+    const signs = marks.map((it) => {
+      const x = LEFT + ((it.at / 1000 - from) / (to - from)) * inside;
+      const sign = this.#sign(it);
+      mark(sign, "transform", `translate(${x.toFixed(1)} ${middle(lanes, it.lane)})`);
+      return sign;
+    });
     mark(this.#lanes, "width", String(this.#width));
     mark(this.#lanes, "height", String(lanes.length * LANE + 4));
-    this.#lanes.replaceChildren(...rows);
+    arrange(this.#lanes, [...lanes.flatMap((lane) => this.#laneOf(lane, middle(lanes, lane), inside)), ...signs]);
   }
 
-  #lane(lane: Lane, top: number, marks: readonly Happening[], from: number, to: number, inside: number): SVGElement[] {
-    const label = s("text", { class: "lane-name", x: 0, y: top + 13 });
-    label.textContent = lane;
-    const line = s("path", { class: "lane-line", d: `M${LEFT + 14} ${top + 9.5}H${LEFT + inside}` });
-    const points = marks.map((it) => {
-      const x = LEFT + ((it.at / 1000 - from) / (to - from)) * inside;
+  #laneOf(lane: Lane, y: number, inside: number): readonly SVGElement[] {
+    let parts = this.#laneParts.get(lane);
+    if (parts === undefined) {
+      const label = s("text", { class: "lane-name", x: 0 });
+      label.textContent = lane;
+      parts = [label, s("path", { class: "lane-line" })];
+      this.#laneParts.set(lane, parts);
+    }
+    mark(parts[0], "y", String(y + 3.5));
+    mark(parts[1], "d", `M${LEFT + 14} ${y}H${LEFT + inside}`);
+    return parts;
+  }
+
+  #sign(it: Happening): SVGElement {
+    let sign = this.#signs.get(it);
+    if (sign === undefined) {
       const title = s("title");
       title.textContent = `${clock(it.at, this.#bridge.store.now())} ${it.kind} ${it.subject}: ${it.message}`;
-      return s("path", { class: "lane-mark", "data-tone": it.tone, d: MARKS[it.tone], transform: `translate(${x.toFixed(1)} ${top + 9.5})` }, title);
-    });
-    return [label, line, ...points];
+      sign = s("path", { class: "lane-mark", "data-tone": it.tone, d: MARKS[it.tone] }, title);
+      this.#signs.set(it, sign);
+    }
+    return sign;
   }
+}
+
+/** Where the line of a lane is, from above. */
+function middle(lanes: readonly Lane[], lane: Lane): number {
+  return lanes.indexOf(lane) * LANE + 9.5;
 }
 
 /** Around their middle: a disc, a triangle, a cross, a square. */

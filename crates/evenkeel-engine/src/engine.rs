@@ -238,7 +238,7 @@ impl Engine {
     /// What would be done with a request that nobody has made.
     pub fn explain(&self, asked: &Asked) -> Result<Explanation, ExplainError> {
         let plan = Arc::clone(&self.orders.borrow().plan);
-        plan.explain(asked, RandomState::new().hash_one(0_u8))
+        plan.explain(asked, &self.shared, RandomState::new().hash_one(0_u8))
     }
 
     /// What an operator wants of a server, in effect on return. `false`: there is no such server.

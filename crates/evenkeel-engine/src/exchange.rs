@@ -205,7 +205,7 @@ pub(crate) fn admit(
     (place, pool): (&Place, PoolId),
     request: &Request,
 ) -> Result<Permit, Fault> {
-    let level = client.worker().shed_level();
+    let level = client.worker().shared.shed_level();
     if level != Level::NONE {
         let priority = place.route(request).map(|route| route.priority).unwrap_or_default();
         if level.sheds(priority) {

@@ -20,9 +20,9 @@ use evenkeel_sys::{Found, OpenFile};
 
 pub(crate) use self::roots::Roots;
 pub(crate) use self::send::{FileBody, send};
+use crate::clock::Date;
 use crate::own::Own;
 use crate::receive::Goal;
-use crate::worker::Worker;
 
 /// Which compressed form is sent to a client that takes several as gladly: the smallest, as whoever
 /// made them beforehand had the time.
@@ -41,6 +41,15 @@ pub(crate) struct Asked<'a, 's, 'b> {
     pub(crate) edits: &'a HeaderEdits,
 }
 
+/// What files are found with.
+#[derive(Debug)]
+pub(crate) struct Finder<'a> {
+    pub(crate) roots: &'a Roots,
+    pub(crate) date: &'a Date,
+    /// Any number, for what divides the parts of an answer.
+    pub(crate) chance: u64,
+}
+
 /// What looking for a file ended with.
 enum Sought {
     File(OpenFile),
@@ -53,7 +62,7 @@ enum Sought {
 /// Finds the file and decides on the answer; if it is the file, its head is in `reply`.
 pub(crate) fn goal(
     asked: &Asked<'_, '_, '_>,
-    worker: &Worker,
+    finder: &Finder<'_>,
     reply: &mut Vec<u8>,
 ) -> Result<Goal, Fault> {
     if !matches!(asked.head.method, "GET" | "HEAD") {
@@ -66,13 +75,13 @@ pub(crate) fn goal(
     let mut index = Vec::new();
     let (path, sought) = if name.is_folder {
         index.extend_from_slice(name.bytes);
-        let sought = asked.index(&mut index, worker)?;
+        let sought = asked.index(&mut index, finder)?;
         (&index[..], sought)
     } else {
-        (name.bytes, asked.file(name.bytes, worker)?)
+        (name.bytes, asked.file(name.bytes, finder)?)
     };
     let own = match sought {
-        Sought::File(file) => return asked.representation(path, file, worker, reply),
+        Sought::File(file) => return asked.representation(path, file, finder, reply),
         // The path is a normal one: it starts with a single slash, and names no other host.
         Sought::Folder => Own::with(301, "Location", asked.with_slash()),
         Sought::Nothing => Own::of(404),
@@ -82,8 +91,8 @@ pub(crate) fn goal(
 }
 
 impl Asked<'_, '_, '_> {
-    fn file(&self, path: &[u8], worker: &Worker) -> Result<Sought, Fault> {
-        Ok(match worker.roots.look_up(self.files, path)? {
+    fn file(&self, path: &[u8], finder: &Finder<'_>) -> Result<Sought, Fault> {
+        Ok(match finder.roots.look_up(self.files, path)? {
             Found::File(file) => Sought::File(file),
             Found::Folder => Sought::Folder,
             Found::Nothing => Sought::Nothing,
@@ -92,7 +101,7 @@ impl Asked<'_, '_, '_> {
     }
 
     /// The first index there is in the folder; `path` is its name then.
-    fn index(&self, path: &mut Vec<u8>, worker: &Worker) -> Result<Sought, Fault> {
+    fn index(&self, path: &mut Vec<u8>, finder: &Finder<'_>) -> Result<Sought, Fault> {
         if !path.is_empty() {
             path.push(b'/');
         }
@@ -100,7 +109,7 @@ impl Asked<'_, '_, '_> {
         for index in &self.files.index {
             path.truncate(folder);
             path.extend_from_slice(index.as_bytes());
-            match self.file(path, worker)? {
+            match self.file(path, finder)? {
                 Sought::Nothing | Sought::Folder => {}
                 sought => return Ok(sought),
             }
@@ -113,11 +122,11 @@ impl Asked<'_, '_, '_> {
         &self,
         path: &[u8],
         file: OpenFile,
-        worker: &Worker,
+        finder: &Finder<'_>,
         reply: &mut Vec<u8>,
     ) -> Result<Goal, Fault> {
-        let (file, coding) = self.best_form(path, file, worker)?;
-        let (date, now) = worker.date.now();
+        let (file, coding) = self.best_form(path, file, finder)?;
+        let (date, now) = finder.date.now();
         let facts = Facts { size: file.size, modified: file.modified };
         let representation = Representation {
             facts: facts.told(now),
@@ -135,7 +144,7 @@ impl Asked<'_, '_, '_> {
             Verdict::Whole => (200, 0..file.size, None),
             Verdict::Part(range) => (206, range.clone(), None),
             Verdict::Parts(ranges) => {
-                let parts = Multipart::new(&representation, ranges.clone(), worker.chance());
+                let parts = Multipart::new(&representation, ranges.clone(), finder.chance);
                 (206, 0..0, Some(parts))
             }
             Verdict::NotModified => (304, 0..0, None),
@@ -163,13 +172,13 @@ impl Asked<'_, '_, '_> {
         &self,
         path: &[u8],
         file: OpenFile,
-        worker: &Worker,
+        finder: &Finder<'_>,
     ) -> Result<(OpenFile, Option<Coding>), Fault> {
         if self.files.precompressed {
             let accepted = Accepted::read(self.head.fields.all("accept-encoding"));
             for coding in accepted.best_of(PRECOMPRESSED) {
                 let path = [path, coding.suffix().as_bytes()].concat();
-                if let Sought::File(file) = self.file(&path, worker)? {
+                if let Sought::File(file) = self.file(&path, finder)? {
                     return Ok((file, Some(coding)));
                 }
             }

@@ -394,6 +394,12 @@ impl LivePool {
         self.permit(Load::Request)
     }
 
+    /// Whether one more would be admitted at this moment.
+    pub(crate) fn has_room(&self) -> Result<(), Fault> {
+        let has_room = self.breaker.has_room(Load::Request, self.config.breaker.pool);
+        if has_room { Ok(()) } else { Err(Fault::BreakerOpen) }
+    }
+
     /// One more that waits for a server or its connection.
     pub(crate) fn admit_pending(&self) -> Result<Permit, Fault> {
         self.permit(Load::Pending)

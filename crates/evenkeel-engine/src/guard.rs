@@ -50,11 +50,9 @@ pub(crate) fn admit(
     let here = &place.listener().guard;
     let route = route.map(|route| &http.routes[route]);
     let most = route.map_or(http.body_bytes, |route| route.body_bytes);
-    if let (Body::Length(length), Some(most)) = (head.body, most)
-        && length > most
-    {
-        client.seat.slot.counts.refuse(Reason::BodyTooLarge.label());
-        return Err(Fault::BadRequest(Reason::BodyTooLarge.status()));
+    if let Err(reason) = fits(head.body, most) {
+        client.seat.slot.counts.refuse(reason.label());
+        return Err(Fault::BadRequest(reason.status()));
     }
     if here.is_open() && route.is_none_or(|route| route.guard.is_open()) {
         return Ok(());
@@ -72,6 +70,20 @@ pub(crate) fn admit(
     }
 }
 
+/// Whether a body of the length that is announced may come.
+pub(crate) fn fits(body: Body, most: Option<u64>) -> Result<(), Reason> {
+    match (body, most) {
+        (Body::Length(length), Some(most)) if length > most => Err(Reason::BodyTooLarge),
+        _ => Ok(()),
+    }
+}
+
+/// Whether lists of addresses let this one in.
+pub(crate) fn lets_in(guards: &[&Guard], address: IpAddr) -> Result<(), Fault> {
+    let mut lists = guards.iter().filter_map(|guard| guard.access.as_ref());
+    if lists.all(|access| access.admits(address)) { Ok(()) } else { Err(Fault::Denied) }
+}
+
 /// Who wants to pass.
 struct Asked<'a> {
     place: &'a Place,
@@ -83,10 +95,7 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     fn pass(&self, guards: &[&Guard], fields: &mut Fields) -> Result<(), Fault> {
-        let mut lists = guards.iter().filter_map(|guard| guard.access.as_ref());
-        if lists.any(|access| !access.admits(self.address)) {
-            return Err(Fault::Denied);
-        }
+        lets_in(guards, self.address)?;
         guards.iter().flat_map(|guard| &guard.rates).try_for_each(|id| self.keep_to(*id, fields))
     }
 

@@ -183,7 +183,7 @@ impl Second {
     /// `None`: there is no other server with room, or it cannot be afforded.
     fn ask(errand: &mut Errand<'_>, cx: &Context<'_>) -> Option<Self> {
         let (worker, live) = (Rc::clone(errand.client.worker()), &errand.pool.live);
-        if worker.shed_level() != Level::NONE {
+        if worker.shared.shed_level() != Level::NONE {
             return None;
         }
         let Pick::Server(member) = errand.pick_another() else { return None };

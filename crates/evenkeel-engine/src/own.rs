@@ -10,6 +10,7 @@ use evenkeel_core::fault::{Fault, Phase};
 use evenkeel_core::grpc;
 use evenkeel_core::message::forward::HSTS;
 use evenkeel_core::message::own::{write_grpc, write_own};
+use evenkeel_core::message::request::RequestHead;
 use tokio::io::AsyncWrite;
 
 use crate::buffer::Buffer;
@@ -29,9 +30,9 @@ const SPOKEN_WEBSOCKET: [(&str, &str); 3] =
 /// What such an answer says besides its status.
 #[derive(Debug)]
 pub(crate) struct Own {
-    status: u16,
+    pub(crate) status: u16,
     /// Name and value, which holds no line end.
-    field: Option<(&'static str, String)>,
+    pub(crate) field: Option<(&'static str, String)>,
     /// In place of a page.
     content: Option<ErrorPage>,
 }
@@ -45,10 +46,11 @@ impl Own {
         Self { status, field: Some((name, value)), content: None }
     }
 
-    /// To a request that may not be passed on any more (RFC 9110 §7.6.2). This node shows nobody what
-    /// it was sent, as `TRACE` would have it: that may hold a secret.
-    pub(crate) fn last_hop(method: &str) -> Self {
-        Self::of(if method == "TRACE" { 501 } else { 200 })
+    /// To a request that may not be passed on any more (RFC 9110 §7.6.2); `None` to all others. This
+    /// node shows nobody what it was sent, as `TRACE` would have it: that may hold a secret.
+    pub(crate) fn last_hop(head: &RequestHead<'_, '_>) -> Option<Self> {
+        let status = if head.method == "TRACE" { 501 } else { 200 };
+        (head.hops == Some(0)).then(|| Self::of(status))
     }
 
     /// A text that is no page of anybody's.

@@ -31,7 +31,7 @@ use crate::auth::{self, Shown};
 use crate::clock;
 use crate::exchange::{Client, Desk, Next};
 use crate::facts::Told;
-use crate::files::{self, Asked, FileBody};
+use crate::files::{self, Asked, FileBody, Finder};
 use crate::fleet::LivePool;
 use crate::guard::{self, Fields};
 use crate::own::Own;
@@ -333,9 +333,9 @@ fn aim(
     let mut told = Told { head, seat, http, scheme, request_id, trace_id, route: name, pool: "" };
     let admitted = admit(client, place, (http, route), head, fields);
     let may_pass = admitted.is_ok();
-    let goal = admitted.and_then(|()| match head.hops {
-        Some(0) => Ok(Own::last_hop(head.method).into()),
-        _ => goal((client, http, through), &told, reply),
+    let goal = admitted.and_then(|()| match Own::last_hop(head) {
+        Some(own) => Ok(own.into()),
+        None => goal((client, http, through), &told, reply),
     });
     // A WebSocket in frames has no key (RFC 8441 §5), a server of HTTP/1 wants one.
     let opens = head.version == Version::Http2 && head.upgrade == Upgrade::WebSocket;
@@ -416,7 +416,9 @@ fn goal(
             let settled = through.and_then(|route| answer_edits(route, facts));
             let mut asked = asked(files, told.head, (client, http), through);
             asked.edits = settled.as_deref().unwrap_or(asked.edits);
-            files::goal(&asked, client.worker(), reply)?
+            let worker = client.worker();
+            let (roots, date) = (&worker.roots, &worker.date);
+            files::goal(&asked, &Finder { roots, date, chance: worker.chance() }, reply)?
         }
         Action::Pool(pool) => Goal::Pool(*pool),
         Action::Split(split) => Goal::Pool(share(split, told)),

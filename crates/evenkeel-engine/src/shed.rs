@@ -12,7 +12,7 @@ use evenkeel_core::shed::{Level, Shedder, Strain};
 use evenkeel_sys::cpu_time;
 
 use crate::plan::Plan;
-use crate::worker::{Shared, Worker};
+use crate::worker::Shared;
 
 /// Between two measurements: half of the time between two steps.
 const LOOK: Duration = Duration::from_millis(50);
@@ -68,10 +68,10 @@ impl Shedding {
     }
 }
 
-impl Worker {
+impl Shared {
     /// What is shed at the moment.
     pub(crate) fn shed_level(&self) -> Level {
-        Level::new(self.shared.shed_level.0.load(Ordering::Relaxed))
+        Level::new(self.shed_level.0.load(Ordering::Relaxed))
     }
 }
 

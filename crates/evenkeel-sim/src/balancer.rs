@@ -340,6 +340,15 @@ impl Balancer {
         command.output().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"))
     }
 
+    /// What it says that it would do with a request.
+    #[track_caller]
+    pub fn explained(&self, arguments: &[&str]) -> Value {
+        let output = self.cli(&[&["explain", "--json"], arguments].concat());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        serde_json::from_slice(&output.stdout).expect("the explanation is JSON")
+    }
+
     /// Ends it at once.
     #[track_caller]
     pub fn kill(&mut self) {

@@ -15,6 +15,7 @@ mod dashboard;
 mod dashboards;
 mod discovery;
 mod drill;
+mod explain;
 mod export;
 mod files;
 mod grpc;

@@ -1,4 +1,4 @@
-//! What a node tells of its traffic, and of what it would do.
+//! What a node tells of its traffic.
 
 use evenkeel_sim::prelude::*;
 use serde_json::Value;
@@ -7,93 +7,6 @@ use serde_json::Value;
 fn json(answer: &Answer) -> Value {
     serde_json::from_str(&answer.text())
         .unwrap_or_else(|error| panic!("{error}: {}", answer.text()))
-}
-
-/// What the node says of `GET /`, on the command line.
-#[track_caller]
-fn explained(lb: &Balancer, arguments: &[&str]) -> Value {
-    let output = lb.cli(&[&["explain", "--json"], arguments].concat());
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
-    serde_json::from_slice(&output.stdout).expect("the explanation is JSON")
-}
-
-#[test]
-fn explain_names_the_server_that_serves_next_and_takes_no_turn() {
-    let pool: [Origin; 3] = origins();
-    let listen = free_address();
-    let lb = balancer(&two_workers(listen, &format!("servers = {}", servers(&pool))));
-    let url = format!("http://{listen}/x?y=1");
-    for _ in 0..6 {
-        let before = explained(&lb, &["GET", &url]);
-        assert_eq!(before, explained(&lb, &["GET", &url]), "asking twice changes nothing");
-        let chosen = before["outcome"]["chosen"].as_str().expect("somebody is chosen").to_owned();
-        let served = get(listen, "/x?y=1").server().to_owned();
-        let number: usize = served.parse().expect("they are numbered");
-        assert_eq!(chosen, pool[number].address().to_string());
-    }
-    let gone = pool[1].address().to_string();
-    let drained = lb.cli(&["server", "drain", &format!("app/{gone}")]);
-    assert!(drained.status.success());
-    let after = explained(&lb, &[&url]);
-    let servers = after["outcome"]["servers"].as_array().expect("a list");
-    let verdict = servers.iter().find(|server| server["server"] == *gone).expect("it is listed");
-    assert_eq!(verdict["verdict"], "draining: only those who stick to it");
-    let said = lb.cli(&["explain", "GET", &url]);
-    let said = String::from_utf8_lossy(&said.stdout);
-    assert!(said.contains("draining: only those who stick to it"), "{said}");
-    assert!(said.contains("If that fails, up to 2 more tries"), "{said}");
-}
-
-#[test]
-fn explain_tells_refusals_and_routes_as_they_are_served() {
-    let web = origin("web");
-    let listen = free_address();
-    let lb = balancer(&format!(
-        r#"
-[listener.front]
-bind = ["{listen}"]
-protocol = "http"
-deny = ["192.0.2.0/24"]
-[[listener.front.route]]
-name = "api"
-path = "/api/"
-methods = ["GET"]
-pool = "web"
-rewrite = {{ strip_prefix = "/api" }}
-[[listener.front.route]]
-name = "beta"
-path = "/api/"
-headers = {{ "x-beta" = "1" }}
-pool = "web"
-[[listener.front.route]]
-name = "old"
-path = "/old/"
-redirect = {{ to = "https://{{host}}/new", status = 308 }}
-[pool.web]
-servers = ["{}"]
-"#,
-        web.address()
-    ));
-    let url = |path: &str| format!("http://{listen}{path}");
-    let api = explained(&lb, &["GET", &url("/api/users")]);
-    assert_eq!((&api["route"], &api["outcome"]["path"]), (&"api".into(), &"/users".into()));
-    assert_eq!(api["passed_over"][0]["why"], "header x-beta is not 1");
-    let beta = explained(&lb, &["POST", &url("/api/users"), "-H", "X-Beta: 1"]);
-    assert_eq!(beta["route"], "beta");
-    assert_eq!(beta["passed_over"][0]["why"], "not this method");
-    let old = explained(&lb, &[&url("/old/x"), "-H", "Host: shop.example"]);
-    assert_eq!(old["outcome"]["location"], "https://shop.example/new");
-    assert_eq!(get(listen, "/old/x").status, 308);
-    let none = explained(&lb, &[&url("/none")]);
-    assert_eq!(none["outcome"]["status"], get(listen, "/none").status);
-    let denied = explained(&lb, &[&url("/api/users"), "--from", "192.0.2.7"]);
-    assert_eq!(denied["outcome"]["status"], 403);
-    let bad = explained(&lb, &[&url("/api/users"), "-H", "Content-Length: 1x"]);
-    assert_eq!(bad["outcome"]["status"], 400);
-    let nobody = lb.cli(&["explain", "GET", "https://shop.example/"]);
-    let said = String::from_utf8_lossy(&nobody.stderr);
-    assert!(said.contains("no listener takes https; there are: front"), "{said}");
 }
 
 #[test]

@@ -237,7 +237,7 @@ fn a_request_for_another_certificates_host_is_misdirected() {
     let one = authority.issue("one", &["one.example", "uno.example"]);
     let two = authority.issue("two", &["two.example"]);
     let (listen, server) = (free_address(), origin("0"));
-    let _lb = balancer(&config(listen, &[&one, &two], "", server.address()));
+    let lb = balancer(&config(listen, &[&one, &two], "", server.address()));
     let clients = authority.clients(&BOTH, None);
     for (name, host, status) in [
         ("one.example", "one.example", 200),
@@ -251,6 +251,9 @@ fn a_request_for_another_certificates_host_is_misdirected() {
         let answer = secured.ask(host, "").expect("an answer");
         let begins = format!("HTTP/1.1 {status} ");
         assert!(answer.starts_with(&begins), "{name} {host}: {answer}");
+        let url = format!("https://{name}:{}/", listen.port());
+        let told = &lb.explained(&[&url, "-H", &format!("Host: {host}")])["outcome"];
+        assert_eq!(told["status"] == 421, status == 421, "{name} {host}: {told}");
     }
     assert!(server.seen().iter().all(|it| it.head.header("host") != Some("two.example")));
 }
@@ -261,12 +264,14 @@ fn who_comes_in_the_clear_is_sent_to_tls_and_told_to_remember_that() {
     let pair = authority.issue("site", &["site.example"]);
     let (listen, plain, server) = (free_address(), free_address(), origin("0"));
     let keys = format!("redirect_http = \"{plain}\"\nhsts = true\n");
-    let _lb = balancer(&config(listen, &[&pair], &keys, server.address()));
+    let lb = balancer(&config(listen, &[&pair], &keys, server.address()));
     let mut client = client(plain);
     client.send("GET /x?y HTTP/1.1\r\nHost: site.example:80\r\n\r\n");
     let answer = client.answer();
     let there = format!("https://site.example:{}/x?y", listen.port());
     assert_eq!((answer.status, answer.header("location")), (308, Some(&*there)));
+    let asked = [&*format!("http://{plain}/x?y"), "-H", "Host: site.example:80"];
+    assert_eq!(lb.explained(&asked)["outcome"]["location"], there);
     assert_eq!(
         answer.header("strict-transport-security"),
         None,

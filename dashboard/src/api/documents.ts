@@ -352,6 +352,7 @@ export interface Explanation {
   outcome:
     | { kind: "refused"; status: number | null; why: string }
     | { kind: "redirect"; status: number; location: string }
-    | { kind: "file"; folder: string; path: string }
+    | { kind: "answer"; status: number; why: string }
+    | { kind: "file"; status: number; folder: string; path: string }
     | ExplainedPool;
 }

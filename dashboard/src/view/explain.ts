@@ -7,7 +7,7 @@ import { h, type Child } from "./dom.ts";
 import { facts, link, toned } from "./parts.ts";
 import type { Bridge, View } from "./view.ts";
 
-const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
 
 /** What is asked at once. */
 export interface Asked {
@@ -90,8 +90,9 @@ export class Explain implements View {
       ...(it.passes ?? []).map((gate): [string, Child] => ["has to pass", gate]),
     ];
     if (outcome.kind === "refused") rows.push(["outcome", toned("bad", `${outcome.status ?? "closed without an answer"}: ${outcome.why}`)]);
+    if (outcome.kind === "answer") rows.push(["outcome", toned("good", `${outcome.status}, by this node: ${outcome.why}`)]);
     if (outcome.kind === "redirect") rows.push(["outcome", toned("good", `${outcome.status} to ${outcome.location}`)]);
-    if (outcome.kind === "file") rows.push(["outcome", toned("good", `the file ${outcome.path} of ${outcome.folder}`)]);
+    if (outcome.kind === "file") rows.push(["outcome", toned("good", `${outcome.status}: the file ${outcome.path} of ${outcome.folder}`)]);
     if (outcome.kind === "pool") rows.push(...poolRows(outcome));
     const way = h("section", { class: "block" }, h("h2", { class: "mono" }, `${it.method} ${it.url}`), facts(rows));
     return outcome.kind === "pool" ? [way, servers(outcome)] : [way];

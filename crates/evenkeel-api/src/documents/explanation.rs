@@ -55,11 +55,18 @@ pub enum ExplainedOutcome {
         status: Option<u16>,
         why: String,
     },
+    /// By the node itself, though nothing is wrong with the request.
+    Answer {
+        status: u16,
+        why: String,
+    },
     Redirect {
         status: u16,
         location: String,
     },
+    /// 200, 206 or 304, with a file of the node's machine, which is there.
     File {
+        status: u16,
         folder: String,
         path: String,
     },

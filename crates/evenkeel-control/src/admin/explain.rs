@@ -129,11 +129,13 @@ fn document(url: String, asked: Asked, explained: Explanation) -> api::Explanati
         passes: explained.passes,
         outcome: match explained.outcome {
             Outcome::Refused { status, why } => api::ExplainedOutcome::Refused { status, why },
+            Outcome::Answered { status, why } => api::ExplainedOutcome::Answer { status, why },
             Outcome::Redirected { status, location } => {
                 api::ExplainedOutcome::Redirect { status, location }
             }
-            Outcome::File { folder, path } => {
-                api::ExplainedOutcome::File { folder: folder.display().to_string(), path }
+            Outcome::File { status, folder, path } => {
+                let folder = folder.display().to_string();
+                api::ExplainedOutcome::File { status, folder, path }
             }
             Outcome::Pool(choosing) => api::ExplainedOutcome::Pool(Box::new(pool(*choosing))),
         },

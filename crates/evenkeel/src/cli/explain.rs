@@ -7,7 +7,7 @@ use evenkeel_api::{
     ExplainedOutcome, ExplainedPool, ExplainedRetry, ExplainedServer, Explanation, PoolMode,
 };
 
-use super::table::{Cell, Colour, Screen, cell, columns, plain, table};
+use super::table::{Cell, Colour, Screen, cell, columns, folded, plain, table};
 use super::{client, out, say_json};
 use crate::args;
 
@@ -27,8 +27,7 @@ pub(crate) fn explain(args: &args::Explain) -> Result<ExitCode> {
     if args.json {
         say_json(&explanation)?;
     } else {
-        let screen = Screen { coloured: out::stdout_is_coloured(), width: out::stdout_width() };
-        out::say(&in_words(&explanation, screen));
+        out::say(&in_words(&explanation, Screen::of_stdout()));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -52,7 +51,7 @@ fn in_words(it: &Explanation, screen: Screen) -> String {
         let rows: Vec<_> = pool.servers.iter().map(server).collect();
         let heading = ["SERVER", "WEIGHT", "IN FLIGHT", "SCORE", "TRY", "VERDICT"];
         parts.push(table(heading, &rows, screen));
-        parts.push(retry(&pool.retry));
+        parts.push(folded(&retry(&pool.retry), 0, screen));
     }
     parts.join("\n\n")
 }
@@ -70,11 +69,14 @@ fn outcome(outcome: &ExplainedOutcome) -> Vec<(&'static str, String)> {
         ExplainedOutcome::Refused { status: None, why } => {
             vec![("answer", format!("closed without one: {why}"))]
         }
+        ExplainedOutcome::Answer { status, why } => {
+            vec![("answer", format!("{status}, by this node: {why}"))]
+        }
         ExplainedOutcome::Redirect { status, location } => {
             vec![("answer", format!("{status} to {location}"))]
         }
-        ExplainedOutcome::File { folder, path } => {
-            vec![("answer", format!("the file {path} of {folder}, if it is there"))]
+        ExplainedOutcome::File { status, folder, path } => {
+            vec![("answer", format!("{status}: the file {path} of {folder}"))]
         }
         ExplainedOutcome::Pool(it) => pool(it),
     }
@@ -256,8 +258,16 @@ begun, it is not. A connection is waited for 3 s, the first byte of the answer 3
                 "answer       308 to https://h/",
             ),
             (
-                ExplainedOutcome::File { folder: "/srv".to_owned(), path: "/a.css".to_owned() },
-                "answer       the file /a.css of /srv, if it is there",
+                ExplainedOutcome::Answer { status: 200, why: "nobody else is asked".to_owned() },
+                "answer       200, by this node: nobody else is asked",
+            ),
+            (
+                ExplainedOutcome::File {
+                    status: 200,
+                    folder: "/srv".to_owned(),
+                    path: "/a.css".to_owned(),
+                },
+                "answer       200: the file /a.css of /srv",
             ),
         ] {
             let said = in_words(&explanation(outcome), Screen::default());

@@ -162,6 +162,9 @@ fn leads_elsewhere(
         ExplainedOutcome::Pool(to) if to.pool == pool || to.by_split => None,
         ExplainedOutcome::Pool(to) => Some(format!("GET / goes to pool {}", to.pool)),
         ExplainedOutcome::Refused { why, .. } => Some(format!("GET / is refused: {why}")),
+        ExplainedOutcome::Answer { why, .. } => {
+            Some(format!("GET / is the node's to answer: {why}"))
+        }
         ExplainedOutcome::Redirect { location, .. } => {
             Some(format!("GET / is redirected to {location}"))
         }

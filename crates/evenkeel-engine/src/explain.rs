@@ -179,7 +179,7 @@ impl Plan {
         if let Some(front) = &live.front {
             let Some(place) = front.showing().chosen(asked.server_name()) else {
                 explanation.outcome =
-                    closed("no certificate is for this name, and no other is shown");
+                    closed("no certificate is for this name, and no other is shown".to_owned());
                 return Ok(explanation);
             };
             let certificate = front.certificates().into_iter().nth(place);
@@ -238,6 +238,6 @@ fn refused(fault: Fault) -> Outcome {
 }
 
 /// The connection ends without an answer.
-fn closed(why: impl ToString) -> Outcome {
-    Outcome::Refused { status: None, why: why.to_string() }
+fn closed(why: String) -> Outcome {
+    Outcome::Refused { status: None, why }
 }

@@ -65,7 +65,7 @@ impl<'a> Arrival<'a> {
         let guards = [&listener.guard];
         // Nobody has asked for an answer.
         if let Err(fault) = guard::lets_in(&guards, self.asked.from) {
-            return closed(fault);
+            return closed(fault.to_string());
         }
         passes.extend(self.limits(&guards));
         let pool = match &listener.protocol {
@@ -74,7 +74,10 @@ impl<'a> Arrival<'a> {
                 self.plan.snapshot.tls_router(self.index).route(self.asked.server_name(), |_| false)
             }
         };
-        pool.map_or_else(|| closed(Fault::NoRoute), |pool| self.choosing(pool, false, None))
+        pool.map_or_else(
+            || closed(Fault::NoRoute.to_string()),
+            |pool| self.choosing(pool, false, None),
+        )
     }
 
     /// A request.
@@ -257,7 +260,7 @@ impl<'a> Arrival<'a> {
     fn choosing(self, pool: PoolId, by_split: bool, request: Option<Understood<'_>>) -> Outcome {
         let live = &self.plan.pools[usize::from(pool.0)];
         if let Err(fault) = live.has_room() {
-            return if request.is_some() { refused(fault) } else { closed(fault) };
+            return if request.is_some() { refused(fault) } else { closed(fault.to_string()) };
         }
         let path = request.map_or(("", ""), |it| (it.head.path, stripped(it.head.path, it.route)));
         let hashed = self.hashed(&live.config, request, path.1);

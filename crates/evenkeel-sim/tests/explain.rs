@@ -161,7 +161,7 @@ servers = ["{}"]
         let url = format!("http://{listen}{target}");
         let mut asked = vec![*method, &*url, "-H", "Host: shop.example"];
         for header in *headers {
-            request += &format!("{header}\r\n");
+            request.extend([*header, "\r\n"]);
             asked.extend(["-H", header]);
         }
         let answer = client(listen).send(request + "\r\n").answer_to(method);

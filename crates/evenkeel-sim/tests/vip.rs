@@ -16,7 +16,7 @@ use evenkeel_sim::origin::{Mode, Origin};
 use evenkeel_sim::process::Signal;
 use evenkeel_sim::scratch::Scratch;
 use evenkeel_sim::skip_unless;
-use evenkeel_sys::link::{AdvertSocket, Interfaces};
+use evenkeel_sys::link::{AdvertSocket, Change, Interfaces, InterfacesWatch};
 
 const VIP: &str = "192.0.2.10";
 
@@ -218,6 +218,29 @@ fn the_kernel_is_the_source_of_truth() {
     assert!(a.process().wait(PATIENCE).success());
     assert!(!link.has("a", VIP), "what was added is removed");
     assert!(link.has("a", "192.0.2.11"), "what was there before stays");
+}
+
+#[test]
+fn an_owner_that_needs_no_guard_any_more_keeps_its_address() {
+    let link = skip_unless!(Link::with(&["a"]), NO_LINK);
+    let mut a = link.node("a", &vip(150, ""));
+    a.await_state("main", "active");
+    assert_eq!(a.process().children().len(), 1, "adverts are faster than the kernel reckons");
+    let (mut watch, place) = link.enter("a", || {
+        let eth0 = Interfaces::open().unwrap().find("eth0").unwrap().unwrap();
+        (InterfacesWatch::open().unwrap(), eth0.index)
+    });
+    a.reload(&vip(150, "").replace("\"fast\"", "\"1s\""));
+    wait_until("the guard has ended", PATIENCE, || a.process().children().is_empty());
+    let mut went = false;
+    watch.drain((place, "eth0"), |change| went |= change == Change::AddressWent).unwrap();
+    assert!(!went, "the guard took the address along");
+    // And back again: the new guard holds what is there.
+    a.reload(&vip(150, ""));
+    wait_until("there is a guard", PATIENCE, || a.process().children().len() == 1);
+    a.await_state("main", "active");
+    a.kill();
+    wait_until("the guard takes the address away", PATIENCE, || !link.has("a", VIP));
 }
 
 #[test]

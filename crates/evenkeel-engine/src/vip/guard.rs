@@ -26,34 +26,38 @@ const SILENT_TENTHS: u32 = 25;
 /// After a death, before the addresses go: the kernel says goodbye to the dead one's clients from
 /// them, without which they wait for answers that do not come. The next owner asks twice as late.
 const LAST_WORDS: Duration = Duration::from_millis(100);
-/// A guard ends soon after nobody speaks to it any more; one that does not is ended.
+/// A guard ends soon after nobody speaks to it any more; one that does not is killed.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Between two looks whether it has ended: the system cannot be asked to wait for a child for a while.
 const LOOK: Duration = Duration::from_millis(5);
 /// A line with as many addresses as an advert can have.
 const MOST_LINE: usize = 64 * 1024;
 
-/// The guard of one virtual address, as its owner has it. Without it being told to let go, the
-/// addresses go when this does.
+/// The guard of one virtual address, as its owner has it. The addresses it holds go when this is
+/// dropped: [`Self::release`] comes first, or [`Self::dismiss`] if that fails. Nothing here waits for
+/// it, who speaks to it has adverts to send.
 #[derive(Debug)]
 pub(super) struct Guard {
-    child: Child,
-    /// `None`: it has been closed, so that the guard ends.
-    line: Option<UnixStream>,
+    /// `None`: another thread waits for its end.
+    child: Option<Child>,
+    line: UnixStream,
 }
 
 impl Guard {
     pub(super) fn start() -> io::Result<Self> {
+        Self::from_program(Command::new(PROGRAM).arg(GUARD_VERB))
+    }
+
+    fn from_program(program: &mut Command) -> io::Result<Self> {
         let (line, end) = UnixStream::pair()?;
         line.set_nonblocking(true)?;
-        let child = Command::new(PROGRAM)
-            .arg(GUARD_VERB)
+        let child = program
             .env_clear()
             .stdin(Stdio::from(OwnedFd::from(end)))
             .stdout(Stdio::null())
             .process_group(0) // what a terminal sends is not for it
             .spawn()?;
-        Ok(Self { child, line: Some(line) })
+        Ok(Self { child: Some(child), line })
     }
 
     /// These addresses are to go when the owner is silent for too long.
@@ -79,24 +83,39 @@ impl Guard {
         self.say("release")
     }
 
+    /// Ends one that does not listen, and would take the addresses when it sees that nobody speaks.
+    pub(super) fn dismiss(mut self) {
+        if let Some(child) = &mut self.child {
+            // Does not wait. Should it see the end of its line before this reaches it, the last
+            // words of its owner hold it up.
+            let _ = child.kill();
+        }
+    }
+
     /// A line that does not fit is one too many: it has not been read for thousands of beats.
     fn say(&mut self, words: &str) -> io::Result<()> {
-        let line = self.line.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
-        line.write_all(format!("{words}\n").as_bytes())
+        self.line.write_all(format!("{words}\n").as_bytes())
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.line = None;
-        let until = boot_time() + PATIENCE;
-        while matches!(self.child.try_wait(), Ok(None)) && boot_time() < until {
-            thread::sleep(LOOK);
-        }
-        // By its own id, whether or not it has ended; it is waited for, so that none is left behind.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let Some(child) = self.child.take() else { return };
+        // Without a thread it ends all the same, and is waited for by the system when this process
+        // has ended.
+        let _ = thread::Builder::new().name("vip-guard-end".into()).spawn(|| see_off(child));
     }
+}
+
+/// Waits for the end of a guard whose line is closed, so that none is left behind.
+fn see_off(mut child: Child) {
+    let until = boot_time() + PATIENCE;
+    while matches!(child.try_wait(), Ok(None)) && boot_time() < until {
+        thread::sleep(LOOK);
+    }
+    // By its own id, whether or not it has ended.
+    let _ = child.kill();
+    let _ = child.wait();
 }
 
 /// What a guard has been told.
@@ -210,7 +229,12 @@ pub fn stand_guard() -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+
+    /// How long a state is waited for before the test fails.
+    const LIMIT: Duration = Duration::from_secs(20);
 
     const fn at(milliseconds: u64) -> Duration {
         Duration::from_millis(milliseconds)
@@ -235,6 +259,21 @@ mod tests {
         duty.hear(b"beat\n", at(2_000));
         assert_eq!(duty.deadline(), Some(at(2_250)));
         assert!(duty.due(Duration::MAX).is_some(), "nobody speaks any more");
+    }
+
+    #[test]
+    fn one_that_does_not_listen_is_killed() {
+        let mut guard = Guard::from_program(Command::new("/bin/sleep").arg("1000")).unwrap();
+        let process = guard.child.as_ref().unwrap().id();
+        let full = (0..).find_map(|_| guard.beat().err()).unwrap();
+        assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
+        guard.dismiss();
+        let until = boot_time() + LIMIT;
+        while Path::new(&format!("/proc/{process}")).exists() {
+            assert!(boot_time() < until, "it is still there");
+            // wait: between two looks
+            thread::sleep(LOOK);
+        }
     }
 
     #[test]

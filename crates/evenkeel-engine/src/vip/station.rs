@@ -183,6 +183,8 @@ impl Station {
     /// Other rules for the same place.
     pub(super) fn follow(&mut self, vip: &Arc<Vip>) -> io::Result<()> {
         if guards(vip) != guards(&self.vip) {
+            // One that is not told to let go takes the addresses along.
+            self.hand_over();
             self.guard = guard(vip, self.hand.is_some());
         }
         self.vip = Arc::clone(vip);
@@ -342,7 +344,9 @@ impl Station {
     fn dismiss(&mut self, said: io::Result<()>) {
         if let Err(error) = said {
             tracing::warn!("vip {}: its guard has ended ({error}); {SECOND}", self.vip.name);
-            self.guard = None;
+            if let Some(guard) = self.guard.take() {
+                guard.dismiss();
+            }
         }
     }
 

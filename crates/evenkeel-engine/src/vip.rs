@@ -183,7 +183,7 @@ impl Vips {
                 Some(mut known) if is_same_place(&known.vip, &vip) => {
                     let rules = (Arc::clone(&vip), Arc::clone(&all));
                     if looks_elsewhere(&known.vip, &vip) {
-                        known.lookouts = Lookouts::post(&vip, &known.post, &self.orders);
+                        known.lookouts.follow(&vip, &known.post, &self.orders);
                     }
                     known.post.wish(|wishes| wishes.vip = Some(rules));
                     known.vip = vip;

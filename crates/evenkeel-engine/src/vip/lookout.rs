@@ -50,16 +50,41 @@ impl Stop {
         let paused = self.told.wait_timeout_while(stopped, time, |stopped| !*stopped);
         *paused.unwrap_or_else(PoisonError::into_inner).0
     }
+
+    /// Nothing is told any more when this has returned.
+    fn stop(&self) {
+        *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.told.notify_all();
+    }
+
+    /// Does it before [`Self::stop`] or not at all: who was in the middle of a look when it was
+    /// stopped has found out something about what nobody asks for any more.
+    fn unless_stopped(&self, tell: impl FnOnce()) {
+        let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*stopped {
+            tell();
+        }
+    }
 }
 
 impl Drop for Lookouts {
     fn drop(&mut self) {
-        *self.0.stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.0.told.notify_all();
+        self.0.stop();
     }
 }
 
 impl Lookouts {
+    /// Looks at other things from now on, in the place of those before.
+    pub(super) fn follow(
+        &mut self,
+        vip: &Arc<Vip>,
+        post: &Arc<Post>,
+        orders: &watch::Receiver<Order>,
+    ) {
+        self.0.stop();
+        *self = Self::post(vip, post, orders);
+    }
+
     /// A thread for each thing that `vip` depends on. What it says goes to `post`.
     pub(super) fn post(vip: &Arc<Vip>, post: &Arc<Post>, orders: &watch::Receiver<Order>) -> Self {
         let lookouts = Self::default();
@@ -110,7 +135,7 @@ impl Looker {
             };
             if row >= enough {
                 (is_well, row) = (!is_well, 0);
-                tell(&self.post, self.place, found);
+                self.stop.unless_stopped(|| tell(&self.post, self.place, found));
             }
             if self.stop.pause(self.vip.look_every) {
                 return;
@@ -169,4 +194,20 @@ fn tell(post: &Post, place: Place, found: Result<(), String>) {
     }
     drop(outlook);
     post.bell.ring();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_found_out_too_late_is_not_told() {
+        let lookouts = Lookouts::default();
+        let (stop, mut told) = (Arc::clone(&lookouts.0), 0);
+        stop.unless_stopped(|| told += 1);
+        drop(lookouts);
+        stop.unless_stopped(|| told += 1);
+        assert_eq!(told, 1);
+        assert!(stop.pause(Duration::MAX), "it does not wait any more");
+    }
 }

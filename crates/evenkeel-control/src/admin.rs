@@ -26,12 +26,14 @@ use evenkeel_engine::{EngineStatus, PoolMode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use self::answer::{Json, Refusal};
 use crate::describe;
 use crate::handover::UpgradeError;
 use crate::node::Node;
+use crate::whole::whole;
 
 /// People, probes and scrapers; more wait in the kernel's queue.
 const MOST_CONNECTIONS: usize = 256;
@@ -45,11 +47,15 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// A reload reads files and opens listeners; nothing takes longer.
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 
+/// Changes under way, or waiting for one that is, at once. They go on when who asked is gone, so
+/// connections do not bound them.
+const MOST_CHANGES: usize = 64;
+
 /// What refused connections wait for before the next is tried.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves `node` on `listener`; never returns.
-pub(crate) async fn serve(node: &Arc<Node>, listener: TcpListener) {
+pub(crate) async fn serve(node: &Arc<Node>, listener: &TcpListener) {
     let router = router(Arc::clone(node));
     let mut connections = JoinSet::new();
     loop {
@@ -109,6 +115,7 @@ pub(crate) fn router(node: Arc<Node>) -> Router {
         .route("/api/v1/openapi.json", get(openapi))
         .route("/metrics", get(metrics::metrics_text))
         .route("/stub_status", get(metrics::stub_status))
+        .layer(middleware::from_fn_with_state(Arc::new(Semaphore::new(MOST_CHANGES)), to_its_end))
         .layer(middleware::from_fn_with_state(Arc::clone(&node), guard::token));
     Router::new()
         .route("/healthz", get(|| async { "alive\n" }))
@@ -124,9 +131,31 @@ pub(crate) fn router(node: Arc<Node>) -> Router {
         .with_state(node)
 }
 
+/// What changes something is not left half done by who hangs up, or waits no longer.
+async fn to_its_end(
+    State(changes): State<Arc<Semaphore>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if !guard::is_write(request.method()) {
+        return next.run(request).await;
+    }
+    let place = changes.acquire_owned().await.expect("never closed");
+    whole(async move {
+        let _place = place;
+        next.run(request).await
+    })
+    .await
+}
+
 /// Streams are not cut: their answer begins at once.
 async fn in_time(request: Request, next: Next) -> Result<Response, Refusal> {
-    let too_late = |_| Refusal::new(StatusCode::REQUEST_TIMEOUT, "the request took too long");
+    let detail = if guard::is_write(request.method()) {
+        "it takes too long to be waited for, and goes on"
+    } else {
+        "the request took too long"
+    };
+    let too_late = |_| Refusal::new(StatusCode::REQUEST_TIMEOUT, detail);
     tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await.map_err(too_late)
 }
 

@@ -30,6 +30,7 @@ mod state_file;
 mod surroundings;
 mod targets;
 mod ticket_file;
+mod whole;
 
 pub use evenkeel_engine::{Anybody, GUARD_VERB, stand_guard};
 pub use handover::{Estate, Heritage, HeritageError};

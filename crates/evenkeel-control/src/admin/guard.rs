@@ -54,7 +54,7 @@ pub(super) async fn charge(
     Ok(response)
 }
 
-fn is_write(method: &Method) -> bool {
+pub(super) fn is_write(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 

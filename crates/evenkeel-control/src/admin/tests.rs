@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode};
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, poll};
 use serde_json::Value;
 use tower::ServiceExt as _;
 
@@ -505,7 +506,7 @@ async fn a_name_without_an_answer_and_a_file_that_is_bad_are_shown() {
         let question = node.wanted_names().questions.into_iter().next().unwrap();
         let endpoint =
             crate::names::Endpoint { priority: 0, ip: [127, 0, 0, 2].into(), port: 0, weight: 0 };
-        let ttl = std::time::Duration::from_secs(1);
+        let ttl = Duration::from_secs(1);
         let answer = crate::names::Answer { endpoints: vec![endpoint], ttl, unanswered: None };
         let mut events = node.events();
         node.note_answer(&question, &Ok(answer));
@@ -518,7 +519,7 @@ async fn a_name_without_an_answer_and_a_file_that_is_bad_are_shown() {
     };
     tokio::select! {
         () = node.keep_servers() => {}
-        done = tokio::time::timeout(std::time::Duration::from_secs(20), following) => done.unwrap(),
+        done = tokio::time::timeout(Duration::from_secs(20), following) => done.unwrap(),
     }
     let pool = &node.status().pools[0];
     assert_eq!(names(pool), ["127.0.0.1:9", "app.internal:80", "127.0.0.1:12"]);
@@ -527,4 +528,23 @@ async fn a_name_without_an_answer_and_a_file_that_is_bad_are_shown() {
     let again = bench.again().await.status();
     assert_eq!(again.pools[0].names[0].state, NameState::Stale);
     assert_eq!(again.pools[0].servers.len(), 3);
+}
+
+#[tokio::test]
+async fn a_change_goes_on_when_who_asked_is_gone() {
+    let bench = Bench::local("gone").await;
+    let before = bench.node.version().id;
+    let request = ask(Method::PUT, "/api/v1/config").header("content-type", "application/toml");
+    let request = request.body(Body::from(format!("{TEXT}# other\n"))).unwrap();
+    let mut call = Box::pin(router(Arc::clone(&bench.node)).oneshot(request));
+    assert!(poll!(&mut call).is_pending(), "it has begun");
+    drop(call);
+    let changed = async {
+        while bench.node.version().id == before {
+            // wait: between two looks at the state that is waited for
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), changed).await.unwrap();
+    assert_eq!(bench.get("/api/v1/config").await.body, format!("{TEXT}# other\n"));
 }

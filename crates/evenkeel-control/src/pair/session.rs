@@ -11,6 +11,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::message::{self, Message};
 use crate::node::{Node, Told};
+use crate::whole::whole;
 
 /// Messages that have come and not yet taken effect. More wait in the connection: a heartbeat
 /// behind them is late then, and the adverts alone count.
@@ -92,31 +93,36 @@ async fn speak(
     }
 }
 
-/// What has come takes effect, in its order.
+/// What has come takes effect, in its order: one after the other, each as a whole, whatever becomes
+/// of the connection meanwhile.
 async fn heed(
-    node: &Node,
+    node: &Arc<Node>,
     mut unread: mpsc::Receiver<Message>,
     answers: &mpsc::Sender<Message>,
 ) -> io::Result<()> {
     while let Some(message) = unread.recv().await {
-        match message {
-            Message::Beat(_) => {}
-            Message::Words(words) => node.take_words(words).await,
-            Message::Tickets(keys) => node.take_ticket_keys(&keys).await,
-            Message::Views(views) => node.take_views(views),
-            Message::Offer(offer) => {
-                let verdict = Message::Verdict(node.heed_offer(offer).await);
-                answers.send(verdict).await.map_err(io::Error::other)?;
-            }
-            Message::Verdict(verdict) => node.take_verdict(verdict),
-            Message::Proofs(proofs) => {
-                let shown = Message::Shown(node.show_for_peer(proofs));
-                answers.send(shown).await.map_err(io::Error::other)?;
-            }
-            Message::Shown(number) => node.peer_shows(number),
-            Message::Account(account) => node.take_account(account).await,
-            Message::Certificate(certificate) => node.take_certificate(certificate).await,
+        let here = Arc::clone(node);
+        let answer = whole(async move { take_in(&here, message).await }).await;
+        if let Some(answer) = answer {
+            answers.send(answer).await.map_err(io::Error::other)?;
         }
     }
     Ok(())
+}
+
+/// The answer, if there is one.
+async fn take_in(node: &Node, message: Message) -> Option<Message> {
+    match message {
+        Message::Beat(_) => {}
+        Message::Words(words) => node.take_words(words).await,
+        Message::Tickets(keys) => node.take_ticket_keys(&keys).await,
+        Message::Views(views) => node.take_views(views),
+        Message::Offer(offer) => return Some(Message::Verdict(node.heed_offer(offer).await)),
+        Message::Verdict(verdict) => node.take_verdict(verdict),
+        Message::Proofs(proofs) => return Some(Message::Shown(node.show_for_peer(proofs))),
+        Message::Shown(number) => node.peer_shows(number),
+        Message::Account(account) => node.take_account(account).await,
+        Message::Certificate(certificate) => node.take_certificate(certificate).await,
+    }
+    None
 }

@@ -44,16 +44,13 @@ impl Bound {
         before: &Plan,
         shared: &Shared,
     ) -> io::Result<Arc<Self>> {
-        // Behind a plain tcp listener the server may be the one to speak first.
-        let wait = (!matches!(protocol, Protocol::Tcp { .. })).then_some(DEFER_ACCEPT);
         if let Some(bound) = before.all_bound().find(|bound| bound.address == address) {
-            bound.defer(wait)?;
             return Ok(Arc::clone(bound));
         }
         if let Some(bound) = Self::inherited(address, shared)? {
-            bound.defer(wait)?;
             return Ok(Arc::new(bound));
         }
+        let wait = wait(protocol);
         let exclusive = before.all_bound().all(|bound| bound.address.port() != address.port());
         let listening = Listening { address, defer_accept: wait, exclusive, foreign };
         Self::new(address, listen(listening, shared.workers)?).map(Arc::new)
@@ -112,13 +109,20 @@ impl Bound {
         }
     }
 
-    fn defer(&self, wait: Option<Duration>) -> io::Result<()> {
+    /// Accepts as this protocol wants it.
+    pub(crate) fn serve(&self, protocol: &Protocol) -> io::Result<()> {
+        let wait = wait(protocol);
         self.sockets().iter().try_for_each(|socket| defer_accept(socket, wait))
     }
 
     fn sockets(&self) -> MutexGuard<'_, Vec<TcpListener>> {
         self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Behind a plain tcp listener the server may be the one to speak first.
+fn wait(protocol: &Protocol) -> Option<Duration> {
+    (!matches!(protocol, Protocol::Tcp { .. })).then_some(DEFER_ACCEPT)
 }
 
 /// Which of so many sockets a worker accepts on.

@@ -203,6 +203,8 @@ impl Engine {
             return Err(ApplyError::Draining);
         }
         let plan = Arc::new(Plan::build(config, &order.plan, &self.shared)?);
+        // Nothing fails from here on.
+        plan.settle();
         for left in self.inherited().drain(..).filter(|left| !plan.listens_on(left.address)) {
             tracing::warn!("{}: handed over, but no listener is there: closed", left.address);
         }
@@ -484,5 +486,54 @@ impl Drop for Stays<'_> {
             order.generation += 1;
             order.phase = Phase::Serving;
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use evenkeel_core::config::{CertificateFiles, Pool, QueueLimits, UpstreamTls};
+
+    use super::*;
+
+    fn pool(name: &str, length: u32) -> Pool {
+        let queue = QueueLimits { length, ..QueueLimits::default() };
+        Pool { queue, ..Pool::new(name.into()) }
+    }
+
+    #[tokio::test]
+    async fn a_configuration_that_is_refused_changes_nothing() {
+        let engine = Engine::start(&Options { workers: 1, boot: 1 }).unwrap();
+        let apply = |pools| engine.apply(Config { pools, ..Config::default() });
+        apply(vec![pool("app", 7)]).await.unwrap();
+        let line = || {
+            let plan = Arc::clone(&engine.orders.borrow().plan);
+            format!("{:?}", plan.pool("app").unwrap().waiting)
+        };
+        let before = line();
+        let nowhere = || PathBuf::from("/nowhere");
+        let certificate = CertificateFiles { chain: nowhere(), key: nowhere(), ocsp: None };
+        let tls = UpstreamTls { trusted: None, name: None, certificate: Some(certificate) };
+        let broken = Pool { tls: Some(Arc::new(tls)), ..pool("late", 7) };
+        let refused = apply(vec![pool("app", 1), broken]).await.unwrap_err();
+        assert!(matches!(refused, ApplyError::ToServers { .. }), "{refused}");
+        assert_eq!(line(), before);
+        apply(vec![pool("app", 1)]).await.unwrap();
+        assert_ne!(line(), before);
+    }
+
+    #[tokio::test]
+    async fn who_asks_whether_it_lives_does_not_undo_an_order() {
+        let engine = Engine::start(&Options { workers: 1, boot: 1 }).unwrap();
+        for length in 1..20 {
+            let config = Config { pools: vec![pool("app", length)], ..Config::default() };
+            let (_, applied) = tokio::join!(engine.answers(), engine.apply(config));
+            applied.unwrap();
+            let order = engine.orders.borrow().clone();
+            assert_eq!(order.plan.pool("app").unwrap().config.queue.length, length);
+            let applied = engine.shared.vitals[0].0.applied.load(Ordering::Acquire);
+            assert_eq!(applied, order.generation);
+        }
     }
 }

@@ -383,8 +383,7 @@ impl LivePool {
             roster: Mutex::new(Arc::new(Roster::build(config, &[]))),
             edition: AtomicU64::new(0),
         };
-        pool.waiting.reconfigure(config.queue);
-        pool.publish();
+        pool.rebuild();
         pool
     }
 
@@ -452,14 +451,20 @@ impl LivePool {
         PoolLoads::new(self, further)
     }
 
-    /// Builds the roster anew from the servers' state. Returns the mode before and after.
+    /// Puts the servers' state into effect. Returns the mode before and after.
     pub(crate) fn publish(&self) -> (Mode, Mode) {
+        let modes = self.rebuild();
+        self.waiting.call_all();
+        modes
+    }
+
+    /// Builds the roster anew from the servers' state.
+    fn rebuild(&self) -> (Mode, Mode) {
         let mut roster = self.roster.lock().unwrap_or_else(PoisonError::into_inner);
         let members = self.members();
         let before = roster.mode();
         *roster = Arc::new(Roster::build(&self.config, &members));
         self.edition.fetch_add(1, Ordering::Release);
-        self.waiting.call_all();
         (before, roster.mode())
     }
 

@@ -79,7 +79,8 @@ impl Plan {
         }
     }
 
-    /// Makes `config` live, keeping of `before` what stays. An error has changed nothing.
+    /// Makes `config` live, keeping of `before` what stays. An error has changed nothing; what the
+    /// plan before still works with changes in [`Self::settle`].
     pub(crate) fn build(
         config: Config,
         before: &Self,
@@ -98,6 +99,25 @@ impl Plan {
         let rates = rates.map(|limit| Arc::new(LiveRate::new(limit.clone(), &before.rates)));
         let rates = rates.collect();
         Ok(Self { snapshot: Snapshot::compile(config), pools, listeners, rates, log })
+    }
+
+    /// What this plan has in common with the one before is from now on as this one wants it.
+    pub(crate) fn settle(&self) {
+        let config = self.snapshot.config();
+        for (listener, live) in config.listeners.iter().zip(&self.listeners) {
+            for bound in &live.bound {
+                if let Err(error) = bound.serve(&listener.protocol) {
+                    let (name, address) = (&listener.name, bound.actual());
+                    tracing::warn!("listener {name}: {address} still waits as before: {error}");
+                }
+                if !config.vips.is_empty() {
+                    bound.outlive_address();
+                }
+            }
+        }
+        for pool in &self.pools {
+            pool.waiting.reconfigure(pool.config.queue);
+        }
     }
 
     pub(crate) fn pool(&self, name: &str) -> Option<&Arc<LivePool>> {
@@ -181,9 +201,6 @@ impl LiveListener {
                 address,
                 source,
             })?;
-            if !config.vips.is_empty() {
-                socket.outlive_address();
-            }
             bound.push(socket);
         }
         let old = before.listeners.iter().find(|old| old.name == listener.name);

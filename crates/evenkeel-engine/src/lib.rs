@@ -33,6 +33,7 @@ mod pace;
 mod pass_through;
 mod plan;
 mod probe;
+mod program;
 mod receive;
 mod record;
 mod shed;

@@ -115,10 +115,13 @@ impl Exports {
 }
 
 /// Exports what the engine tells; never returns.
-pub(crate) async fn keep_exporting(node: &Node) {
+pub(crate) async fn keep_exporting(
+    node: &Node,
+    unread: &mut Option<mpsc::Receiver<TracedExchange>>,
+) {
     // In a build without it no configuration asks for anything of what follows.
     if cfg!(feature = "otel")
-        && let Some(unread) = node.spans()
+        && let Some(unread) = unread
     {
         let ends = node.exports().ends.subscribe();
         let (batch, line) = (Batch::default(), Line::default());
@@ -133,7 +136,7 @@ pub(crate) async fn keep_exporting(node: &Node) {
 
 struct Exporter<'n> {
     node: &'n Node,
-    unread: mpsc::Receiver<TracedExchange>,
+    unread: &'n mut mpsc::Receiver<TracedExchange>,
     ends: watch::Receiver<bool>,
     batch: Batch,
     line: Line,

@@ -1,5 +1,7 @@
 //! From ready to gone: serves the admin address, and obeys signals.
 
+mod keep;
+
 use std::io;
 use std::net;
 use std::sync::Arc;
@@ -8,6 +10,7 @@ use evenkeel_api as api;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use self::keep::{keep, once};
 use crate::admin;
 use crate::export::keep_exporting;
 use crate::handover::{Heritage, STANDS_BY, UpgradeError};
@@ -100,14 +103,17 @@ pub async fn run(
     heritage: Heritage,
 ) -> io::Result<()> {
     let to_the_end = async {
-        let ended = serve(&node, admin, signals, heritage).await;
+        let ended = Box::pin(serve(&node, admin, signals, heritage)).await;
         node.exports().settle().await;
         ended
     };
     // Also what ends in a process that was replaced, and with the last exchange.
     tokio::select! {
         ended = to_the_end => ended,
-        () = keep_exporting(&node) => Ok(()),
+        () = async {
+            let mut spans = node.spans();
+            keep(&node, "exporting spans", async || keep_exporting(&node, &mut spans).await).await;
+        } => Ok(()),
     }
 }
 
@@ -122,28 +128,9 @@ async fn serve(
     let listener = TcpListener::from_std(admin.try_clone()?)?;
     notify(Notice::Ready);
     notify(Notice::Standing(&format!("version {} is in force", node.version().id)));
-    let serving = Box::pin(async {
-        tokio::join!(
-            admin::serve(node, listener),
-            node.relay_events(),
-            node.keep_servers(),
-            node.keep_drills(),
-            node.run_errands(),
-            keep_names(node),
-            keep_certificates(node),
-            keep_orders(node),
-            Box::pin(keep_pair(node)),
-            Box::pin(node.keep_offering()),
-            keep_watchdog(node),
-            keep_figures(node),
-            keep_recording(node),
-            keep_targets(node),
-            await_vips(node, heritage),
-        );
-    });
     let replaced = tokio::select! {
         replaced = live(node, &admin, &mut signals) => replaced,
-        () = serving => false,
+        () = Box::pin(do_beside(node, &listener, heritage)) => false,
     };
     if replaced {
         drop(admin);
@@ -152,6 +139,32 @@ async fn serve(
         node.history().leave().await;
     }
     Ok(())
+}
+
+/// All that a node does beside its traffic and what its operator asks for; never returns.
+async fn do_beside(node: &Arc<Node>, admin: &TcpListener, heritage: Heritage) {
+    let (mut heritage, mut mishaps) = (Some(heritage), node.mishaps());
+    tokio::join!(
+        keep(node, "the admin address", async || admin::serve(node, admin).await),
+        keep(node, "passing events on", async || node.relay_events().await),
+        keep(node, "keeping servers", async || node.keep_servers().await),
+        keep(node, "keeping drills", async || node.keep_drills().await),
+        keep(node, "moving addresses", async || node.run_errands().await),
+        keep(node, "asking for names", async || keep_names(node).await),
+        keep(node, "looking at certificates", async || keep_certificates(node).await),
+        keep(node, "ordering certificates", async || keep_orders(node).await),
+        keep(node, "the link of the pair", async || Box::pin(keep_pair(node)).await),
+        keep(node, "offering to the pair", async || Box::pin(node.keep_offering()).await),
+        keep(node, "the watchdog", async || keep_watchdog(node).await),
+        keep(node, "keeping figures", async || keep_figures(node).await),
+        keep(node, "recording", async || keep_recording(node, &mut mishaps).await),
+        keep(node, "writing targets", async || keep_targets(node).await),
+        keep(node, "awaiting virtual addresses", async || {
+            if let Some(heritage) = heritage.take() {
+                await_vips(node, heritage).await;
+            }
+        }),
+    );
 }
 
 /// Virtual addresses come when the process before no longer stands by.
@@ -174,9 +187,9 @@ async fn live(node: &Node, admin: &net::TcpListener, signals: &mut Signals) -> b
             Wish::Reload => {
                 notify(Notice::Reloading);
                 // What came of it was announced; a bad file leaves everything as it was.
-                let reloaded = node.reload().await;
+                let reloaded = Box::pin(once(node, "reloading", node.reload())).await;
                 notify(Notice::Ready);
-                if reloaded.is_ok() {
+                if reloaded.is_some_and(|reloaded| reloaded.is_ok()) {
                     node.offer_soon();
                 }
                 After::Serve
@@ -185,7 +198,10 @@ async fn live(node: &Node, admin: &net::TcpListener, signals: &mut Signals) -> b
                 node.reopen_log();
                 After::Serve
             }
-            Wish::Upgrade(answer) => upgrade(node, admin, signals, answer).await,
+            Wish::Upgrade(answer) => {
+                let upgraded = upgrade(node, admin, signals, answer);
+                once(node, "upgrading", upgraded).await.unwrap_or(After::Serve)
+            }
             Wish::Stop => After::Stop,
         };
         match after {

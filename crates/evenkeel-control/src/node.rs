@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use evenkeel_api as api;
@@ -430,7 +430,9 @@ impl Node {
             | "upgrade-failed" => {
                 tracing::warn!(kind, subject, "{message}");
             }
-            "connection-panicked" => tracing::error!(kind, subject, "{message}"),
+            "connection-panicked" | "control-panicked" => {
+                tracing::error!(kind, subject, "{message}");
+            }
             _ => tracing::info!(kind, subject, "{message}"),
         }
         // Nobody listening is no fault.
@@ -570,7 +572,7 @@ impl Node {
     }
 
     fn current(&self) -> MutexGuard<'_, Current> {
-        self.current.lock().expect("nothing panics while it holds this")
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

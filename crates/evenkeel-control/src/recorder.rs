@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use evenkeel_api as api;
 use evenkeel_engine::Mishap;
+use tokio::sync::mpsc;
 
 use crate::node::Node;
 
@@ -127,8 +128,8 @@ impl Wanted {
 }
 
 /// Keeps what the engine tells; never returns.
-pub(crate) async fn keep_recording(node: &Node) {
-    let Some(mut mishaps) = node.mishaps() else { return std::future::pending().await };
+pub(crate) async fn keep_recording(node: &Node, mishaps: &mut Option<mpsc::Receiver<Mishap>>) {
+    let Some(mishaps) = mishaps else { return std::future::pending().await };
     while let Some(mishap) = mishaps.recv().await {
         node.recorder().exchange(&mishap);
     }

@@ -40,6 +40,7 @@ pub mod pool;
 pub mod proxy_protocol;
 pub mod queue;
 pub mod rate;
+pub mod restart;
 pub mod retry;
 pub mod route;
 pub mod share;

@@ -13,12 +13,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use std::{io, mem};
+use std::{io, mem, thread};
 
 use evenkeel_core::fault::Fault;
 use evenkeel_core::health::{Change, CheckFailure, Policy};
 use evenkeel_core::moment::Moment;
 use evenkeel_core::pool::Mode;
+use evenkeel_core::restart::Restarts;
 use evenkeel_core::verdict::{Ruling, Testimony, Turn};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, watch};
@@ -63,7 +64,9 @@ pub(crate) fn run(
     mut orders: watch::Receiver<Order>,
     mut inbox: mpsc::Receiver<Report>,
 ) {
+    let mut restarts = Restarts::default();
     loop {
+        let began = clock::since_boot();
         let judge = Judge::new(Arc::clone(shared));
         match catch_unwind(AssertUnwindSafe(|| live(judge, &mut orders, &mut inbox))) {
             Ok(Ok(())) => return,
@@ -73,6 +76,7 @@ pub(crate) fn run(
             }
             Err(_) => {
                 tracing::error!("the thread that checks servers ended by a defect; started anew");
+                thread::sleep(restarts.pause(clock::since_boot().since(began)));
             }
         }
     }

@@ -9,9 +9,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use evenkeel_core::fault::{Blame, Fault};
+use evenkeel_core::restart::Restarts;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tokio::task::{JoinSet, spawn_local};
@@ -158,7 +160,9 @@ pub(crate) struct Slot {
 
 /// The thread: obeys until the end, and starts over should a defect end it early.
 pub(crate) fn run(index: usize, shared: &Arc<Shared>, orders: &watch::Receiver<Order>) {
+    let mut restarts = Restarts::default();
     loop {
+        let began = clock::since_boot();
         let (shared, orders) = (Arc::clone(shared), orders.clone());
         let vitals = Arc::clone(&shared);
         match catch_unwind(AssertUnwindSafe(|| live(index, shared, orders))) {
@@ -172,6 +176,7 @@ pub(crate) fn run(index: usize, shared: &Arc<Shared>, orders: &watch::Receiver<O
                 vitals.panics.fetch_add(1, Ordering::Relaxed);
                 vitals.connections.store(0, Ordering::Relaxed);
                 tracing::error!(worker = index, "engine thread ended by a defect; started anew");
+                thread::sleep(restarts.pause(clock::since_boot().since(began)));
             }
         }
     }
@@ -392,13 +397,17 @@ impl Worker {
         self: Rc<Self>,
         task: impl Fn() -> F,
     ) {
+        let mut restarts = Restarts::default();
         loop {
+            let began = clock::since_boot();
             let mut running = JoinSet::new(); // ends it when this is aborted
             running.spawn_local(task());
             match running.join_next().await {
                 Some(Err(error)) if error.is_panic() => {
                     self.vitals().panics.fetch_add(1, Ordering::Relaxed);
                     tracing::error!(worker = self.index, "a task ended by a defect; started anew");
+                    let lived = clock::since_boot().since(began);
+                    tokio::time::sleep(restarts.pause(lived)).await;
                 }
                 _ => return,
             }

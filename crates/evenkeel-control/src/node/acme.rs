@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, MutexGuard};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use evenkeel_core::acme::{self, Attempts};
@@ -208,7 +208,7 @@ impl Node {
     }
 
     fn orders(&self) -> MutexGuard<'_, Orders> {
-        self.orders.lock().expect("nothing panics while it holds this")
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -6,7 +6,7 @@ mod object;
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use evenkeel_api as api;
@@ -149,7 +149,7 @@ impl Drills {
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.state.lock().expect("nothing panics while it holds this")
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

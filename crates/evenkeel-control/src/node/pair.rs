@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use evenkeel_api as api;
@@ -222,28 +222,28 @@ impl Pair {
     }
 
     fn link(&self) -> MutexGuard<'_, Link> {
-        self.link.lock().expect("nothing panics while it holds this")
+        self.link.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn words(&self) -> MutexGuard<'_, Words> {
-        self.words.lock().expect("nothing panics while it holds this")
+        self.words.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The offer that waits for its verdict.
     pub(super) fn offered(&self) -> MutexGuard<'_, Option<Pending>> {
-        self.offered.lock().expect("nothing panics while it holds this")
+        self.offered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn views(&self) -> MutexGuard<'_, Views> {
-        self.views.lock().expect("nothing panics while it holds this")
+        self.views.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn print(&self) -> MutexGuard<'_, Option<u64>> {
-        self.print.lock().expect("nothing panics while it holds this")
+        self.print.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn unfit(&self) -> MutexGuard<'_, BTreeSet<Key>> {
-        self.unfit.lock().expect("nothing panics while it holds this")
+        self.unfit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Before a configuration takes effect: what fitted none before may fit this one.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, MutexGuard};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use evenkeel_api as api;
@@ -557,7 +557,7 @@ impl Node {
     }
 
     pub(super) fn servers(&self) -> MutexGuard<'_, Servers> {
-        self.servers.lock().expect("nothing panics while it holds this")
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

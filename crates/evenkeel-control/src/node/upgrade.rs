@@ -1,7 +1,7 @@
 //! How a node is asked to be replaced, and what it does while it is.
 
 use std::net::TcpListener;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use evenkeel_api as api;
 use evenkeel_engine::Drained;
@@ -54,7 +54,7 @@ impl Node {
     }
 
     fn upgrade_asks(&self) -> MutexGuard<'_, Option<mpsc::Sender<Answer>>> {
-        self.upgrades.asks.lock().expect("nothing panics while it holds this")
+        self.upgrades.asks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) async fn start_heir(&self, admin: &TcpListener) -> Result<Heir, UpgradeError> {

@@ -1,7 +1,7 @@
 //! A virtual address that the other node has and gives away when it is asked to: because it was lent,
 //! or because the node that asks is the stronger one.
 
-use std::sync::MutexGuard;
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
 use evenkeel_api as api;
@@ -43,7 +43,7 @@ impl Pair {
     }
 
     fn loan(&self) -> MutexGuard<'_, Option<Loan>> {
-        self.loan.lock().expect("nothing panics while it holds this")
+        self.loan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

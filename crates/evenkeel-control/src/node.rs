@@ -14,13 +14,13 @@ pub(crate) mod upgrade;
 mod vips;
 
 use std::collections::VecDeque;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use evenkeel_api as api;
+use evenkeel_core::hash::Seed;
 use evenkeel_core::ticket_key::TicketKey;
 use evenkeel_engine::{
     Asked, Drained, Engine, EngineStatus, ExplainError, Explanation, Mishap, Options,
@@ -584,9 +584,18 @@ fn state_directory<'a>(origin: &Origin, settings: &'a NodeSettings) -> Option<&'
     }
 }
 
-/// The same for the same text, on every run of the same build.
+/// The same for the same text, whatever build of this program says so.
 fn version_of(text: &str) -> String {
-    let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
-    format!("{:016x}", hasher.finish())
+    const VERSIONS: Seed = Seed::new(*b"evenkeel version");
+    format!("{:016x}", VERSIONS.hash(text.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_has_one_name_for_good() {
+        assert_eq!(version_of("[node]\n"), "c1c90834301d5eff");
+    }
 }

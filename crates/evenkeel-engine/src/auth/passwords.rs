@@ -4,13 +4,14 @@
 //! twice. So what was found good is remembered, as a keyed hash of its own.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{io, thread};
 
 use argon2::{Argon2, PasswordVerifier};
 use aws_lc_rs::{hmac, rand};
 use evenkeel_core::config::Users;
 use evenkeel_core::fault::Fault;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 /// Passwords that wait to be checked; more are answered 503. At 50 ms each the last waits 3 s.
@@ -26,8 +27,8 @@ type Digest = [u8; 32];
 pub(crate) struct Passwords {
     key: hmac::Key,
     known: Mutex<HashSet<Digest>>,
-    /// Started with the first password.
-    checker: OnceLock<mpsc::Sender<Job>>,
+    /// Started with the first password, and anew should a defect end it.
+    checker: Mutex<Option<mpsc::Sender<Job>>>,
 }
 
 #[derive(Debug)]
@@ -42,7 +43,7 @@ impl Passwords {
         let mut secret = Digest::default();
         rand::fill(&mut secret).map_err(io::Error::other)?;
         let key = hmac::Key::new(hmac::HMAC_SHA256, &secret);
-        Ok(Self { key, known: Mutex::default(), checker: OnceLock::new() })
+        Ok(Self { key, known: Mutex::default(), checker: Mutex::default() })
     }
 
     /// Whether this is the user's password. A user who is not known takes as long.
@@ -61,7 +62,10 @@ impl Passwords {
         }
         let (answer, answered) = oneshot::channel();
         let job = Job { password: password.to_owned(), hash: Arc::clone(hash), answer };
-        self.checker().try_send(job).map_err(|_full| Fault::QueueFull)?;
+        self.checker()?.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => Fault::QueueFull,
+            TrySendError::Closed(_) => Fault::Internal,
+        })?;
         let is_good = answered.await.map_err(|_ended| Fault::Internal)? && known.is_some();
         if is_good {
             let mut known = self.known();
@@ -82,15 +86,20 @@ impl Passwords {
         mac.sign().as_ref().try_into().map_err(|_length| Fault::Internal)
     }
 
-    fn checker(&self) -> &mpsc::Sender<Job> {
-        self.checker.get_or_init(|| {
-            let (sender, jobs) = mpsc::channel(MOST_WAITING);
-            let started = thread::Builder::new().name("passwords".into()).spawn(|| check(jobs));
-            if let Err(error) = started {
-                tracing::error!(%error, "cannot start the thread that checks passwords");
-            }
-            sender
-        })
+    /// The way to the thread. One that could not be started is started for the next password.
+    fn checker(&self) -> Result<mpsc::Sender<Job>, Fault> {
+        let mut checker = self.checker.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = checker.as_ref().filter(|sender| !sender.is_closed()) {
+            return Ok(sender.clone());
+        }
+        let (sender, jobs) = mpsc::channel(MOST_WAITING);
+        let started = thread::Builder::new().name("passwords".into()).spawn(|| check(jobs));
+        started.map_err(|error| {
+            tracing::error!(%error, "cannot start the thread that checks passwords");
+            Fault::Internal
+        })?;
+        *checker = Some(sender.clone());
+        Ok(sender)
     }
 
     fn known(&self) -> MutexGuard<'_, HashSet<Digest>> {
@@ -152,5 +161,14 @@ mod tests {
             run.block_on(passwords.verify(&Users::default(), "a", "b")),
             Err(Fault::Unauthorized)
         );
+    }
+
+    #[test]
+    fn a_thread_that_has_ended_is_started_anew() {
+        let passwords = Passwords::new().unwrap();
+        let (gone, _) = mpsc::channel(1);
+        *passwords.checker.lock().unwrap() = Some(gone);
+        let run = Builder::new_current_thread().build().unwrap();
+        assert_eq!(run.block_on(passwords.verify(&users(), "ada", "secret")), Ok(true));
     }
 }

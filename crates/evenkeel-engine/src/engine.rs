@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
-use std::{env, io};
+use std::{env, io, mem};
 
 use evenkeel_core::config::{Config, LogTarget, Vip};
 use evenkeel_core::ticket_key::TicketKey;
@@ -23,7 +23,7 @@ use crate::plan::Plan;
 use crate::probe;
 use crate::span::{self, TracedExchange};
 use crate::status::{AdminChange, EngineStatus, Event};
-use crate::tls::{Challenges, News, Proof};
+use crate::tls::{Challenges, News, Proof, ProofError};
 use crate::vip::{Leaving, MoveError, Vips};
 use crate::worker::{self, Order, Phase, Shared};
 
@@ -344,9 +344,12 @@ impl Engine {
     }
 
     /// What an authority will look for that a certificate is ordered from, in place of all that it
-    /// looked for before. The error says which certificate cannot be shown.
-    pub fn set_challenges(&self, proofs: &[Proof]) -> Result<(), String> {
-        self.shared.challenges.replace(proofs).map_err(|error| error.to_string())
+    /// looked for before.
+    ///
+    /// # Errors
+    /// When a certificate cannot be shown; then everything is as it was.
+    pub fn set_challenges(&self, proofs: &[Proof]) -> Result<(), ProofError> {
+        self.shared.challenges.replace(proofs)
     }
 
     /// Seals session tickets with these keys, the newest first. Until the first call, and without
@@ -402,8 +405,8 @@ impl Engine {
 
     /// Returns once every worker's loop has turned; never, if one hangs.
     pub async fn answers(&self) {
-        let order = self.orders.borrow().clone();
-        self.order(order).await;
+        // Whatever is in force: another order may be on its way.
+        self.change_order(|_| {}).await;
     }
 
     /// Gives virtual addresses away, stops accepting, lets running exchanges and streams finish, cuts
@@ -443,10 +446,11 @@ impl Engine {
         if let Some((_, file)) = log {
             file.settle(LOG_PATIENCE).await;
         }
-        for thread in self.threads.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            // A thread that panicked has said so already.
-            let _ = thread.join();
-        }
+        let threads = mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        // A thread that panicked has said so already.
+        let join = || threads.into_iter().for_each(|thread| drop(thread.join()));
+        // It fails with the runtime, which ends later than this.
+        let _ = tokio::task::spawn_blocking(join).await;
         Drained { cut }
     }
 
@@ -456,8 +460,18 @@ impl Engine {
 
     /// Gives an order and waits until every worker follows it.
     async fn order(&self, order: Order) {
-        let generation = self.orders.borrow().generation + 1;
-        self.orders.send_replace(Order { generation, ..order });
+        self.change_order(|now| (now.plan, now.phase) = (order.plan, order.phase)).await;
+    }
+
+    /// The same of what is changed in the order that holds: each has a number of its own, whoever
+    /// gives one at the same time.
+    async fn change_order(&self, change: impl FnOnce(&mut Order)) {
+        let mut generation = 0;
+        self.orders.send_modify(|order| {
+            change(order);
+            order.generation += 1;
+            generation = order.generation;
+        });
         let vitals = &self.shared.vitals;
         self.until(|| {
             vitals.iter().all(|vitals| vitals.0.applied.load(Ordering::Acquire) >= generation)

@@ -65,8 +65,8 @@ pub use status::{
     VipStatus,
 };
 pub use tls::{
-    Anybody, LINK_SECRET_BYTES, LinkStream, LinkTls, OutwardTls, PairError, Proof, examine,
-    examine_roots, fresh_link_secret, fresh_ticket_key,
+    Anybody, LINK_SECRET_BYTES, LinkStream, LinkTls, OutwardTls, PairError, Proof, ProofError,
+    examine, examine_roots, fresh_link_secret, fresh_ticket_key,
 };
 pub use vip::MoveError;
 pub use vip::guard::{GUARD_VERB, stand_guard};

@@ -22,7 +22,7 @@ use rustls::pki_types::pem::PemObject;
 
 pub use self::anybody::Anybody;
 pub(crate) use self::challenges::Challenges;
-pub use self::challenges::Proof;
+pub use self::challenges::{Proof, ProofError};
 pub(crate) use self::front::{Front, farewell, label};
 pub use self::link::{LINK_SECRET_BYTES, LinkStream, LinkTls, fresh_link_secret};
 pub use self::outward::OutwardTls;

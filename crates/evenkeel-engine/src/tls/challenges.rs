@@ -21,30 +21,42 @@ pub enum Proof {
     Tls { name: String, certificate: Vec<u8>, key: Vec<u8> },
 }
 
+/// Why nothing of what was to be shown to an authority is.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot show the proof for {name}")]
+pub struct ProofError {
+    name: String,
+    source: Error,
+}
+
 /// What is looked for at the moment.
 #[derive(Debug, Default)]
 pub(crate) struct Challenges {
     http: RwLock<Vec<(String, String)>>,
     tls: RwLock<Vec<(String, Arc<ServerConfig>)>>,
-    /// There is something in `tls`: others need not lock to know that there is not.
+    /// There is something in `tls`: others need not lock to know that there is not. Stored last, so
+    /// that who is told finds it.
     in_tls: AtomicBool,
 }
 
 impl Challenges {
     /// Replaces all that was looked for.
-    pub(crate) fn replace(&self, proofs: &[Proof]) -> Result<(), Error> {
+    pub(crate) fn replace(&self, proofs: &[Proof]) -> Result<(), ProofError> {
         let (mut http, mut tls) = (Vec::new(), Vec::new());
         for proof in proofs {
             match proof {
                 Proof::Http { token, answer } => http.push((token.clone(), answer.clone())),
                 Proof::Tls { name, certificate, key } => {
-                    tls.push((name.clone(), Arc::new(config(certificate, key)?)));
+                    let config = config(certificate, key)
+                        .map_err(|source| ProofError { name: name.clone(), source })?;
+                    tls.push((name.clone(), Arc::new(config)));
                 }
             }
         }
-        self.in_tls.store(!tls.is_empty(), Ordering::Relaxed);
+        let in_tls = !tls.is_empty();
         *self.http.write().unwrap_or_else(PoisonError::into_inner) = http;
         *self.tls.write().unwrap_or_else(PoisonError::into_inner) = tls;
+        self.in_tls.store(in_tls, Ordering::Release);
         Ok(())
     }
 
@@ -57,7 +69,7 @@ impl Challenges {
 
     /// Somebody is to look in a handshake.
     pub(crate) fn are_in_tls(&self) -> bool {
-        self.in_tls.load(Ordering::Relaxed)
+        self.in_tls.load(Ordering::Acquire)
     }
 
     /// What a client is shown that asks for nothing but a proof.

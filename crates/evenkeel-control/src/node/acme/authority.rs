@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use evenkeel_core::acme::Challenge;
+use evenkeel_engine::ProofError;
 use instant_acme::{
     Account, AccountBuilder, AccountCredentials, AuthorizationStatus, ChallengeType, Error,
     Identifier, KeyAuthorization, NewAccount, NewOrder, Order, OrderStatus, RetryPolicy,
@@ -35,8 +36,8 @@ pub(super) enum OrderError {
     Useless(String),
     #[error("the proof for the authority cannot be made")]
     Proof(#[from] rcgen::Error),
-    #[error("the proof for the authority cannot be shown: {0}")]
-    Show(String),
+    #[error("the proof for the authority cannot be shown")]
+    Show(#[from] ProofError),
     #[error(transparent)]
     State(#[from] StateError),
     #[error("the authority takes too long")]
@@ -108,7 +109,7 @@ async fn prove(node: &Node, settings: &AcmeSettings, order: &mut Order) -> Resul
             }
             Challenge::TlsAlpn01 => in_tls(of, &answer)?,
         });
-        node.show(proofs.clone()).await.map_err(OrderError::Show)?;
+        node.show(proofs.clone()).await?;
         asked.set_ready().await.map_err(failed("the authority does not look"))?;
     }
     Ok(())

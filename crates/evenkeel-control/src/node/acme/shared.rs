@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use evenkeel_core::acme::{self, MOST_NAMES};
 use evenkeel_core::certificate::{Facts, expiry};
+use evenkeel_engine::ProofError;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
@@ -71,7 +72,7 @@ impl Node {
     }
 
     /// Shows what an authority is about to look for, here and on the other node.
-    pub(super) async fn show(&self, proofs: Vec<Proof>) -> Result<(), String> {
+    pub(super) async fn show(&self, proofs: Vec<Proof>) -> Result<(), ProofError> {
         let is_seen_to = proofs.is_empty();
         let (number, mut shown) = {
             let shared = &mut self.orders().shared;
@@ -105,7 +106,7 @@ impl Node {
         self.orders().shared.shown.send_replace(number);
     }
 
-    fn show_all(&self) -> Result<(), String> {
+    fn show_all(&self) -> Result<(), ProofError> {
         let shared = &self.orders().shared;
         let all = shared.proofs.proofs.iter().chain(&shared.of_peer);
         let all: Vec<_> = all.cloned().map(Into::into).collect();

@@ -370,12 +370,11 @@ impl Vips {
 fn is_same_place(one: &Vip, other: &Vip) -> bool {
     let group = |vip: &Vip| vip.policy.peers.is_empty();
     let number = |vip: &Vip| (vip.policy.version, vip.policy.router_id);
-    let is_v4 = |vip: &Vip| vip.policy.addresses.first().is_some_and(IpAddr::is_ipv4);
     one.interface == other.interface
         && one.source == other.source
         && group(one) == group(other)
         && number(one) == number(other)
-        && is_v4(one) == is_v4(other)
+        && one.policy.is_v4() == other.policy.is_v4()
         && one.command == other.command
 }
 

@@ -92,10 +92,9 @@ pub(super) fn vips(
 
 /// Two that cannot be told apart on their link.
 fn clash(new: &Written, before: &[Written], bench: Bench<'_>) {
-    let is_v4 = |vip: &Vip| vip.policy.addresses.first().is_some_and(IpAddr::is_ipv4);
     for Written { vip, place } in before.iter().filter(|it| it.vip.interface == new.vip.interface) {
         let (name, one, other) = (&vip.name, &vip.policy, &new.vip.policy);
-        if one.router_id == other.router_id && is_v4(vip) == is_v4(&new.vip) {
+        if one.router_id == other.router_id && one.is_v4() == other.is_v4() {
             let reason = format!("`vip.{name}` has the same `router_id` on the same interface");
             bench.notes.add(Finding::fault(new.place, reason).also(*place, "the first one"));
         }

@@ -51,6 +51,11 @@ pub enum Preempt {
 }
 
 impl Policy {
+    /// Whether its addresses, and so its adverts, are IPv4.
+    pub fn is_v4(&self) -> bool {
+        self.addresses.first().is_some_and(IpAddr::is_ipv4)
+    }
+
     /// What this node says of itself with this priority.
     pub fn advert(&self, priority: u8) -> Advert {
         Advert {

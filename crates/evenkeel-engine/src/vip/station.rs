@@ -116,7 +116,7 @@ impl Station {
         let interface = interface.ok_or_else(|| format!("there is no interface {name}"))?;
         let mac = interface.mac.map(Mac);
         let mac = mac.ok_or_else(|| format!("{name} is no Ethernet interface"))?;
-        let is_v4 = is_v4(vip);
+        let is_v4 = vip.policy.is_v4();
         let there = interfaces.addresses(interface.index, is_v4);
         let there = there.map_err(failed("cannot look at addresses"))?;
         let own = own_address(vip, all, &there).ok_or_else(|| {
@@ -480,10 +480,6 @@ impl Neighbours {
             }
         }
     }
-}
-
-fn is_v4(vip: &Vip) -> bool {
-    vip.policy.addresses.first().is_none_or(IpAddr::is_ipv4)
 }
 
 fn group(is_v4: bool) -> IpAddr {

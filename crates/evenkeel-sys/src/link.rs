@@ -2,7 +2,8 @@
 //! packets below UDP and TCP, the connections of an address, a clock that goes on while the machine is
 //! suspended.
 //!
-//! Everything here belongs to one interface, and nothing blocks but [`Alarm::wait`].
+//! Sockets of packets do not block. What waits is [`Alarm::wait`], [`echo`] for its answer, and a
+//! question to the kernel for what it says.
 
 mod advert;
 mod alarm;

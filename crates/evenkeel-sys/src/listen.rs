@@ -2,10 +2,12 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
+
+use crate::option;
 
 /// Connections the kernel may hold for us to accept; it cuts this to `net.core.somaxconn`.
 const BACKLOG: i32 = 65_535;
@@ -66,19 +68,7 @@ fn bound(address: SocketAddr, share: bool, foreign: bool) -> io::Result<Socket> 
 pub fn defer_accept(socket: &impl AsFd, wait: Option<Duration>) -> io::Result<()> {
     let seconds = wait.map_or(0, |wait| wait.as_secs().max(1));
     let seconds = libc::c_int::try_from(seconds).unwrap_or(libc::c_int::MAX);
-    let length = libc::socklen_t::try_from(size_of_val(&seconds)).expect("4 fits");
-    // SAFETY: the descriptor is open while `socket` is borrowed; the pointer and the length name
-    // one initialised c_int on this stack, which the kernel only reads during the call.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_fd().as_raw_fd(),
-            libc::IPPROTO_TCP,
-            libc::TCP_DEFER_ACCEPT,
-            (&raw const seconds).cast(),
-            length,
-        )
-    };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    option::set(socket, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, &seconds)
 }
 
 /// What is accepted on this socket from now on may go on sending when its own address has left this

@@ -9,6 +9,9 @@ use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice
 /// of pipes before the kernel gives smaller ones.
 pub const PIPE_BYTES: usize = 256 * 1024;
 
+/// What a pipe holds that nobody has asked to be larger (pipe(7)).
+const USUAL_PIPE_BYTES: usize = 64 * 1024;
+
 /// A pipe between two sockets, with the bytes it holds at the moment.
 #[derive(Debug)]
 pub struct Pipe {
@@ -30,7 +33,7 @@ impl Pipe {
     /// An empty pipe, smaller than [`PIPE_BYTES`] when the kernel grants no more.
     pub fn new() -> io::Result<Self> {
         let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        let capacity = fcntl_setpipe_size(&write, PIPE_BYTES).unwrap_or(16 * 4096);
+        let capacity = fcntl_setpipe_size(&write, PIPE_BYTES).unwrap_or(USUAL_PIPE_BYTES);
         Ok(Self { read, write, capacity, held: 0 })
     }
 

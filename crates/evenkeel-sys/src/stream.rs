@@ -82,17 +82,33 @@ mod tests {
     }
 
     #[test]
-    fn a_peek_takes_nothing_and_a_reset_is_one() {
+    fn a_peek_takes_nothing() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (mut far, _) = listener.accept().unwrap();
         assert_eq!(peek(&near).unwrap(), Peeked::Nothing);
         far.write_all(b"x").unwrap();
+        // Until the byte is here.
+        assert_eq!(near.peek(&mut [0]).unwrap(), 1);
+        assert_eq!(peek(&near).unwrap(), Peeked::Bytes);
+        assert_eq!(peek(&near).unwrap(), Peeked::Bytes);
         let mut byte = [0];
         near.read_exact(&mut byte).unwrap();
+        assert_eq!(&byte, b"x");
+        drop(far);
+        // Until the end is here.
+        assert_eq!(near.peek(&mut byte).unwrap(), 0);
+        assert_eq!(peek(&near).unwrap(), Peeked::End);
+    }
+
+    #[test]
+    fn a_reset_is_one() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (far, _) = listener.accept().unwrap();
         reset_on_close(&far).unwrap();
         drop(far);
-        let ended = near.read(&mut byte).unwrap_err();
+        let ended = near.read(&mut [0]).unwrap_err();
         assert_eq!(ended.kind(), io::ErrorKind::ConnectionReset);
     }
 }

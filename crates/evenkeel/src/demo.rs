@@ -37,6 +37,7 @@ use self::home::Home;
 use self::orders::Order;
 use self::scene::{Ground, Word};
 use self::show::{Access, Doors, News, Programs, Show};
+pub(crate) use self::stage::NETWORK_VERB;
 use self::stage::Stage;
 use self::stores::Stores;
 use self::terminal::Terminal;

@@ -17,14 +17,20 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use evenkeel_control::{GUARD_VERB, stand_guard};
+use evenkeel_sys::try_network;
 
 use crate::args::{Args, Verb};
 use crate::cli::out;
+use crate::demo::NETWORK_VERB;
 
 /// 0 done, 1 refused or found faults, 2 usage.
 fn main() -> ExitCode {
-    if env::args_os().nth(1).is_some_and(|verb| verb == GUARD_VERB) {
+    let verb = env::args_os().nth(1).unwrap_or_default();
+    if verb == GUARD_VERB {
         return guard();
+    }
+    if verb == NETWORK_VERB {
+        return network();
     }
     let Args { verb } = Args::parse();
     let done = match verb {
@@ -51,6 +57,17 @@ fn main() -> ExitCode {
         out::complain(&format!("evenkeel: {error:#}"));
         ExitCode::FAILURE
     })
+}
+
+/// Not for people: the demo starts it to see whether it works ([`try_network`]).
+fn network() -> ExitCode {
+    match try_network() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            out::complain(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Not for people: a node starts it beside itself ([`stand_guard`]).

@@ -3,12 +3,13 @@
 use std::io;
 use std::mem;
 use std::net::{IpAddr, Ipv6Addr};
-use std::os::fd::AsRawFd;
+use std::os::fd::AsRawFd as _;
 use std::ptr;
 
 use socket2::Socket;
 
 use super::advert::Arrived;
+use crate::option;
 
 /// Room for what the kernel tells beside a packet: two messages with their heads, and some more.
 const CONTROL_BYTES: usize = 128;
@@ -23,24 +24,8 @@ union Control {
 /// From now on the kernel tells destination and hop limit of each packet.
 pub(super) fn tell_packet_info(socket: &Socket) -> io::Result<()> {
     let on: libc::c_int = 1;
-    set(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, &on)?;
-    set(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT, &on)
-}
-
-/// Sets an option that has no function of its own.
-pub(super) fn set<T: Copy>(
-    socket: &Socket,
-    level: libc::c_int,
-    name: libc::c_int,
-    value: &T,
-) -> io::Result<()> {
-    let length = libc::socklen_t::try_from(size_of::<T>()).expect("options are small");
-    // SAFETY: the descriptor is open while `socket` is borrowed; pointer and length name one
-    // initialised T, which the kernel only reads during the call.
-    let result = unsafe {
-        libc::setsockopt(socket.as_raw_fd(), level, name, ptr::from_ref(value).cast(), length)
-    };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    option::set(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, &on)?;
+    option::set(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT, &on)
 }
 
 /// The next packet that has come, without its IP header; `None`: there is none.
@@ -66,7 +51,8 @@ pub(super) fn receive_v6<'b>(
         let nothing = error.kind() == io::ErrorKind::WouldBlock;
         return if nothing { Ok(None) } else { Err(error) };
     };
-    let (destination, hop_limit) = told(&message);
+    // SAFETY: it was just filled by recvmsg, and `control` lives on.
+    let (destination, hop_limit) = unsafe { told(&message) };
     Ok(Some(Arrived {
         payload: &buffer[..length],
         source: Ipv6Addr::from(source.sin6_addr.s6_addr).into(),
@@ -76,10 +62,14 @@ pub(super) fn receive_v6<'b>(
 }
 
 /// What the kernel has told beside a packet.
-fn told(message: &libc::msghdr) -> (Option<Ipv6Addr>, Option<u8>) {
+///
+/// # Safety
+///
+/// `message` was filled by recvmsg, and the control buffer it points to is still alive.
+unsafe fn told(message: &libc::msghdr) -> (Option<Ipv6Addr>, Option<u8>) {
     let (mut destination, mut hop_limit) = (None, None);
-    // SAFETY: `message` was filled by recvmsg, so its control buffer, which is alive, holds whole
-    // messages up to msg_controllen; the macros of cmsg(3) stay within it.
+    // SAFETY: by what the caller has promised the control buffer holds whole messages up to
+    // msg_controllen; the macros of cmsg(3) stay within it.
     let mut next = unsafe { libc::CMSG_FIRSTHDR(message) };
     while !next.is_null() {
         // SAFETY: not null, so it is the head of a whole message in the control buffer.

@@ -16,6 +16,8 @@ const REPLY_V4: u8 = 0;
 const REQUEST_V6: u8 = 128;
 const REPLY_V6: u8 = 129;
 const BYTES: usize = 8;
+/// What the kernel counts time-outs in. Less is cut to zero, which is none at all.
+const LEAST_WAIT: Duration = Duration::from_micros(1);
 
 /// Asks once and waits at most `limit` for the answer. Needs `CAP_NET_RAW`.
 pub fn echo(address: IpAddr, limit: Duration) -> io::Result<()> {
@@ -44,7 +46,7 @@ pub fn echo(address: IpAddr, limit: Duration) -> io::Result<()> {
         if left.is_zero() {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        socket.set_read_timeout(Some(left))?;
+        socket.set_read_timeout(Some(left.max(LEAST_WAIT)))?;
         let length = match recv(&socket, &mut buffer[..], RecvFlags::empty()) {
             Ok((length, _)) => length,
             Err(Errno::AGAIN | Errno::INTR) => continue,

@@ -7,7 +7,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::advert::Arrived;
-use super::ancillary::{receive_v6, set, tell_packet_info};
+use super::ancillary::{receive_v6, tell_packet_info};
+use crate::option;
 
 /// `ICMP6_FILTER` of RFC 3542 §3.2, in `<linux/icmpv6.h>`.
 const ICMP6_FILTER: libc::c_int = 1;
@@ -25,7 +26,7 @@ impl NeighbourSocket {
         // A bit for each type that is not wanted.
         let mut filter = [u32::MAX; 8];
         filter[ADVERTISEMENT / 32] &= !(1 << (ADVERTISEMENT % 32));
-        set(&socket, libc::IPPROTO_ICMPV6, ICMP6_FILTER, &filter)?;
+        option::set(&socket, libc::IPPROTO_ICMPV6, ICMP6_FILTER, &filter)?;
         tell_packet_info(&socket)?;
         let all_nodes = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
         socket.join_multicast_v6(&all_nodes, index)?;

@@ -6,11 +6,14 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use evenkeel_sys::link::Interfaces;
-use evenkeel_sys::{Network, leave_network, try_to_leave_network};
+use evenkeel_sys::{Network, leave_network};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::scene::{Actor, BALANCERS, CLONE, Ground};
 use super::stores::Stores;
+
+/// What this program is called with to try whether it may make networks.
+pub(crate) const NETWORK_VERB: &str = "demo-network";
 
 const BRIDGE: &str = "br0";
 /// Of the network of a balancer.
@@ -25,11 +28,13 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// Why networks of their own cannot be had; to be asked before there are threads.
-    pub(super) fn obstacle() -> Option<io::Error> {
-        let mut harmless = Command::new("/proc/self/exe");
-        harmless.arg("--version");
-        try_to_leave_network(harmless).err()
+    /// Why networks of their own cannot be had, as a process finds that tries.
+    pub(super) fn obstacle() -> Option<String> {
+        match Command::new("/proc/self/exe").arg(NETWORK_VERB).output() {
+            Ok(tried) if tried.status.success() => None,
+            Ok(tried) => Some(String::from_utf8_lossy(&tried.stderr).trim().to_owned()),
+            Err(error) => Some(error.to_string()),
+        }
     }
 
     /// Leaves the machine's network for one with a bridge, which everybody but the balancers lives

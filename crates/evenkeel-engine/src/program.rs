@@ -11,8 +11,11 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::runtime::Builder;
 use tokio::time::timeout;
 
-/// What is kept of what a program says; the rest is read and forgotten, so that it is not held up.
+/// What is kept of what a program says. What comes after it is read and forgotten, so that who says a
+/// little too much is not held up, nor fails.
 const MOST_OUTPUT_BYTES: usize = 4 * 1024;
+/// What is read at all: who says more does not end by itself, and gets SIGPIPE.
+const MOST_READ_BYTES: usize = 1024 * 1024;
 /// What a program said is there when it has ended. If its output is open still, a child of its that
 /// goes on has it, and nobody waits for that.
 const LAST_WORDS: Duration = Duration::from_millis(100);
@@ -89,13 +92,14 @@ async fn converse(child: &mut Child, question: &Value) -> io::Result<Said> {
     Ok(Said { status, words: String::from_utf8_lossy(&said).into_owned() })
 }
 
-/// Until the output is closed.
+/// Until the output is closed, there or here.
 async fn listen(stdout: Option<ChildStdout>, said: &mut Vec<u8>) -> io::Result<()> {
     let Some(mut stdout) = stdout else { return Ok(()) };
-    let mut bytes = [0; 1024];
+    let (mut bytes, mut all) = ([0; 4 * 1024], 0);
     loop {
         let read = stdout.read(&mut bytes).await?;
-        if read == 0 {
+        all += read;
+        if read == 0 || all > MOST_READ_BYTES {
             return Ok(());
         }
         let room = MOST_OUTPUT_BYTES - said.len();
@@ -138,6 +142,8 @@ mod tests {
         assert!(said.status.success(), "{}", said.status);
         assert_eq!(said.words.len(), MOST_OUTPUT_BYTES);
         assert!(said.words.starts_with("here\n"));
+        let endless = run(&shell("yes; exit 3", &[]), LIMIT).unwrap();
+        assert_eq!(endless.status.code(), Some(3), "it was told to stop");
     }
 
     #[test]

@@ -542,7 +542,7 @@ mod tests {
         let engine = Engine::start(&Options { workers: 1, boot: 1 }).unwrap();
         for length in 1..20 {
             let config = Config { pools: vec![pool("app", length)], ..Config::default() };
-            let (_, applied) = tokio::join!(engine.answers(), engine.apply(config));
+            let ((), applied) = tokio::join!(engine.answers(), engine.apply(config));
             applied.unwrap();
             let order = engine.orders.borrow().clone();
             assert_eq!(order.plan.pool("app").unwrap().config.queue.length, length);

@@ -13,18 +13,6 @@ use crate::moment::Moment;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticket(u64);
 
-/// What becomes of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Admission {
-    /// A server is to be picked now.
-    Now,
-    /// Until it is called ([`Queue::next`]) or the moment has come; then it is refused and has to
-    /// [`Queue::leave`].
-    Wait(Ticket, Moment),
-    /// The queue is full: 503, with `Retry-After` ([`QueueLimits::retry_after`]).
-    Refuse,
-}
-
 /// Who waits.
 #[derive(Debug)]
 pub struct Queue {
@@ -50,24 +38,33 @@ impl Queue {
         self.waiting.is_empty()
     }
 
-    /// A request has come. `room`: some server would take it.
-    pub fn admit(&mut self, room: bool, now: Moment) -> Admission {
-        if room && self.is_empty() {
-            return Admission::Now;
-        }
+    /// One that found no room waits until it is called ([`Queue::next`]) or the moment has come;
+    /// then it is refused and has to [`Queue::leave`]. `None`: the queue is full, which is a 503
+    /// with `Retry-After` ([`QueueLimits::retry_after`]).
+    pub fn join(&mut self, now: Moment) -> Option<(Ticket, Moment)> {
         if self.waiting.len() >= usize::try_from(self.limits.length).unwrap_or(usize::MAX) {
-            return Admission::Refuse;
+            return None;
         }
         let (ticket, until) = (Ticket(self.tickets), now + self.limits.wait);
         self.tickets += 1;
         self.waiting.push_back((ticket, until));
-        Admission::Wait(ticket, until)
+        Some((ticket, until))
     }
 
     /// There is room for one more: who has waited longest, but not too long, is to pick a server.
     /// Those who have waited too long are passed over; they know it themselves.
     pub fn next(&mut self, now: Moment) -> Option<Ticket> {
-        while let Some((ticket, until)) = self.waiting.pop_front() {
+        self.next_from(0, now)
+    }
+
+    /// Who was called cannot use that room, because it has tried that server: somebody behind it
+    /// may. A room is offered down the line and never up again, so this ends.
+    pub fn next_behind(&mut self, ticket: Ticket, now: Moment) -> Option<Ticket> {
+        self.next_from(self.waiting.partition_point(|(other, _)| *other <= ticket), now)
+    }
+
+    fn next_from(&mut self, place: usize, now: Moment) -> Option<Ticket> {
+        while let Some((ticket, until)) = self.waiting.remove(place) {
             if now < until {
                 return Some(ticket);
             }

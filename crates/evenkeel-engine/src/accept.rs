@@ -95,14 +95,13 @@ impl Acceptor {
 async fn accept(worker: Rc<Worker>, slot: Rc<Slot>, listener: Rc<TcpListener>) {
     let port = port_text(listener.local_addr());
     loop {
-        while !has_files(&worker, &slot) {
-            wait_for_room(&worker).await;
-        }
+        wait_for_files(&worker, &slot).await;
+        // Before and after: what is taken from the queue too early is reset when this is aborted, and
+        // other sockets take seats meanwhile.
+        wait_for_seat(&worker, &slot).await;
         match listener.accept().await {
             Ok((stream, peer)) => {
-                while !has_seat(&worker, &slot) {
-                    wait_for_room(&worker).await;
-                }
+                wait_for_seat(&worker, &slot).await;
                 admit(&worker, &slot, &port, stream, peer);
             }
             Err(error) if concerns_the_connection(&error) => {}
@@ -139,8 +138,20 @@ fn has_seat(worker: &Worker, slot: &Slot) -> bool {
     slot.counts.open.0.load(Ordering::Relaxed) < most
 }
 
+async fn wait_for_seat(worker: &Worker, slot: &Slot) {
+    while !has_seat(worker, slot) {
+        wait_for_room(worker).await;
+    }
+}
+
 /// Asks idle connections to leave: a client that has something to say goes before one that has not.
+/// That wakes everybody, and so is done once a [`ROOM_WAIT`].
 fn evict(worker: &Worker) {
+    let now = clock::now();
+    if now.since(worker.evicted.get()) < ROOM_WAIT {
+        return;
+    }
+    worker.evicted.set(now);
     worker.evictions.set(EVICTED_AT_ONCE);
     worker.timers.wake_all();
 }
@@ -150,15 +161,20 @@ async fn wait_for_room(worker: &Worker) {
 }
 
 /// Whether file descriptors are left for another client and its server.
-fn has_files(worker: &Worker, slot: &Slot) -> bool {
+fn has_files(worker: &Worker) -> bool {
     let shared = &worker.shared;
-    let full =
-        shared.sockets.load(Ordering::Relaxed) >= shared.most_sockets.load(Ordering::Relaxed);
-    if full {
-        announce_pause(worker, slot, "no file descriptors are left for more connections");
-        evict(worker);
+    shared.sockets.load(Ordering::Relaxed) < shared.most_sockets.load(Ordering::Relaxed)
+}
+
+async fn wait_for_files(worker: &Worker, slot: &Slot) {
+    if has_files(worker) {
+        return;
     }
-    !full
+    announce_pause(worker, slot, "no file descriptors are left for more connections");
+    while !has_files(worker) {
+        evict(worker);
+        wait_for_room(worker).await;
+    }
 }
 
 /// The client gave up between its SYN and our accept, or the network spoke of it (accept(2)).

@@ -22,7 +22,8 @@ pub(crate) fn now() -> Moment {
     NOW.get()
 }
 
-/// Reads the clock. The loop calls it on waking, nobody else need to.
+/// Reads the clock. A loop calls it on waking; on a thread without a loop of ours, whoever begins
+/// something that is dated by [`now`].
 pub(crate) fn refresh() -> Moment {
     let now = read();
     NOW.set(now);

@@ -102,7 +102,9 @@ impl LocalServer {
         let before = self.tls.replace(tls);
         if !Towards::are_same(before.as_ref(), self.tls.borrow().as_ref()) {
             // What was made by other rules carries no more requests.
-            self.idle.borrow_mut().clear();
+            let mut idle = self.idle.borrow_mut();
+            idle.clear();
+            self.gauge(&idle);
             self.shared.close();
         }
     }
@@ -199,8 +201,8 @@ pub(crate) async fn connect(
         watch.set(deadline);
         let made = match wanted {
             Wanted::Any | Wanted::New if pool.config.http2 => local.place(worker, watch).await,
-            Wanted::Any | Wanted::New | Wanted::Stream => local.open(worker, watch, &[]).await,
-            Wanted::Introduced(introduction) => local.open(worker, watch, introduction).await,
+            Wanted::Any | Wanted::New | Wanted::Stream => local.link(worker, watch, &[]).await,
+            Wanted::Introduced(introduction) => local.link(worker, watch, introduction).await,
         };
         (made?, false)
     };
@@ -214,13 +216,19 @@ impl LocalServer {
         if self.tls.borrow().is_some() { "https" } else { "http" }
     }
 
-    /// A connection of its own, which begins with these bytes.
+    /// A connection of one exchange at a time, which begins with these bytes.
+    async fn link(&self, worker: &Worker, watch: &Watch, begin: &[u8]) -> Result<Link, Fault> {
+        let (stream, counted) = self.open(worker, watch, begin).await?;
+        Ok(Link { stream, counted: Some(counted) })
+    }
+
     async fn open(
         &self,
         worker: &Worker,
         watch: &Watch,
         introduction: &[u8],
-    ) -> Result<Link, Fault> {
+    ) -> Result<(Stream, Counted), Fault> {
+        let counted = Counted::new(worker); // it takes a file descriptor from the first SYN on
         let opening = async {
             let socket = open(self.server.address, introduction).await;
             let socket = socket.map_err(|error| fault(&error))?;
@@ -236,7 +244,7 @@ impl LocalServer {
         let tally = self.tally(worker);
         let stream = opened.inspect_err(|_fault| tally.connect_failures.add(1))?;
         tally.connections.add(1);
-        Ok(Link { stream, counted: Some(Counted::new(worker)) })
+        Ok((stream, counted))
     }
 
     /// Says, once in a while, why hands were not shaken: that is a setting more often than a fault.
@@ -262,9 +270,8 @@ impl LocalServer {
                 until(watch, self.shared.opened()).await.ok_or(Fault::ConnectTimeout)?;
                 continue;
             };
-            let Link { stream, counted } = self.open(worker, watch, &[]).await?;
-            let Some(counted) = counted else { return Err(Fault::Internal) };
-            let asking = opening.begin((stream, counted), self.scheme());
+            let opened = self.open(worker, watch, &[]).await?;
+            let asking = opening.begin(opened, self.scheme());
             return Ok(Link { stream: Stream::Asking(Box::new(asking)), counted: None });
         }
     }

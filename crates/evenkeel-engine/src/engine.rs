@@ -16,6 +16,7 @@ use tokio::sync::{Notify, broadcast, mpsc, watch};
 use crate::accept;
 use crate::auth::Passwords;
 use crate::bound::OpenAddress;
+use crate::clock;
 use crate::count::{Padded, one_each};
 use crate::explain::{Asked, ExplainError, Explanation};
 use crate::mishap::{self, Mishap};
@@ -198,6 +199,7 @@ impl Engine {
     /// everything is as it was. Returns once every worker works from it.
     pub async fn apply(&self, config: Config) -> Result<(), ApplyError> {
         let _one = self.applying.lock().await;
+        clock::refresh(); // servers that join begin now
         let order = self.orders.borrow().clone();
         if order.phase.is_last() {
             return Err(ApplyError::Draining);
@@ -245,6 +247,7 @@ impl Engine {
 
     /// What an operator wants of a server, in effect on return. `false`: there is no such server.
     pub fn set_admin_state(&self, pool: &str, server: &str, change: AdminChange) -> bool {
+        clock::refresh(); // one that comes back begins now
         let plan = Arc::clone(&self.orders.borrow().plan);
         let Some(pool) = plan.pool(pool) else { return false };
         let Some(server) = pool.server(server) else { return false };

@@ -141,12 +141,13 @@ impl Server {
         self.in_flight.0.load(Ordering::Relaxed)
     }
 
-    /// One more under way until the result is dropped, by what its breaker has `admitted`.
-    fn enter(self: &Arc<Self>, admitted: Admitted) -> InFlight {
-        self.in_flight.0.fetch_add(1, Ordering::Relaxed);
+    /// One more under way until the result is dropped, by what its breaker has `admitted`; and how
+    /// many there were before it.
+    fn enter(self: &Arc<Self>, admitted: Admitted) -> (InFlight, u32) {
+        let before = self.in_flight.0.fetch_add(1, Ordering::Relaxed);
         let pending = [admitted.pending, Permit::default()];
         let server = Arc::clone(self);
-        InFlight { server, waiting: None, _admitted: admitted.lasting, pending }
+        (InFlight { server, waiting: None, _admitted: admitted.lasting, pending }, before)
     }
 
     /// Whether the judge lets it be used.
@@ -435,15 +436,15 @@ impl LivePool {
         let permit = |load| server.breaker.enter(load, self.config.breaker.server);
         let retry = if further { permit(Load::Retry)? } else { Permit::default() };
         let lasting = [permit(Load::Request)?, retry];
-        let mut in_flight = server.enter(Admitted { lasting, pending: permit(Load::Pending)? });
+        let admitted = Admitted { lasting, pending: permit(Load::Pending)? };
+        let (mut in_flight, before) = server.enter(admitted);
         let limit = self.members[member].limit;
-        if limit == Member::NO_LIMIT {
-            return Some(in_flight);
+        if limit != Member::NO_LIMIT {
+            // Also of one that is refused: while it was counted, somebody may have found no room.
+            in_flight.waiting = Some(Arc::clone(&self.waiting));
         }
-        // Counted in before looking: two workers cannot both take the last place.
-        let full = server.in_flight() > limit;
-        in_flight.waiting = (!full).then(|| Arc::clone(&self.waiting));
-        (!full).then_some(in_flight)
+        // By the count before it: of two workers one gets the last place.
+        (before < limit).then_some(in_flight)
     }
 
     /// How busy its servers are, for a request's first or a `further` try.

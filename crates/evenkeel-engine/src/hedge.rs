@@ -276,6 +276,13 @@ impl Question {
                 Poll::Pending => break,
             }
         }
+        if *sent == self.head.len() {
+            // Within TLS the last of it may still lie on this side.
+            let flushed = Pin::new(&mut upstream.link.stream).poll_flush(cx);
+            if let Poll::Ready(Err(error)) = flushed {
+                return Poll::Ready(Err(upstream.lost(&Err(error))));
+            }
+        }
         answer.make_room(HttpLimits::MOST_HEAD_BYTES as usize);
         match answer.poll_fill(cx, &mut upstream.link.stream) {
             Poll::Ready(Ok(read)) if read > 0 => Poll::Ready(Ok(())),

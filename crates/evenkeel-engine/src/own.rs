@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Poll, ready};
+use std::task::Poll;
 use std::time::Duration;
 
 use evenkeel_core::config::ErrorPage;
@@ -166,8 +166,15 @@ pub(crate) async fn flush(client: &mut Client, desk: &mut Desk) -> Result<(), Fa
                 Poll::Pending => return Poll::Pending,
             }
         }
-        let flushed = ready!(Pin::new(&mut client.stream).poll_flush(cx));
-        Poll::Ready(flushed.map_err(|_gone| Fault::ClientGone(Phase::Data)))
+        match Pin::new(&mut client.stream).poll_flush(cx) {
+            Poll::Ready(flushed) => {
+                Poll::Ready(flushed.map_err(|_gone| Fault::ClientGone(Phase::Data)))
+            }
+            Poll::Pending if client.watch.expired() => {
+                Poll::Ready(Err(Fault::ClientTimeout(Phase::Data)))
+            }
+            Poll::Pending => Poll::Pending,
+        }
     })
     .await?;
     let head = desk.reply.windows(4).position(|end| end == b"\r\n\r\n").map_or(0, |at| at + 4);

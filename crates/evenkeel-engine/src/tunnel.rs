@@ -1,7 +1,7 @@
 //! Bytes both ways: tcp, tls passed through, and HTTP connections that were upgraded.
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -130,7 +130,10 @@ pub(crate) async fn relay(
     });
     let wanted = introduction.as_deref().map_or(Wanted::Stream, Wanted::Introduced);
     let reached = match &admitted {
-        Ok(_) => reach((worker, watch), pool, key, wanted, &mut tried).await,
+        Ok(_) => {
+            let reaching = reach((worker, watch), pool, key, wanted, &mut tried);
+            unless_reset(&client, reaching).await
+        }
         Err(fault) => Err(*fault),
     };
     drop(place); // streams outlive reloads
@@ -183,6 +186,27 @@ impl Upgraded {
         record.sent(passed.from_server, 0, passed.from_client);
         record.finish(&client, passed.fault);
     }
+}
+
+/// What `stage` gives, unless the client resets before. One that has spoken is not noticed: its bytes
+/// are in front of the reset.
+async fn unless_reset<T>(
+    client: &Stream,
+    stage: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    let mut stage = pin!(stage);
+    let mut has_spoken = false;
+    poll_fn(|cx| {
+        if let Poll::Ready(outcome) = stage.as_mut().poll(cx) {
+            return Poll::Ready(outcome);
+        }
+        if !has_spoken && let Poll::Ready(peeked) = client.poll_peek(cx) {
+            has_spoken = true;
+            peeked.map_err(|_reset| Fault::ClientGone(Phase::Connect))?;
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 /// A new connection to a server of the pool: to another one if the first cannot be reached.

@@ -30,6 +30,8 @@ pub(crate) struct Upload {
     source: Source,
     /// Bytes of the outbox the server has taken.
     sent: usize,
+    /// All that it has taken is on its way to it.
+    is_flushed: bool,
     /// The outbox still holds the request from its first byte.
     replayable: bool,
     /// Length of the head at the start of the outbox.
@@ -68,6 +70,7 @@ impl Upload {
         Self {
             source,
             sent: 0,
+            is_flushed: true,
             replayable: true,
             head: desk.outbox.len(),
             received: 0,
@@ -87,7 +90,8 @@ impl Upload {
 
     /// The server has taken all of the request: another one may follow on its connection.
     pub(crate) fn is_sent(&self, desk: &Desk) -> bool {
-        self.is_read() && self.pipe.is_none() && !self.failed && self.sent == desk.outbox.len()
+        let is_taken = self.sent == desk.outbox.len() && self.is_flushed;
+        self.is_read() && self.pipe.is_none() && !self.failed && is_taken
     }
 
     /// What another try would be.
@@ -109,6 +113,7 @@ impl Upload {
     /// Begins anew with another server. Only while replayable.
     pub(crate) fn rewind(&mut self) {
         self.sent = 0;
+        self.is_flushed = true;
         self.failed = false;
     }
 
@@ -190,7 +195,13 @@ impl Upload {
                 return Poll::Ready(());
             };
             self.sent += sent;
+            self.is_flushed = false;
             self.moved = true;
+        }
+        if !self.is_flushed {
+            // Within TLS the last of it may still lie on this side.
+            self.failed = ready!(Pin::new(server).poll_flush(cx)).is_err();
+            self.is_flushed = true;
         }
         if !self.replayable {
             desk.outbox.clear();

@@ -12,7 +12,7 @@ use evenkeel_core::config::QueueLimits;
 use evenkeel_core::fault::Fault;
 use evenkeel_core::moment::Moment;
 use evenkeel_core::pick::Pick;
-use evenkeel_core::queue::{Admission, Queue, Ticket};
+use evenkeel_core::queue::{Queue, Ticket};
 use tokio::sync::oneshot;
 
 use crate::clock;
@@ -40,7 +40,8 @@ struct Waiter<'w> {
     ticket: Ticket,
     until: Moment,
     call: oneshot::Receiver<()>,
-    was_called: bool,
+    /// It was called, to a room that it has not taken yet.
+    is_called: bool,
 }
 
 /// A place on a server that `pick` finds, waiting for one if all are full. On its first try a
@@ -60,6 +61,9 @@ pub(crate) async fn seize(
             Pick::Server(index) => {
                 if let Some(mut in_flight) = live.enter(index, further) {
                     in_flight.waits_as(pending);
+                    if let Some(waiter) = &mut waiter {
+                        waiter.is_called = false;
+                    }
                     return Ok((index, in_flight));
                 }
                 continue; // another worker was faster
@@ -79,7 +83,7 @@ pub(crate) async fn seize(
                 let last = live.waiting.join().ok_or(Fault::QueueFull);
                 waiter = Some(last.inspect_err(|_| PoolTally::count(&live.tally.queue_full))?);
             }
-            Some(waiter) if waiter.was_called => waiter.go_back(),
+            Some(waiter) if waiter.is_called => waiter.go_back(further),
             Some(waiter) => waiter.called(watch, end).await.inspect_err(|_| {
                 PoolTally::count(&live.tally.queue_timeouts);
             })?,
@@ -114,13 +118,9 @@ impl Waiting {
     /// A place at the end of the line. `None`: the line is full.
     fn join(&self) -> Option<Waiter<'_>> {
         let mut line = self.lock();
-        match line.queue.admit(false, clock::now()) {
-            Admission::Wait(ticket, until) => {
-                let call = self.expect_call(&mut line, ticket);
-                Some(Waiter { waiting: self, ticket, until, call, was_called: false })
-            }
-            Admission::Now | Admission::Refuse => None,
-        }
+        let (ticket, until) = line.queue.join(clock::now())?;
+        let call = self.expect_call(&mut line, ticket);
+        Some(Waiter { waiting: self, ticket, until, call, is_called: false })
     }
 
     /// A server has room for one more.
@@ -141,6 +141,10 @@ impl Waiting {
 
     fn call(&self, line: &mut Line) -> bool {
         let next = line.queue.next(clock::now());
+        self.tell(line, next)
+    }
+
+    fn tell(&self, line: &mut Line, next: Option<Ticket>) -> bool {
         self.length.store(line.length(), Ordering::Relaxed);
         let Some(ticket) = next else { return false };
         // Who is gone has left the line as well: there is somebody to hear it.
@@ -172,7 +176,7 @@ impl Waiter<'_> {
         watch.set(self.until.min(end));
         poll_fn(|cx| {
             if Pin::new(&mut self.call).poll(cx).is_ready() {
-                self.was_called = true;
+                self.is_called = true;
                 return Poll::Ready(Ok(()));
             }
             if watch.expired() { Poll::Ready(Err(Fault::QueueTimeout)) } else { Poll::Pending }
@@ -180,10 +184,15 @@ impl Waiter<'_> {
         .await
     }
 
-    /// The room was gone: waits on, before all who came later.
-    fn go_back(&mut self) {
-        self.was_called = false;
+    /// The room was gone, or is with a server that a `further` try has tried, and may be for somebody
+    /// behind it. Waits on, before all who came later.
+    fn go_back(&mut self, further: bool) {
+        self.is_called = false;
         let mut line = self.waiting.lock();
+        if further {
+            let next = line.queue.next_behind(self.ticket, clock::now());
+            self.waiting.tell(&mut line, next);
+        }
         line.queue.put_back(self.ticket, self.until);
         self.call = self.waiting.expect_call(&mut line, self.ticket);
     }
@@ -197,7 +206,7 @@ impl Drop for Waiter<'_> {
         self.waiting.length.store(line.length(), Ordering::Relaxed);
         // Called, but gone before it could take the room: that is the next one's.
         // It may also leave because it found room by itself: then the call was for another place.
-        if !waited && !self.was_called && self.call.try_recv().is_ok() {
+        if !waited && (self.is_called || self.call.try_recv().is_ok()) {
             self.waiting.call(&mut line);
         }
     }

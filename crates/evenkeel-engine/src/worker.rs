@@ -13,6 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use evenkeel_core::fault::{Blame, Fault};
+use evenkeel_core::moment::Moment;
 use evenkeel_core::restart::Restarts;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Notify, broadcast, mpsc, watch};
@@ -132,6 +133,8 @@ pub(crate) struct Worker {
     phase: Cell<Phase>,
     /// Idle connections that are asked to make room for new clients.
     pub(crate) evictions: Cell<u32>,
+    /// When everybody was woken for that.
+    pub(crate) evicted: Cell<Moment>,
     /// Copies of requests under way to mirrors.
     pub(crate) copies: Cell<u32>,
     /// A connection was closed: there may be room for another.
@@ -207,6 +210,7 @@ impl Worker {
             mishaps: Mishaps::default(),
             phase: Cell::new(Phase::Serving),
             evictions: Cell::new(0),
+            evicted: Cell::new(Moment::START),
             copies: Cell::default(),
             released: Notify::new(),
             slots: RefCell::default(),

@@ -13,9 +13,10 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{
-    ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned,
+    ClientConfig, ClientConnection, HandshakeKind, RootCertStore, ServerConfig, StreamOwned,
     SupportedProtocolVersion,
 };
+use socket2::SockRef;
 
 use crate::clock::PATIENCE;
 use crate::scratch::Scratch;
@@ -123,6 +124,15 @@ impl Pair {
         }
     }
 
+    /// Servers that show it.
+    pub fn servers(&self) -> Arc<ServerConfig> {
+        let (chain, key) = self.read();
+        let builder = ServerConfig::builder_with_provider(aws_lc_rs::default_provider().into());
+        let builder = builder.with_safe_default_protocol_versions().expect("of the provider");
+        let builder = builder.with_no_client_auth().with_single_cert(chain, key);
+        Arc::new(builder.expect("these go together"))
+    }
+
     fn read(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
         let chain = CertificateDer::pem_file_iter(&self.chain).expect("a file of ours");
         let key = PrivateKeyDer::from_pem_file(&self.key).expect("a file of ours");
@@ -158,6 +168,18 @@ impl Secured {
     /// The handshake took up an earlier session.
     pub fn is_resumed(&self) -> bool {
         self.stream.conn.handshake_kind() == Some(HandshakeKind::Resumed)
+    }
+
+    /// Sends this again and again and reads nothing, with little room for what comes back, until the
+    /// connection is over: how it ended.
+    pub fn push(mut self, bytes: &[u8]) -> io::ErrorKind {
+        let socket = SockRef::from(&self.stream.sock);
+        socket.set_recv_buffer_size(4096).expect("a socket that is open");
+        loop {
+            if let Err(error) = self.stream.write_all(bytes) {
+                return error.kind();
+            }
+        }
     }
 
     /// Asks for `/` of this host with these further lines, as the last request of the connection;

@@ -1,6 +1,7 @@
 //! TLS that ends here, over real sockets: replaced certificates, sessions, names, clients with
 //! certificates, and what `openssl` sees.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -302,6 +303,21 @@ fn who_does_not_shake_hands_is_let_go_and_only_so_many_may_be_at_it() {
     wait_until("there is room again", PATIENCE, || {
         Secured::connect(listen, "site.example", &clients).is_ok()
     });
+}
+
+#[test]
+fn who_asks_within_tls_and_reads_nothing_is_let_go() {
+    let authority = Authority::new();
+    let pair = authority.issue("site", &["site.example"]);
+    let (listen, server) = (free_address(), origin("0"));
+    // The node answers by itself.
+    let keys = "methods = [\"GET\"]\n[[listener.front.route]]\npath = \"/\"\nredirect = { to = \"/there\" }\n";
+    let _lb = balancer(&config(listen, &[&pair], keys, server.address()));
+    let clients = authority.clients(&BOTH, None);
+    let secured = Secured::connect(listen, "site.example", &clients).expect("it listens");
+    let end = secured.push(b"GET / HTTP/1.1\r\nHost: site.example\r\n\r\n");
+    let ends = [io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe];
+    assert!(ends.contains(&end), "{end:?}: the client gave up, not the node");
 }
 
 /// What `openssl s_client` prints, which is told `said` once it is connected.

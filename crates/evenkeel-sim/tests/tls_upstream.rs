@@ -1,10 +1,16 @@
 //! TLS to servers: who is believed, and what a client hears when nobody is.
 
-use std::net::SocketAddr;
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex};
 
 use evenkeel_sim::authority::{Authority, Pair};
 use evenkeel_sim::balancer::file_with;
+use evenkeel_sim::peer::peer;
 use evenkeel_sim::prelude::*;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use socket2::SockRef;
 
 /// A server within TLS, which is a listener of the same node, behind one in the clear.
 struct Chain {
@@ -106,4 +112,66 @@ fn servers_are_shown_a_certificate() {
         let subjects: Vec<&str> = seen.iter().flat_map(|it| it.head.all("x-subject")).collect();
         assert_eq!(subjects, if status == 200 { vec!["CN=node"] } else { vec![] });
     }
+}
+
+#[test]
+fn the_last_of_an_upload_reaches_a_server_that_takes_its_time() {
+    let authority = Authority::new();
+    let tls = authority.issue("good", &["app.internal"]).servers();
+    let (go, told) = mpsc::channel();
+    let told = Mutex::new(told);
+    let server = peer(move |stream| {
+        // A check says nothing and leaves.
+        let _ = take_when_told(stream, &tls, &told);
+    });
+    let listen = free_address();
+    let pool = format!(
+        "servers = [\"{}\"]\nupstream = \"https\"\ntls = {{ ca = \"{}\", name = \"app.internal\" }}",
+        server.address(),
+        authority.file().display(),
+    );
+    let _lb = balancer(&two_workers(listen, &pool));
+    // Of these lengths some end while the connection to the server has no room and rustls has.
+    for length in (64 * 1024..640 * 1024).step_by(24 * 1024) {
+        let mut client = client(listen);
+        client.send(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"));
+        client.send(vec![b'x'; length]);
+        go.send(()).expect("the server is there");
+        let answer = client.answer();
+        assert_eq!(answer.header("x-taken"), Some(length.to_string().as_str()), "{answer:?}");
+    }
+}
+
+/// Answers how long the body was, which it reads with little room and not before it is told.
+fn take_when_told(
+    stream: TcpStream,
+    tls: &Arc<ServerConfig>,
+    told: &Mutex<Receiver<()>>,
+) -> io::Result<()> {
+    SockRef::from(&stream).set_recv_buffer_size(4096)?;
+    let tls = ServerConnection::new(Arc::clone(tls)).map_err(io::Error::other)?;
+    let mut stream = StreamOwned::new(tls, stream);
+    let (mut read, mut piece) = (Vec::new(), [0; 4096]);
+    let head = loop {
+        match stream.read(&mut piece)? {
+            0 => return Ok(()),
+            count => read.extend_from_slice(&piece[..count]),
+        }
+        if let Some(at) = read.windows(4).position(|end| end == b"\r\n\r\n") {
+            break String::from_utf8_lossy(&read[..at + 4]).to_lowercase();
+        }
+    };
+    let length = head.split("content-length: ").nth(1).and_then(|rest| rest.split('\r').next());
+    let length: usize = length.and_then(|it| it.parse().ok()).ok_or(io::ErrorKind::InvalidData)?;
+    told.lock().expect("nobody panics with it").recv().map_err(io::Error::other)?;
+    let mut taken = read.len() - head.len();
+    while taken < length {
+        match stream.read(&mut piece)? {
+            0 => break,
+            count => taken += count,
+        }
+    }
+    write!(stream, "HTTP/1.1 200 OK\r\nX-Taken: {taken}\r\nContent-Length: 0\r\n\r\n")?;
+    stream.conn.send_close_notify();
+    stream.flush()
 }

@@ -12,17 +12,7 @@ fn at(millis: u64) -> Moment {
 
 /// Waits, or the test is wrong.
 fn wait(queue: &mut Queue, now: Moment) -> (Ticket, Moment) {
-    match queue.admit(false, now) {
-        Admission::Wait(ticket, until) => (ticket, until),
-        other => panic!("{other:?}"),
-    }
-}
-
-#[test]
-fn with_room_nobody_waits() {
-    let mut queue = queue(2);
-    assert_eq!(queue.admit(true, at(0)), Admission::Now);
-    assert!(queue.is_empty());
+    queue.join(now).expect("there is a place")
 }
 
 #[test]
@@ -30,23 +20,21 @@ fn the_oldest_is_next_and_nobody_overtakes() {
     let mut queue = queue(3);
     let (first, until) = wait(&mut queue, at(0));
     assert_eq!(until, at(5));
-    let Admission::Wait(second, _) = queue.admit(true, at(1)) else { panic!("has overtaken") };
+    let (second, _) = wait(&mut queue, at(1));
     assert_eq!(queue.next(at(2)), Some(first));
     assert_eq!(queue.next(at(2)), Some(second));
     assert_eq!(queue.next(at(2)), None);
-    assert_eq!(queue.admit(true, at(2)), Admission::Now);
+    assert!(queue.is_empty());
 }
 
 #[test]
 fn a_full_queue_refuses() {
     let mut small = queue(1);
     let (ticket, _) = wait(&mut small, at(0));
-    assert_eq!(small.admit(false, at(0)), Admission::Refuse);
-    assert_eq!(small.admit(true, at(0)), Admission::Refuse);
+    assert_eq!(small.join(at(0)), None);
     assert!(small.leave(ticket));
     wait(&mut small, at(0));
-    assert_eq!(queue(0).admit(false, at(0)), Admission::Refuse);
-    assert_eq!(queue(0).admit(true, at(0)), Admission::Now);
+    assert_eq!(queue(0).join(at(0)), None);
 }
 
 #[test]
@@ -68,6 +56,22 @@ fn one_that_leaves_after_its_call_hands_the_room_on() {
     assert!(!queue.leave(first));
     assert!(queue.leave(second));
     assert!(!queue.leave(second));
+}
+
+#[test]
+fn a_room_that_one_cannot_use_is_offered_down_the_line() {
+    let mut queue = queue(4);
+    let (first, until) = wait(&mut queue, at(0));
+    let (second, _) = wait(&mut queue, at(0));
+    let (late, _) = wait(&mut queue, at(0));
+    assert_eq!(queue.next(at(1)), Some(first));
+    assert_eq!(queue.next_behind(first, at(1)), Some(second));
+    queue.put_back(first, until);
+    queue.put_back(second, until);
+    assert_eq!(queue.next_behind(second, at(1)), Some(late));
+    assert_eq!(queue.next_behind(late, at(1)), None, "not up again");
+    assert_eq!(queue.next_behind(first, at(5)), None, "it has waited too long");
+    assert_eq!(queue.next(at(1)), Some(first));
 }
 
 #[test]

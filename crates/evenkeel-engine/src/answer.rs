@@ -6,10 +6,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use evenkeel_core::compress::Form;
-use evenkeel_core::config::HttpLimits;
+use evenkeel_core::config::{Http, HttpLimits};
 use evenkeel_core::fault::{Fault, Phase};
 use evenkeel_core::message::Version;
-use evenkeel_core::message::forward::{AnswerOut, write_answer};
+use evenkeel_core::message::forward::{AnswerOut, write_answer, write_named};
 use evenkeel_core::message::response::{
     self, AnswerBody, Asked, MOST_INTERIM_ANSWERS, ResponseHead, Space,
 };
@@ -27,7 +27,9 @@ use crate::worker::LocalPool;
 /// the tunnel is there (RFC 8441 §5).
 pub(crate) const NO_TUNNEL: Fault = Fault::BadRequest(501);
 
-/// A final answer whose head has come; the client's version of it is in `reply`.
+/// A final answer whose head has come; the client's version of it is in `reply`. If it is to a
+/// question of this node's and vouches for the client, `reply` has the lines that go on with the
+/// request.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -186,7 +188,7 @@ impl<'w, 'e> Wait<'w, 'e> {
         }
         let mut space = Space::new();
         let asked = Asked {
-            head: request.head_only,
+            head: request.head_only && !request.is_question,
             upgrade: !matches!(request.upgrade, Offered::Nothing),
         };
         let parsed = response::parse(desk.answer.unread(), &mut space, asked);
@@ -201,27 +203,17 @@ impl<'w, 'e> Wait<'w, 'e> {
             client.worker().encoders.form(rules, &head, request)
         });
         let answer = judge(&head, request, client, (upload.is_read(), encoder));
-        // RFC 9110 §15.2: HTTP/1.0 knows no interim answers.
-        if !interim || request.version != Version::Http10 {
-            let route = request.route.map(|route| &http.routes[route].response_headers);
-            let server = &pool.servers[*serving].server.name;
-            let secure = client.seat.tls.is_some();
-            let cookie = if interim { None } else { cookie(pool, request, (*serving, secure)) };
-            let has_date = interim || head.fields.get("date").is_some();
-            let date = if has_date { None } else { Some(client.worker().date.now().0) };
-            let out = AnswerOut {
-                cookie: cookie.as_deref(),
-                body: answer.to_client,
-                form,
-                keep_alive: answer.keep_client,
-                client: request.version,
-                via: http.forwarding.via.as_deref(),
-                date: date.as_deref(),
-                edits: request.answer_edits.as_deref().or(route).unwrap_or(&NO_EDITS),
-                facts: Facts(&|fact| (fact == Fact::Server).then(|| (**server).into())),
-                hsts: if interim { None } else { http.hsts.as_deref() },
-            };
-            write_answer(&mut desk.reply, &head, &out);
+        match audience(&head, request) {
+            Audience::Nobody => {}
+            Audience::Node => {
+                let forward = place.route(request).and_then(|route| route.auth.forward.as_ref());
+                let wanted = forward.map_or(&[][..], |forward| &forward.response_headers);
+                write_named(&mut desk.reply, &head.fields, wanted);
+            }
+            Audience::Client => {
+                let server = (*pool, *serving);
+                write_for_client(&mut desk.reply, &head, (&answer, form), (client, request, http), server);
+            }
         }
         if self.upstream.link.stream.brings_sensitive() {
             client.stream.set_sensitive();
@@ -263,6 +255,55 @@ impl<'w, 'e> Wait<'w, 'e> {
     }
 }
 
+/// Whom a head is for.
+enum Audience {
+    Client,
+    /// This node itself, which has asked whether the client may pass: it may.
+    Node,
+    Nobody,
+}
+
+fn audience(head: &ResponseHead<'_, '_>, request: &Request) -> Audience {
+    if head.is_interim() {
+        // RFC 9110 §15.2: HTTP/1.0 knows no interim answers, and who is asked about a client does
+        // not prepare it for an answer that somebody else will give.
+        let is_told = request.version != Version::Http10 && !request.is_question;
+        return if is_told { Audience::Client } else { Audience::Nobody };
+    }
+    let vouches = request.is_question && (200..300).contains(&head.status);
+    if vouches { Audience::Node } else { Audience::Client }
+}
+
+/// The client's version of a head.
+fn write_for_client(
+    reply: &mut Vec<u8>,
+    head: &ResponseHead<'_, '_>,
+    (answer, form): (&Answer, Form),
+    (client, request, http): (&Client, &Request, &Http),
+    (pool, serving): (&LocalPool, usize),
+) {
+    let interim = head.is_interim();
+    let route = request.route.map(|route| &http.routes[route].response_headers);
+    let server = &pool.servers[serving].server.name;
+    let secure = client.seat.tls.is_some();
+    let cookie = if interim { None } else { cookie(pool, request, (serving, secure)) };
+    let has_date = interim || head.fields.get("date").is_some();
+    let date = if has_date { None } else { Some(client.worker().date.now().0) };
+    let out = AnswerOut {
+        cookie: cookie.as_deref(),
+        body: answer.to_client,
+        form,
+        keep_alive: answer.keep_client,
+        client: request.version,
+        via: http.forwarding.via.as_deref(),
+        date: date.as_deref(),
+        edits: request.answer_edits.as_deref().or(route).unwrap_or(&NO_EDITS),
+        facts: Facts(&|fact| (fact == Fact::Server).then(|| (**server).into())),
+        hsts: if interim { None } else { http.hsts.as_deref() },
+    };
+    write_answer(reply, head, &out);
+}
+
 /// How the answer is passed on.
 fn judge(
     head: &ResponseHead<'_, '_>,
@@ -270,8 +311,14 @@ fn judge(
     client: &Client,
     (request_is_read, encoder): (bool, Option<Box<Encoder>>),
 ) -> Answer {
+    // A question is asked with GET, also about a HEAD, to which no content is answered (RFC 9110
+    // §9.3.2): what was sent stays on the server's connection, which ends with it.
+    let is_unwanted = request.head_only
+        && head.body != AnswerBody::None
+        && matches!(audience(head, request), Audience::Client);
+    let from_server = if is_unwanted { AnswerBody::None } else { head.body };
     // How long it will be once it is compressed is not known beforehand.
-    let body = if encoder.is_some() { AnswerBody::Chunked } else { head.body };
+    let body = if encoder.is_some() { AnswerBody::Chunked } else { from_server };
     let to_client = match (body, request.version) {
         // Chunks tell a cut from an end; a client of HTTP/1.0 does not know them.
         (AnswerBody::UntilClose, Version::Http11) => AnswerBody::Chunked,
@@ -281,9 +328,9 @@ fn judge(
     };
     Answer {
         status: head.status,
-        from_server: head.body,
+        from_server,
         to_client,
-        keep_server: head.keep_alive,
+        keep_server: head.keep_alive && !is_unwanted,
         keep_client: client.is_framed()
             || request.keep_alive
                 && request_is_read

@@ -52,7 +52,7 @@ pub(crate) fn shown<'a>(
         let head =
             RequestHead { method, query, body, upgrade, expect_continue, hops: None, ..*head };
         let only = request_headers.as_deref();
-        let asking = Outgoing { path, only, edits, ..*outgoing };
+        let asking = Outgoing { path, only, edits, websocket_key: None, ..*outgoing };
         span_at = write_request(&mut question, &head, &asking);
     }
     Some(Box::new(Shown { credentials, question, span_at }))
@@ -85,7 +85,7 @@ pub(crate) async fn pass(
                 desk.fields = challenge(basic);
             }
         })?;
-        put_field(desk, request, &basic.user_header, user.as_bytes());
+        put_lines(desk, request, format!("{}: {user}\r\n", basic.user_header).as_bytes());
     }
     match &route.auth.forward {
         Some(forward) => ask(client, desk, place, (request, forward, shown)).await,
@@ -127,7 +127,8 @@ async fn ask(
         body: Body::None,
         body_bytes: None,
         trailer_bytes: 0,
-        head_only: false,
+        head_only: request.head_only,
+        is_question: true,
         idempotent: true,
         grpc: request.grpc,
         patience: request.patience,
@@ -163,39 +164,19 @@ async fn ask(
     desk.answer.clear();
     desk.record.vouched_for();
     desk.tries_again(client.worker(), request.span_at);
-    for (name, value) in fields(&said) {
-        if forward
-            .response_headers
-            .iter()
-            .any(|wanted| wanted.as_bytes().eq_ignore_ascii_case(name))
-        {
-            let name = std::str::from_utf8(name).map_err(|_not_a_token| Fault::BadAnswer)?;
-            put_field(desk, request, name, value);
-        }
-    }
+    put_lines(desk, request, &said);
     Ok(None)
 }
 
-/// The fields of a head this node has written.
-fn fields(head: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    head.split(|byte| *byte == b'\n').skip(1).filter_map(|line| {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let colon = line.iter().position(|byte| *byte == b':')?;
-        Some((&line[..colon], line[colon + 1..].trim_ascii()))
-    })
-}
-
-/// Adds a field to the head that goes to the server, if one does.
-fn put_field(desk: &mut Desk, request: &Request, name: &str, value: &[u8]) {
+/// Adds lines, each with its CRLF, to the head that goes to the server, if one does.
+fn put_lines(desk: &mut Desk, request: &Request, lines: &[u8]) {
     if !matches!(request.goal, Goal::Pool(_)) {
         return;
     }
     let outbox = &mut desk.outbox;
     outbox.truncate(outbox.len() - 2); // the empty line
-    outbox.extend_from_slice(name.as_bytes());
-    outbox.extend_from_slice(b": ");
-    outbox.extend_from_slice(value);
-    outbox.extend_from_slice(b"\r\n\r\n");
+    outbox.extend_from_slice(lines);
+    outbox.extend_from_slice(b"\r\n");
 }
 
 #[cfg(test)]
@@ -230,12 +211,5 @@ mod tests {
         }
         let long = STANDARD.encode([b"a:".as_slice(), &[b'x'; MOST_CREDENTIALS]].concat());
         assert_eq!(credentials_of(&format!("Authorization: Basic {long}\r\n")), None);
-    }
-
-    #[test]
-    fn fields_of_a_head() {
-        let head = b"HTTP/1.1 200 OK\r\nX-User: ada\r\nEmpty:\r\n\r\n";
-        let found: Vec<_> = fields(head).collect();
-        assert_eq!(found, [(&b"X-User"[..], &b"ada"[..]), (b"Empty", b"")]);
     }
 }

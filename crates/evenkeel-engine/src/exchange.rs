@@ -489,7 +489,8 @@ impl<'a> Errand<'a> {
         }
         // Closing on unread bytes would reset the connection, and with it what the client has not
         // read of the answer.
-        if !self.upload.is_read() || self.client.has_said_more(&self.desk.inbox) {
+        let more_may_come = !self.upload.is_read() || self.request.is_question;
+        if more_may_come || self.client.has_said_more(&self.desk.inbox) {
             own::linger(self.client, &mut self.desk.inbox).await;
         } else {
             self.client.say_goodbye().await;

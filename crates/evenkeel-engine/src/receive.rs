@@ -58,6 +58,8 @@ pub(crate) struct Request {
     pub(crate) trailer_bytes: u32,
     /// The method was `HEAD`.
     pub(crate) head_only: bool,
+    /// This node asks somebody about the client's request; the rest of it has not been read.
+    pub(crate) is_question: bool,
     pub(crate) idempotent: bool,
     /// A gRPC call, for which failures have a form of their own.
     pub(crate) grpc: bool,
@@ -460,6 +462,7 @@ fn summary(
         body_bytes: through.map_or(http.body_bytes, |route| route.body_bytes),
         trailer_bytes: http.limits.head_bytes,
         head_only: head.method == "HEAD",
+        is_question: false,
         idempotent: head.is_idempotent(),
         grpc,
         patience,

@@ -154,3 +154,79 @@ fn nobody_passes_when_nobody_answers() {
     assert_eq!(site.ask("/", "").status, 503);
     assert_eq!(site.app.served(), 0);
 }
+
+#[test]
+fn who_is_denied_with_head_gets_no_content() {
+    let site = site("forward_auth = { pool = \"sso\" }");
+    for no in [
+        "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno",
+        "HTTP/1.1 302 Found\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n",
+    ] {
+        site.sso.set(Mode::Raw(no.into(), Then::Keep));
+        let mut client = client(site.listen);
+        client.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\nGET /open HTTP/1.1\r\nHost: a\r\n\r\n");
+        let denied = client.answer_to("HEAD");
+        let next = client.answer();
+        assert_eq!((denied.status, next.text().as_str()), (next.status, "no"), "{no}");
+    }
+    assert_eq!(site.app.served(), 0);
+}
+
+#[test]
+fn what_is_said_about_a_client_is_not_said_to_it() {
+    let site = site(
+        "forward_auth = { pool = \"sso\", response_headers = [\"x-user\"] }\n\
+         response_headers = { set = { x-user = \"hidden\" } }",
+    );
+    let yes = "HTTP/1.1 103 Early Hints\r\nSet-Cookie: a=b\r\n\r\n\
+               HTTP/1.1 200 OK\r\nX-User: ada\r\nContent-Length: 0\r\n\r\n";
+    site.sso.set(Mode::Raw(yes.into(), Then::Keep));
+    let conditions = "If-None-Match: \"a\"\r\nIF-MODIFIED-SINCE: Sun, 22 Nov 2026 08:00:00 GMT\r\n\
+                      Range: bytes=5-\r\nIf-Range: \"a\"\r\n";
+    let answer = site.ask("/", conditions);
+    assert_eq!((answer.status, answer.interim.len()), (200, 0));
+    assert_eq!(answer.header("x-user"), Some("hidden"));
+    let (asked, served) = (site.sso.seen()[0].head.clone(), site.app.seen()[0].head.clone());
+    assert_eq!(served.all("x-user").collect::<Vec<_>>(), ["ada"]);
+    for name in ["if-none-match", "if-modified-since", "range", "if-range"] {
+        assert_eq!(asked.header(name), None, "{name}");
+        assert!(served.header(name).is_some(), "{name}");
+    }
+}
+
+/// Closing on unread bytes would reset the connection (RFC 9112 §9.6).
+#[test]
+fn who_is_denied_while_it_sends_is_listened_to() {
+    let site = site("forward_auth = { pool = \"sso\" }");
+    let no = "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno";
+    site.sso.set(Mode::Raw(no.into(), Then::Keep));
+    let mut client = client(site.listen);
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 800000\r\n\r\n");
+    let answer = client.answer_to("POST");
+    assert_eq!((answer.status, answer.text().as_str(), answer.keeps), (403, "no", false));
+    for piece in 0..8 {
+        client.try_send([b'x'; 100_000]).unwrap_or_else(|broken| panic!("{piece}: {broken}"));
+    }
+    client.finish();
+    client.expect_closed();
+}
+
+#[test]
+fn a_password_is_not_shown_to_who_is_asked_besides() {
+    const BOTH: &str = "basic_auth = { users_file = \"users\" }";
+    for (sees, shown) in [
+        ("", false),
+        (", request_headers = [\"cookie\"]", false),
+        (", request_headers = [\"authorization\"]", true),
+    ] {
+        let site = site(&format!("{BOTH}\nforward_auth = {{ pool = \"sso\"{sees} }}"));
+        let name = "X-Authenticated-User: root";
+        assert_eq!(site.ask("/", &format!("Authorization: Basic {ADA}\r\n{name}\r\n")).status, 200);
+        let asked = site.sso.seen()[0].head.clone();
+        assert_eq!(asked.header("authorization").is_some(), shown, "{sees}");
+        assert_eq!(asked.header("x-authenticated-user"), None);
+        let served = site.app.seen()[0].head.clone();
+        assert_eq!(served.header("authorization"), None);
+        assert_eq!(served.all("x-authenticated-user").collect::<Vec<_>>(), ["ada"]);
+    }
+}

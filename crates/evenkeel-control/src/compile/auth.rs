@@ -25,6 +25,19 @@ const MOST_ARGON_PASSES: u32 = 16;
 /// In which field a server learns the user.
 const USER_HEADER: &str = "x-authenticated-user";
 
+/// What a client wants of the answer to its own request (RFC 9110 §13 and §14.2, RFC 4918 §10.4, RFC
+/// 6638 §8.3). In a question about the client it would ask for a part of the word, or for none.
+const CONDITIONS: [&str; 8] = [
+    "if",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-schedule-tag-match",
+    "if-unmodified-since",
+    "range",
+];
+
 /// `basic_auth` and `forward_auth`. What they tell the server, no client may tell it: those names
 /// are put on the list of what is removed.
 pub(super) fn auth(
@@ -33,8 +46,11 @@ pub(super) fn auth(
     edits: &mut HeaderEdits,
 ) -> Auth {
     let basic = basic(route, bench);
-    let forward = forward(route, pools);
+    let mut forward = forward(route, pools);
     if let Some(basic) = &basic {
+        if let Some(forward) = &mut forward {
+            keep_from(forward, basic);
+        }
         // The password is this node's affair; other schemes never pass it.
         edits.remove.push("authorization".into());
         edits.remove.push(Arc::clone(&basic.user_header));
@@ -43,6 +59,19 @@ pub(super) fn auth(
         edits.remove.extend(forward.response_headers.iter().map(Arc::clone));
     }
     Auth { basic, forward }
+}
+
+/// Who is asked about a client that has given its password gets neither that, unless it is to, nor a
+/// name that the client gave itself.
+fn keep_from(forward: &mut ForwardAuth, basic: &BasicAuth) {
+    let is_to_see = |name: &str| {
+        let named = forward.request_headers.as_deref().unwrap_or_default();
+        named.iter().any(|named| named.eq_ignore_ascii_case(name))
+    };
+    if !is_to_see("authorization") {
+        forward.edits.remove.push("authorization".into());
+    }
+    forward.edits.remove.push(Arc::clone(&basic.user_header));
 }
 
 /// `{ realm = "staff", users_file = "users", user_header = "x-user" }`
@@ -140,6 +169,7 @@ fn forward(route: &mut Reader<'_>, pools: &Directory) -> Option<ForwardAuth> {
         path: path.into(),
         request_headers: sees.map(names),
         edits: HeaderEdits {
+            remove: CONDITIONS.map(Arc::from).into(),
             set: vec![
                 told("X-Forwarded-Method", Fact::Method),
                 told("X-Forwarded-Uri", Fact::Path),

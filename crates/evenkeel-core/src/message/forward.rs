@@ -106,18 +106,21 @@ pub fn write_request(
     put(out, &[" HTTP/1.1\r\nHost: ", host, "\r\n"]);
 
     let edits = outgoing.edits;
+    let is_wanted = |name: &str| {
+        !is_edited(edits, name) && outgoing.only.is_none_or(|only| is_listed(only, name))
+    };
     let mut cookie_is_written = false;
     for (kind, name, value) in head.headers() {
         let passes = match kind {
             Name::Traceparent | Name::Tracestate if outgoing.trace != Onward::AsSent => false,
             Name::MaxForwards if head.hops.is_some() => false,
             Name::Other | Name::MaxForwards | Name::Traceparent | Name::Tracestate => {
-                !head.fields.is_named_by_connection(name) && !is_reserved(outgoing.reserved, name)
+                !head.fields.is_named_by_connection(name) && !is_listed(outgoing.reserved, name)
             }
             Name::Trailer => head.body == Body::Chunked,
             // RFC 9113 §8.2.3: HTTP/2 may cut the one line into several.
             Name::Cookie if head.version == Version::Http2 => {
-                if !cookie_is_written && !is_edited(edits, name) {
+                if !cookie_is_written && is_wanted(name) {
                     put_cookies(out, &head.fields);
                 }
                 cookie_is_written = true;
@@ -128,8 +131,7 @@ pub fn write_request(
             }
             _ => false,
         };
-        let is_asked_for = |only: &[Arc<str>]| only.iter().any(|it| it.eq_ignore_ascii_case(name));
-        if passes && !is_edited(edits, name) && outgoing.only.is_none_or(is_asked_for) {
+        if passes && is_wanted(name) {
             put_field(out, name, value);
         }
     }
@@ -193,6 +195,17 @@ pub fn write_answer(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, answer: &Ans
     }
     write_edits(out, answer.edits, answer.facts);
     out.extend_from_slice(b"\r\n");
+}
+
+/// Appends those lines of an answer that are called `names`, each with its CRLF: what who was asked
+/// about a client says of it. What concerns the connection to them only is left out.
+pub fn write_named(out: &mut Vec<u8>, fields: &Fields<'_, '_>, names: &[Arc<str>]) {
+    for (kind, name, value) in fields.iter() {
+        let stays = kind.is_ours() || fields.is_named_by_connection(name);
+        if !stays && is_listed(names, name) {
+            put_field(out, name, value);
+        }
+    }
 }
 
 /// The client: the right-most address of `X-Forwarded-For` that is not a trusted proxy, as long as
@@ -421,16 +434,14 @@ pub(crate) fn write_via(out: &mut Vec<u8>, version: Version, pseudonym: &str) {
     put(out, &["Via: ", version, " ", pseudonym, "\r\n"]);
 }
 
-/// Whether only this node may say what `name` says.
-fn is_reserved(reserved: &[Arc<str>], name: &str) -> bool {
-    reserved.iter().any(|reserved| reserved.eq_ignore_ascii_case(name))
+fn is_listed(names: &[Arc<str>], name: &str) -> bool {
+    names.iter().any(|listed| listed.eq_ignore_ascii_case(name))
 }
 
 /// Whether a route removes or replaces `name`.
 fn is_edited(edits: &HeaderEdits, name: &str) -> bool {
     let HeaderEdits { remove, set, add: _ } = edits;
-    remove.iter().any(|removed| removed.eq_ignore_ascii_case(name))
-        || set.iter().any(|(set, _)| set.eq_ignore_ascii_case(name))
+    is_listed(remove, name) || set.iter().any(|(set, _)| set.eq_ignore_ascii_case(name))
 }
 
 pub(crate) fn write_edits(out: &mut Vec<u8>, edits: &HeaderEdits, facts: Facts<'_>) {

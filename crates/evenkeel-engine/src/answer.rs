@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use evenkeel_core::compress::Form;
-use evenkeel_core::config::{Http, HttpLimits};
+use evenkeel_core::config::HttpLimits;
 use evenkeel_core::fault::{Fault, Phase};
 use evenkeel_core::message::Version;
 use evenkeel_core::message::forward::{AnswerOut, write_answer, write_named};
@@ -20,8 +20,8 @@ use tokio::io::AsyncWrite;
 use crate::compress::Encoder;
 use crate::connect::Upstream;
 use crate::exchange::{Client, Errand};
-use crate::receive::{NO_EDITS, Offered, Request};
-use crate::worker::LocalPool;
+use crate::receive::{Offered, Request};
+use crate::worker::{LocalPool, Place};
 
 /// To a client that asked on a stream for a WebSocket where there is none: any 2xx would tell it that
 /// the tunnel is there (RFC 8441 §5).
@@ -40,6 +40,8 @@ pub(crate) struct Answer {
     /// The server's connection can serve another exchange once the body is over.
     pub(crate) keep_server: bool,
     pub(crate) keep_client: bool,
+    /// What `Connection` lists, where trailers may follow.
+    pub(crate) hop: Option<Box<[u8]>>,
     /// What the body goes through.
     pub(crate) encoder: Option<Box<Encoder>>,
 }
@@ -211,8 +213,9 @@ impl<'w, 'e> Wait<'w, 'e> {
                 write_named(&mut desk.reply, &head.fields, wanted);
             }
             Audience::Client => {
+                let about = (&**client, *place, *request);
                 let server = (*pool, *serving);
-                write_for_client(&mut desk.reply, &head, (&answer, form), (client, request, http), server);
+                write_for_client(&mut desk.reply, &head, (&answer, form), about, server);
             }
         }
         if self.upstream.link.stream.brings_sensitive() {
@@ -279,11 +282,11 @@ fn write_for_client(
     reply: &mut Vec<u8>,
     head: &ResponseHead<'_, '_>,
     (answer, form): (&Answer, Form),
-    (client, request, http): (&Client, &Request, &Http),
+    (client, place, request): (&Client, &Place, &Request),
     (pool, serving): (&LocalPool, usize),
 ) {
+    let Some(http) = place.listener().protocol.http() else { return };
     let interim = head.is_interim();
-    let route = request.route.map(|route| &http.routes[route].response_headers);
     let server = &pool.servers[serving].server.name;
     let secure = client.seat.tls.is_some();
     let cookie = if interim { None } else { cookie(pool, request, (serving, secure)) };
@@ -297,7 +300,7 @@ fn write_for_client(
         client: request.version,
         via: http.forwarding.via.as_deref(),
         date: date.as_deref(),
-        edits: request.answer_edits.as_deref().or(route).unwrap_or(&NO_EDITS),
+        edits: place.answer_edits(request),
         facts: Facts(&|fact| (fact == Fact::Server).then(|| (**server).into())),
         hsts: if interim { None } else { http.hsts.as_deref() },
     };
@@ -337,6 +340,7 @@ fn judge(
                 && to_client != AnswerBody::UntilClose
                 && !client.half_closed.get()
                 && !client.worker().draining(),
+        hop: if from_server == AnswerBody::Chunked { head.fields.hop() } else { None },
         encoder,
     }
 }

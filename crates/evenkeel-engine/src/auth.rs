@@ -127,6 +127,7 @@ async fn ask(
         body: Body::None,
         body_bytes: None,
         trailer_bytes: 0,
+        hop: None,
         head_only: request.head_only,
         is_question: true,
         idempotent: true,

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use evenkeel_core::config::HttpLimits;
 use evenkeel_core::fault::{Fault, Phase};
-use evenkeel_core::message::chunked::{self, Decoder, Step};
+use evenkeel_core::message::chunked::{self, Barred, Decoder, Step};
 use evenkeel_core::message::response::AnswerBody;
 use evenkeel_core::throttle::Throttle;
 use evenkeel_sys::Spliced;
@@ -32,6 +32,8 @@ struct Delivery<'d, 'e> {
     source: Source,
     /// Chunks towards the client.
     chunk: bool,
+    /// What `Connection` of the answer lists, where trailers may follow.
+    hop: Option<Box<[u8]>>,
     /// Takes the body and gives it back smaller.
     encoder: Option<Box<Encoder>>,
     /// Bytes of `reply` the client has taken.
@@ -77,6 +79,7 @@ pub(crate) async fn deliver(
     let mut delivery = Delivery {
         source: Source::new(answer.from_server),
         chunk: answer.to_client == AnswerBody::Chunked,
+        hop: answer.hop.take(),
         encoder: answer.encoder.take(),
         replied: 0,
         direct: 0,
@@ -350,9 +353,11 @@ impl Delivery<'_, '_> {
     }
 
     fn take_chunks(&mut self) -> Result<(), Fault> {
-        let Errand { client, desk, .. } = &mut *self.errand;
+        let Errand { client, desk, place, request, .. } = &mut *self.errand;
         let Desk { answer, reply, .. } = &mut **desk;
         let server = &self.upstream.link.stream;
+        let hop = self.hop.as_deref().unwrap_or_default();
+        let barred = Barred { reserved: &[], edits: place.answer_edits(request), hop };
         while let Source::Chunked(decoder) = &mut self.source {
             if answer.is_empty() {
                 break;
@@ -376,10 +381,11 @@ impl Delivery<'_, '_> {
                     if let Some(encoder) = self.encoder.take() {
                         encoder.finish(reply);
                     }
+                    let trailers = barred.keep(decoder.trailers());
                     if self.chunk {
-                        chunked::write_end(reply, decoder.trailers());
+                        chunked::write_end(reply, &trailers);
                     } else {
-                        client.stream.set_trailers(decoder.trailers());
+                        client.stream.set_trailers(&trailers);
                         if server.brings_sensitive() {
                             client.stream.set_sensitive();
                         }

@@ -93,7 +93,7 @@ pub(crate) struct Errand<'a> {
     pub(crate) place: &'a Place,
     pub(crate) request: &'a Request,
     pub(crate) pool: &'a LocalPool,
-    pub(crate) upload: Upload,
+    pub(crate) upload: Upload<'a>,
     /// One request of its pool, over all its tries.
     pub(crate) admitted: Permit,
     /// One that is in a further try.
@@ -226,7 +226,7 @@ impl<'a> Errand<'a> {
         admitted: Permit,
     ) -> Self {
         let pool = place.pool(pool);
-        let upload = Upload::new(request, desk);
+        let upload = Upload::new(request, place.barred(request), desk);
         let after = |time| desk.record.began() + time;
         let end = pool.live.config.timeouts.total.map_or(Moment::NEVER, after);
         let (end, over) = match request.patience.map(after) {

@@ -56,6 +56,8 @@ pub(crate) struct Request {
     pub(crate) body_bytes: Option<u64>,
     /// Most bytes of the trailer section.
     pub(crate) trailer_bytes: u32,
+    /// What `Connection` lists, where trailers may follow.
+    pub(crate) hop: Option<Box<[u8]>>,
     /// The method was `HEAD`.
     pub(crate) head_only: bool,
     /// This node asks somebody about the client's request; the rest of it has not been read.
@@ -461,6 +463,7 @@ fn summary(
         body: head.body,
         body_bytes: through.map_or(http.body_bytes, |route| route.body_bytes),
         trailer_bytes: http.limits.head_bytes,
+        hop: if head.body == Body::Chunked { head.fields.hop() } else { None },
         head_only: head.method == "HEAD",
         is_question: false,
         idempotent: head.is_idempotent(),

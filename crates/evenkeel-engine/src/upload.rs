@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use evenkeel_core::fault::{Fault, Phase};
 use evenkeel_core::message::Version;
-use evenkeel_core::message::chunked::{self, Decoder, Step};
+use evenkeel_core::message::chunked::{self, Barred, Decoder, Step};
 use evenkeel_core::message::request::Body;
 use evenkeel_core::retry::Attempt;
 use evenkeel_sys::Spliced;
@@ -26,8 +26,10 @@ const MOST_WAITING: usize = MOST_REPLAY + 16 * 1024;
 
 /// How far the request has got.
 #[derive(Debug)]
-pub(crate) struct Upload {
+pub(crate) struct Upload<'a> {
     source: Source,
+    /// What may not follow the body.
+    barred: Barred<'a>,
     /// Bytes of the outbox the server has taken.
     sent: usize,
     /// All that it has taken is on its way to it.
@@ -58,9 +60,9 @@ enum Source {
     Framed,
 }
 
-impl Upload {
+impl<'a> Upload<'a> {
     /// For a request whose head is in the outbox.
-    pub(crate) fn new(request: &Request, desk: &Desk) -> Self {
+    pub(crate) fn new(request: &Request, barred: Barred<'a>, desk: &Desk) -> Self {
         let source = match request.body {
             Body::None | Body::Length(0) => Source::Done,
             Body::Length(length) => Source::Length(length),
@@ -69,6 +71,7 @@ impl Upload {
         };
         Self {
             source,
+            barred,
             sent: 0,
             is_flushed: true,
             replayable: true,
@@ -168,7 +171,7 @@ impl Upload {
                     }
                     let fields = trailers.iter().flat_map(|trailers| trailers.fields());
                     let fields = fields.map(|(_, name, value)| (name, value));
-                    chunked::write_end_with(&mut desk.outbox, fields)
+                    chunked::write_end_with(&mut desk.outbox, fields, &self.barred)
                         .map_err(|reason| Fault::BadRequest(reason.status()))?;
                     self.source = Source::Done;
                 }
@@ -246,7 +249,7 @@ impl Upload {
                             chunked::write_chunk(outbox, data);
                         }
                         Step::End => {
-                            chunked::write_end(outbox, decoder.trailers());
+                            chunked::write_end(outbox, &self.barred.keep(decoder.trailers()));
                             ended = true;
                         }
                     }

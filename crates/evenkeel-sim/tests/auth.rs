@@ -230,3 +230,25 @@ fn a_password_is_not_shown_to_who_is_asked_besides() {
         assert_eq!(served.all("x-authenticated-user").collect::<Vec<_>>(), ["ada"]);
     }
 }
+
+#[test]
+fn nobody_names_itself_behind_its_body() {
+    let site = site(
+        "basic_auth = { users_file = \"users\" }\n\
+         forward_auth = { pool = \"sso\", response_headers = [\"x-user\"] }\n\
+         request_headers = { remove = [\"x-secret\"] }\nresponse_headers = { remove = [\"x-inner\"] }",
+    );
+    site.app.set(Mode::Raw(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Inner: 1\r\nX-Sum: 2\r\n\r\n".to_vec(),
+        Then::Keep,
+    ));
+    let answer = client(site.listen)
+        .send(format!(
+            "POST / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic {ADA}\r\nConnection: x-hop\r\n\
+             Transfer-Encoding: chunked\r\n\r\n0\r\nX-User: root\r\nX-Authenticated-User: root\r\n\
+             X-Secret: s\r\nX-Hop: 1\r\nX-Sum: 3\r\n\r\n"
+        ))
+        .answer_to("POST");
+    assert_eq!(answer.body.trailers, [("X-Sum".to_owned(), "2".to_owned())]);
+    assert_eq!(site.app.seen()[0].trailers, [("X-Sum".to_owned(), "3".to_owned())]);
+}

@@ -1,9 +1,13 @@
 //! The chunked coding (RFC 9112 §7.1), read strictly and written anew.
 
+use std::borrow::Cow;
 use std::io::Write;
+use std::sync::Arc;
 
 use super::Reason;
-use super::header::{Name, is_token_byte};
+use super::forward::{is_edited, is_listed};
+use super::header::{self, Name, is_token_byte};
+use crate::config::HeaderEdits;
 
 /// Hexadecimal digits of a chunk size: those of a u64.
 const MOST_SIZE_DIGITS: u8 = 16;
@@ -14,6 +18,40 @@ pub const MOST_EXTENSION_BYTES: u16 = 4096;
 
 /// Lines in a trailer section.
 pub const MOST_TRAILERS: usize = 32;
+
+/// What may not stand behind the body of one message, because it may not stand in its head: a
+/// receiver may merge the two (RFC 9110 §6.5.1).
+#[derive(Clone, Copy, Debug)]
+pub struct Barred<'a> {
+    /// Headers that this node alone may write.
+    pub reserved: &'a [Arc<str>],
+    /// What they remove or set.
+    pub edits: &'a HeaderEdits,
+    /// What `Connection` lists, with commas between (RFC 9110 §7.6.1).
+    pub hop: &'a [u8],
+}
+
+impl Barred<'_> {
+    /// Those of the lines of [`Decoder::trailers`] that may be passed on.
+    pub fn keep<'t>(&self, trailers: &'t [u8]) -> Cow<'t, [u8]> {
+        let lines = || trailers.split_inclusive(|byte| *byte == b'\n');
+        let name = |line: &'t [u8]| {
+            let end = line.iter().position(|byte| *byte == b':').unwrap_or(line.len());
+            // What is no text is no token, and no name of a line.
+            str::from_utf8(&line[..end]).unwrap_or_default()
+        };
+        if lines().all(|line| self.admits(name(line))) {
+            return Cow::Borrowed(trailers);
+        }
+        Cow::Owned(lines().filter(|line| self.admits(name(line))).flatten().copied().collect())
+    }
+
+    fn admits(&self, name: &str) -> bool {
+        let Self { reserved, edits, hop } = self;
+        let stays = |option: &[u8]| option.eq_ignore_ascii_case(name.as_bytes());
+        !is_listed(reserved, name) && !is_edited(edits, name) && !header::list(hop).any(stays)
+    }
+}
 
 /// Takes a chunked body apart.
 ///
@@ -112,7 +150,8 @@ impl Decoder {
         self.state == State::Done
     }
 
-    /// The trailer lines that may be passed on, each with its CRLF, once the body is done.
+    /// The trailer lines that may be passed on if the message has [nothing against it](Barred), each
+    /// with its CRLF, once the body is done.
     pub fn trailers(&self) -> &[u8] {
         if self.is_done() { &self.trailers } else { &[] }
     }
@@ -197,24 +236,26 @@ pub fn write_chunk(out: &mut Vec<u8>, data: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends the end of a body, with the lines of [`Decoder::trailers`].
+/// Appends the end of a body, with lines that [may follow it](Barred::keep).
 pub fn write_end(out: &mut Vec<u8>, trailers: &[u8]) {
     out.extend_from_slice(b"0\r\n");
     out.extend_from_slice(trailers);
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends the end of a body, with those of `fields` that may follow one in the form of HTTP/1.
+/// Appends the end of a body, with those of `fields` that may follow one in the form of HTTP/1 and
+/// are not `barred`.
 pub fn write_end_with<'f>(
     out: &mut Vec<u8>,
     fields: impl Iterator<Item = (&'f str, &'f [u8])>,
+    barred: &Barred<'_>,
 ) -> Result<(), Reason> {
     out.extend_from_slice(b"0\r\n");
     for (count, (name, value)) in fields.enumerate() {
         if count == MOST_TRAILERS {
             return Err(Reason::TrailerTooLarge);
         }
-        if is_harmless(name) {
+        if is_harmless(name) && barred.admits(name) {
             put_line(out, name, value);
         }
     }
@@ -248,7 +289,7 @@ fn put_line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
 
 /// No field that frames, routes, authenticates, controls or describes the message.
 fn is_harmless(name: &str) -> bool {
-    const PREFIXES: [&str; 9] = [
+    const PREFIXES: [&str; 8] = [
         "accept",
         "access-control-",
         "content-",
@@ -257,7 +298,6 @@ fn is_harmless(name: &str) -> bool {
         "sec-",
         "set-cookie",
         "www-authenticate",
-        "x-forwarded-",
     ];
     const NAMES: [&str; 11] = [
         "age",

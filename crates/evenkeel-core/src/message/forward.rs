@@ -434,12 +434,13 @@ pub(crate) fn write_via(out: &mut Vec<u8>, version: Version, pseudonym: &str) {
     put(out, &["Via: ", version, " ", pseudonym, "\r\n"]);
 }
 
-fn is_listed(names: &[Arc<str>], name: &str) -> bool {
+/// Whether `name` is one of those, whatever its case.
+pub(super) fn is_listed(names: &[Arc<str>], name: &str) -> bool {
     names.iter().any(|listed| listed.eq_ignore_ascii_case(name))
 }
 
 /// Whether a route removes or replaces `name`.
-fn is_edited(edits: &HeaderEdits, name: &str) -> bool {
+pub(super) fn is_edited(edits: &HeaderEdits, name: &str) -> bool {
     let HeaderEdits { remove, set, add: _ } = edits;
     is_listed(remove, name) || set.iter().any(|(set, _)| set.eq_ignore_ascii_case(name))
 }

@@ -176,6 +176,13 @@ impl<'s, 'b> Fields<'s, 'b> {
         named.map(|field| field.value)
     }
 
+    /// What `Connection` lists, with commas between, if it names a field this node does not know:
+    /// trailers of that name are of this hop only, too.
+    pub fn hop(&self) -> Option<Box<[u8]>> {
+        let lines = || self.of(Name::Connection);
+        self.connection_names.then(|| lines().collect::<Vec<_>>().join(&b","[..]).into())
+    }
+
     /// Whether `Connection` makes the field `name` one of this hop only (RFC 9110 §7.6.1).
     pub(super) fn is_named_by_connection(&self, name: &str) -> bool {
         self.connection_names

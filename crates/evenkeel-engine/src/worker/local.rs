@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use evenkeel_core::config::{Listener, PoolId, Route};
+use evenkeel_core::config::{HeaderEdits, Listener, PoolId, Route};
+use evenkeel_core::message::chunked::Barred;
 use evenkeel_core::pool::Roster;
 use evenkeel_core::route::{HttpRouter, TlsRouter};
 
@@ -14,7 +15,7 @@ use crate::fleet::{LivePool, Server};
 use crate::flow::LocalFlow;
 use crate::hedge::Hedged;
 use crate::plan::{LiveListener, Plan};
-use crate::receive::Request;
+use crate::receive::{NO_EDITS, Request};
 
 /// A plan with a listener's place in it. Indices of pools and routes mean something only together
 /// with the plan they were found in.
@@ -89,6 +90,22 @@ impl Place {
     pub(crate) fn route(&self, request: &Request) -> Option<&Route> {
         let http = self.listener().protocol.http()?;
         request.route.map(|route| &http.routes[route])
+    }
+
+    /// What may not follow the body of a request on its way to a server.
+    pub(crate) fn barred<'a>(&'a self, request: &'a Request) -> Barred<'a> {
+        let http = self.listener().protocol.http();
+        Barred {
+            reserved: http.map_or(&[], |http| &http.reserved),
+            edits: self.route(request).map_or(&NO_EDITS, |route| &route.request_headers),
+            hop: request.hop.as_deref().unwrap_or_default(),
+        }
+    }
+
+    /// The edits of its answer.
+    pub(crate) fn answer_edits<'a>(&'a self, request: &'a Request) -> &'a HeaderEdits {
+        let route = || self.route(request).map_or(&NO_EDITS, |route| &route.response_headers);
+        request.answer_edits.as_deref().unwrap_or_else(route)
     }
 
     /// What is counted of the route a request has taken; `None`: the listener's default.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::template::Template;
 
 /// Body, trailers and bytes left, with the input cut into pieces of `size`.
 fn decode(input: &[u8], size: usize) -> Result<String, Reason> {
@@ -116,6 +117,9 @@ fn harmful_trailers_are_dropped() {
         "Connection",
         "X-Forwarded-For",
         "X-Forwarded-Server",
+        "X-Forwarded",
+        "X-Client-IP",
+        "Proxy",
         "X-Real-IP",
         "Forwarded",
         "Expect",
@@ -133,6 +137,24 @@ fn harmful_trailers_are_dropped() {
     ] {
         check(&format!("0\r\n{name}: 5\r\nOk: 1\r\n\r\n"), Ok("|Ok: 1\\r\\n|0"));
     }
+}
+
+#[test]
+fn a_trailer_says_nothing_that_the_head_may_not() {
+    let edits = HeaderEdits {
+        remove: vec!["x-user".into()],
+        set: vec![("X-From".into(), Template::text("front"))],
+        add: vec![("x-more".into(), Template::text("1"))],
+    };
+    let barred = Barred { reserved: &["x-subject".into()], edits: &edits, hop: b"close, X-Hop" };
+    let all = b"Ok: 1\r\nX-User: root\r\nx-from: a:b\r\nX-More: 2\r\nX-SUBJECT: c\r\nx-hop: d\r\nEnd:\r\n";
+    let kept = b"Ok: 1\r\nX-More: 2\r\nEnd:\r\n";
+    assert_eq!(&*barred.keep(all), kept);
+    assert!(matches!(barred.keep(kept), Cow::Borrowed(_)));
+    let fields = [("ok", &b"1"[..]), ("x-user", b"root"), ("x-subject", b"c"), ("host", b"a")];
+    let mut out = Vec::new();
+    write_end_with(&mut out, fields.into_iter(), &barred).unwrap();
+    assert_eq!(out, b"0\r\nok: 1\r\n\r\n");
 }
 
 #[test]

@@ -2,19 +2,49 @@
 //!
 //! Escapes of unreserved characters are undone, other escapes are written in upper case, empty and
 //! dot segments are resolved (RFC 3986 §6.2.2). What a server might resolve in a second way is
-//! refused.
+//! refused where it hides a dot segment; where it may hide a slash, a path has other [`readings`].
+
+use std::borrow::Cow;
 
 use crate::message::Reason;
 
+/// A path in its one form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Normal<'a> {
+    pub path: &'a str,
+    /// A server may find another path in it: it has [`readings`].
+    pub is_ambiguous: bool,
+}
+
 /// Normalises an absolute `path` without its query. A path that is normal already, as almost all
 /// are, is returned as it is after one look; `scratch` holds the others. `*` is normal.
-pub fn normalise<'a>(path: &'a str, scratch: &'a mut String) -> Result<&'a str, Reason> {
+pub fn normalise<'a>(path: &'a str, scratch: &'a mut String) -> Result<Normal<'a>, Reason> {
     if is_normal(path.as_bytes()) {
-        return Ok(path);
+        return Ok(Normal { path, is_ambiguous: false });
     }
     scratch.clear();
     rewrite(path, scratch)?;
-    Ok(scratch)
+    let is_ambiguous = has_parameters(scratch) || scratch.contains('%') && has_hidden(scratch);
+    Ok(Normal { path: scratch, is_ambiguous })
+}
+
+/// The other paths that servers may find in a normal one, each in its form: with the escapes undone
+/// of what may stand in a path as it is (RFC 3986 §3.3) and of `/` and `\`, which divides there;
+/// with parameters (`;…` to the end of their segment) dropped; and with both, whichever is first.
+/// Escapes are undone once: `%252F` is no slash.
+pub fn readings(path: &str) -> Result<Vec<String>, Reason> {
+    let (decoded, dropped) = (decoded(path), without_parameters(path));
+    let both = without_parameters(&decoded);
+    let readings = [&decoded, &dropped, &both, &self::decoded(&dropped)];
+    let mut found = Vec::new();
+    for reading in readings.into_iter().filter(|reading| **reading != path) {
+        let mut form = String::new();
+        rewrite(reading, &mut form)?;
+        if form != path && !found.contains(&form) {
+            found.push(form);
+        }
+    }
+    Ok(found)
 }
 
 fn is_normal(path: &[u8]) -> bool {
@@ -24,7 +54,7 @@ fn is_normal(path: &[u8]) -> bool {
             Class::Slash if previous == b'/' => return false,
             Class::Dot if previous == b'/' && starts_with_dots(&path[at..]) => return false,
             Class::Plain | Class::Slash | Class::Dot => {}
-            Class::Odd => return false,
+            Class::Special | Class::Forbidden => return false,
         }
         previous = *byte;
     }
@@ -66,7 +96,7 @@ fn unescape(segment: &str, out: &mut String) -> Result<(), Reason> {
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
         if byte != b'%' {
-            if matches!(CLASSES[usize::from(byte)], Class::Odd) {
+            if matches!(CLASSES[usize::from(byte)], Class::Forbidden) {
                 return Err(Reason::PathByte);
             }
             out.push(char::from(byte));
@@ -126,6 +156,58 @@ fn hides_dots(segment: &str) -> bool {
     segment.split("%2F").flat_map(|piece| piece.split("%5C")).any(is_dots)
 }
 
+fn has_parameters(path: &str) -> bool {
+    path.contains(';') || path.contains("%3B")
+}
+
+fn has_hidden(path: &str) -> bool {
+    matches!(decoded(path), Cow::Owned(_))
+}
+
+/// With the escapes undone that hide what may stand in a path, and a backslash as a slash.
+fn decoded(path: &str) -> Cow<'_, str> {
+    let mut out = String::new();
+    let mut rest = path;
+    // What is copied so far reaches to the begin of `rest`.
+    let mut from = 0;
+    while let Some(at) = rest.find('%') {
+        let start = path.len() - rest.len() + at;
+        // In a normal path an escape is whole. What follows `%25` is no escape once that is undone.
+        let end = path.len().min(start + 3);
+        rest = &path[end..];
+        let shown = match escaped(path.as_bytes(), start) {
+            Some(b'/' | b'\\') => '/',
+            Some(byte) if is_subject(byte) => char::from(byte),
+            _ => continue,
+        };
+        out.push_str(&path[from..start]);
+        out.push(shown);
+        from = end;
+    }
+    if from == 0 {
+        return Cow::Borrowed(path);
+    }
+    out.push_str(&path[from..]);
+    Cow::Owned(out)
+}
+
+/// Bytes that mean the same in a path whether they are escaped or not, to most servers: all that may
+/// stand in a segment and have no unreserved name (RFC 3986 §3.3).
+const fn is_subject(byte: u8) -> bool {
+    matches!(byte, b'!' | b'$' | b'&'..=b',' | b':' | b';' | b'=' | b'@')
+}
+
+fn without_parameters(path: &str) -> Cow<'_, str> {
+    if !has_parameters(path) {
+        return Cow::Borrowed(path);
+    }
+    let bare = path.split('/').map(|segment| {
+        let ends = [segment.find(';'), segment.find("%3B")];
+        &segment[..ends.into_iter().flatten().min().unwrap_or(segment.len())]
+    });
+    Cow::Owned(bare.collect::<Vec<_>>().join("/"))
+}
+
 /// What a byte of a path needs.
 #[derive(Clone, Copy)]
 enum Class {
@@ -133,18 +215,21 @@ enum Class {
     Plain,
     Slash,
     Dot,
-    /// An escape, or refused.
-    Odd,
+    /// An escape or the begin of parameters: may stand for something else.
+    Special,
+    /// Refused.
+    Forbidden,
 }
 
 static CLASSES: [Class; 256] = {
-    let mut classes = [Class::Odd; 256];
+    let mut classes = [Class::Forbidden; 256];
     let mut byte = b'!';
     while byte <= b'~' {
         classes[byte as usize] = match byte {
             b'/' => Class::Slash,
             b'.' => Class::Dot,
-            b'%' | b'\\' | b'#' | b'?' => Class::Odd,
+            b'%' | b';' => Class::Special,
+            b'\\' | b'#' | b'?' => Class::Forbidden,
             _ => Class::Plain,
         };
         byte += 1;

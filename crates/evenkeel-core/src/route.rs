@@ -17,6 +17,8 @@ use self::host::Hosts;
 pub use self::near::{Near, Objection, near};
 use self::path::Paths;
 use crate::config::{CookieMatch, HeaderMatch, Methods, PoolId, Route, Tls, TlsRule};
+use crate::message::Reason;
+use crate::path::readings;
 
 /// What of a request decides its route.
 #[derive(Clone, Copy)]
@@ -62,6 +64,28 @@ impl HttpRouter {
             paths.find(question.path, |candidate| candidate.admits(question))
         })
     }
+
+    /// Where a request leads that takes the route `taken`, if its server finds another path in its
+    /// own (see [`readings`](crate::path::readings)). `None`: to the same route, whatever it finds.
+    pub fn detour(
+        &self,
+        question: &Question<'_>,
+        taken: Option<usize>,
+    ) -> Result<Option<Detour>, Reason> {
+        let mut detours = readings(question.path)?.into_iter().map(|path| {
+            let route = self.route(&Question { path: &path, ..*question });
+            Detour { path, route }
+        });
+        Ok(detours.find(|detour| detour.route != taken))
+    }
+}
+
+/// Another reading of a path, which another route takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Detour {
+    pub path: String,
+    /// `None`: the default.
+    pub route: Option<usize>,
 }
 
 /// A route as seen by those who have found its host and path: what else it asks for.

@@ -15,8 +15,7 @@ use evenkeel_core::fault::{Fault, Phase};
 use evenkeel_core::grpc;
 use evenkeel_core::hash;
 use evenkeel_core::http2::Head;
-use evenkeel_core::message::Refusal;
-use evenkeel_core::message::Version;
+use evenkeel_core::message::{Reason, Refusal, Version};
 use evenkeel_core::message::forward::{self, Outgoing, kept_request_id, write_request};
 use evenkeel_core::message::header::Name;
 use evenkeel_core::message::request::{self, Body, RequestHead, Space, Upgrade};
@@ -309,7 +308,20 @@ fn understand(
     let trace_id = trace_id.as_ref().map_or("", |digits| str_of(digits));
     let onward = Traced::onward(traced.as_ref(), tracing);
     let marks = Marks { request_id, own_id: &own_id, trace_id, onward };
-    Ok(aim((client, place, http), (head, &from), &marks, out))
+    let route = route(head, place).map_err(|reason| refused(client, reason.into()))?;
+    Ok(aim((client, place, http), (head, &from, route), &marks, out))
+}
+
+/// The route it takes, whatever a server makes of its path.
+fn route(head: &RequestHead<'_, '_>, place: &Place) -> Result<Option<usize>, Reason> {
+    let router = place.http_router();
+    ask(head, |question| {
+        let route = router.route(question);
+        if head.path_is_ambiguous && router.detour(question, route)?.is_some() {
+            return Err(Reason::PathTwoRoutes);
+        }
+        Ok(route)
+    })
 }
 
 /// By what a request is known, here and elsewhere.
@@ -325,11 +337,10 @@ struct Marks<'a> {
 /// Where the request goes, and with which words if it goes to a server.
 fn aim(
     (client, place, http): (&Client, &Place, &Http),
-    (head, from): (&RequestHead<'_, '_>, &forward::Client<'_>),
+    (head, from, route): (&RequestHead<'_, '_>, &forward::Client<'_>, Option<usize>),
     marks: &Marks<'_>,
     Out { outbox, reply, fields }: Out<'_>,
 ) -> Request {
-    let route = ask(head, |question| place.http_router().route(question));
     let through = route.map(|route| &http.routes[route]);
     let name = through.map_or("", |route| &route.name);
     let (seat, scheme) = (&client.seat, from.scheme);

@@ -108,6 +108,35 @@ fn what_is_routed_is_what_is_sent_on() {
 }
 
 #[test]
+fn a_guard_is_not_passed_by_what_a_server_undoes() {
+    let site = site(
+        "pool = \"app\"\n[[listener.front.route]]\npath = \"/admin/\"\npool = \"api\"\n\
+         deny = [\"127.0.0.0/8\"]\n[[listener.front.route]]\npath = \"/projects/\"\npool = \"api\"\n",
+    );
+    let tricks = [
+        "/admin%2fx", "//admin%2Fx", "/%2fadmin/x", "/admin%5cx", "/admin;a/x", "/;/admin/x",
+        "/admin%3bx/y", "/x;y%2F;/admin%2Fx", "/%61dmin%2f", "/%61dmin;",
+    ];
+    for target in tricks {
+        let said = site.answers(&format!("GET {target} HTTP/1.1\r\nHost: a.example"));
+        assert!(said == "400 nobody" || said == "403 nobody", "{target}: {said}");
+    }
+    assert_eq!(site.app.served() + site.api.served(), 0);
+    for (target, server) in [
+        ("/projects/a%2Fb", "api"),
+        ("/projects/a;v=1/b", "api"),
+        ("/a%2Fb", "app"),
+        ("/x;jsessionid=1", "app"),
+        ("/admin%252Fx", "app"),
+    ] {
+        let said = site.answers(&format!("GET {target} HTTP/1.1\r\nHost: a.example"));
+        assert_eq!(said, format!("200 {server}"), "{target}");
+        let seen = if server == "app" { &site.app } else { &site.api };
+        assert_eq!(seen.seen().last().expect("it came").target, target, "as it was sent");
+    }
+}
+
+#[test]
 fn without_a_route_the_answer_is_404() {
     let site = site("[[listener.front.route]]\npath = \"/api\"\npool = \"api\"\n");
     assert_eq!(site.answers("GET / HTTP/1.1\r\nHost: a.example"), "404 nobody");

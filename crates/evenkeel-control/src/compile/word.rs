@@ -119,13 +119,25 @@ pub(super) fn tls_name(value: &Value) -> Result<Arc<str>, Wrong> {
 pub(super) fn path_pattern(value: &Value) -> Result<PathPattern, Wrong> {
     let written = text(value)?;
     if let Some(exact) = written.strip_prefix('=') {
-        return path(exact).map(|path| PathPattern::Exact(path.into()));
+        return certain(exact).map(|path| PathPattern::Exact(path.into()));
     }
     if written.ends_with('*') {
         let prefix = written.trim_end_matches('*');
         return Err(wrong("a path is a prefix already").help(format!("write \"{prefix}\"")));
     }
-    path(written).map(|path| PathPattern::Prefix(path.trim_end_matches('/').into()))
+    certain(written).map(|path| PathPattern::Prefix(path.trim_end_matches('/').into()))
+}
+
+/// A path that is the same to every server: requests for another one are refused where two routes
+/// could take them.
+fn certain(written: &str) -> Result<&str, Wrong> {
+    let path = path(written)?;
+    match evenkeel_core::path::readings(path).as_deref() {
+        Ok([]) => Ok(path),
+        Ok([.., other]) => Err(wrong(format!("\"{written}\" can be read in two ways"))
+            .help(format!("a server may read it as \"{other}\": write that"))),
+        Err(reason) => Err(wrong(format!("a request for \"{written}\" is refused: {reason}"))),
+    }
 }
 
 /// A path as it stands in a request, in the form routes are matched against.
@@ -143,8 +155,10 @@ pub(super) fn path(written: &str) -> Result<&str, Wrong> {
     // Requests are matched in one form: a path in another would never be.
     let mut scratch = String::new();
     match evenkeel_core::path::normalise(written, &mut scratch) {
-        Ok(matched) if matched == written => Ok(written),
-        Ok(matched) => Err(no().help(format!("requests for it are matched as \"{matched}\""))),
+        Ok(matched) if matched.path == written => Ok(written),
+        Ok(matched) => {
+            Err(no().help(format!("requests for it are matched as \"{}\"", matched.path)))
+        }
         Err(reason) => Err(no().help(format!("such a request is refused: {reason}"))),
     }
 }
@@ -281,7 +295,7 @@ mod tests {
         assert_eq!(path_pattern(&value("/api/")), prefix("/api"));
         assert_eq!(path_pattern(&value("/")), prefix(""));
         assert_eq!(path_pattern(&value("=/a/")), Ok(PathPattern::Exact("/a/".into())));
-        for text in ["", "api", "/a?b", "/a#b", "/a/../b", "/a b", "/a*", "/ü"] {
+        for text in ["", "api", "/a?b", "/a#b", "/a/../b", "/a b", "/a*", "/ü", "/a%2Fb", "/a;b", "/%40a"] {
             path_pattern(&value(text)).expect_err(text);
         }
     }

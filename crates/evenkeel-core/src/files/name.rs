@@ -65,7 +65,7 @@ mod tests {
     /// The name, with a slash behind folders.
     fn read(path: &str, hidden: bool) -> Option<Vec<u8>> {
         let (mut normal, mut scratch) = (String::new(), Vec::new());
-        let path = normalise(path, &mut normal).ok()?;
+        let path = normalise(path, &mut normal).ok()?.path;
         let name = name(path, &mut scratch, hidden)?;
         let mut shown = name.bytes.to_vec();
         shown.extend_from_slice(if name.is_folder { b"/" } else { b"" });

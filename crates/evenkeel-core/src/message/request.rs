@@ -32,6 +32,8 @@ pub struct RequestHead<'s, 'b> {
     pub host: &'b str,
     /// Normalised: the one form that is routed on and sent to the server. `*` for `OPTIONS *`.
     pub path: &'s str,
+    /// A server may find another path in it (see [`path::readings`]).
+    pub path_is_ambiguous: bool,
     /// As sent, without its `?`.
     pub query: Option<&'b str>,
     pub body: Body,
@@ -143,6 +145,7 @@ pub fn parse<'s, 'b>(
         Version::Http11 if body.is_empty() => upgrade(method, &framing, &fields)?,
         _ => Upgrade::None,
     };
+    let normal = path::normalise(place.path, path)?;
     Ok(Some(RequestHead {
         length: skipped + length,
         method,
@@ -150,7 +153,8 @@ pub fn parse<'s, 'b>(
         version,
         authority: place.authority,
         host: authority::host(place.authority),
-        path: path::normalise(place.path, path)?,
+        path: normal.path,
+        path_is_ambiguous: normal.is_ambiguous,
         query: place.query,
         body,
         keep_alive: framing.persists(version),

@@ -3,10 +3,12 @@ use super::*;
 #[track_caller]
 fn check(path: &str) -> Result<String, Reason> {
     let mut scratch = String::new();
-    let once = normalise(path, &mut scratch)?.to_owned();
+    let once = normalise(path, &mut scratch)?;
     let mut scratch = String::new();
-    assert_eq!(normalise(&once, &mut scratch), Ok(&*once), "{path}: twice is not once");
-    Ok(once)
+    assert_eq!(normalise(once.path, &mut scratch), Ok(once), "{path}: twice is not once");
+    let others = readings(once.path).expect("what hides a dot segment has been refused");
+    assert_eq!(others.is_empty(), !once.is_ambiguous, "{path}: {others:?}");
+    Ok(once.path.to_owned())
 }
 
 #[test]
@@ -93,5 +95,34 @@ fn what_can_be_read_in_two_ways_is_refused() {
         ("/a\u{0}", PathByte),
     ] {
         assert_eq!(check(path), Err(reason), "{path}");
+    }
+}
+
+#[test]
+fn what_a_server_may_find_in_a_path() {
+    for (path, others) in [
+        ("/a%2fb", &["/a/b"][..]),
+        ("//a%2Fb", &["/a/b"]),
+        ("/%2fa/b", &["/a/b"]),
+        ("/a%5cb", &["/a/b"]),
+        ("/a%5C%2f%2Fb/", &["/a/b/"]),
+        ("/a;x/b", &["/a/b"]),
+        ("/;/a", &["/a"]),
+        ("/a;", &["/a"]),
+        ("/a%3bx/b", &["/a;x/b", "/a/b"]),
+        ("/a;x%2Fb/c", &["/a;x/b/c", "/a/c", "/a/b/c"]),
+        ("/a%2Fb;x", &["/a/b;x", "/a%2Fb", "/a/b"]),
+        ("/%40a%21%2b", &["/@a!+"]),
+        ("/a%252fb;", &["/a%252fb"]),
+        ("/a%25%32%46b%2f", &["/a%252Fb/"]),
+        ("/a%20b%22%5B%25", &[]),
+        ("/a%252Fb", &[]),
+        ("/%E3%81%82", &[]),
+        ("/a:b@c!", &[]),
+    ] {
+        let mut scratch = String::new();
+        let normal = normalise(path, &mut scratch).unwrap();
+        assert_eq!(readings(normal.path).unwrap(), others, "{path}");
+        assert_eq!(normal.is_ambiguous, !others.is_empty(), "{path}");
     }
 }

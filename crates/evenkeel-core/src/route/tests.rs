@@ -143,6 +143,37 @@ fn paths() {
 }
 
 #[test]
+fn a_path_with_two_readings_has_one_route_or_none() {
+    let routes = ["- /admin/", "- =/x", "- /projects/"].map(route);
+    let router = HttpRouter::build(&routes);
+    for (path, detour) in [
+        ("/admin%2Fx", Some(("/admin/x", Some(0)))),
+        ("/admin%5Cx", Some(("/admin/x", Some(0)))),
+        ("/%2Fadmin/x", Some(("/admin/x", Some(0)))),
+        ("/admin;a/x", Some(("/admin/x", Some(0)))),
+        ("/;/admin/x", Some(("/admin/x", Some(0)))),
+        ("/admin%3Ba%2Fx", Some(("/admin", Some(0)))),
+        ("/%61%2Fx%3B", None),
+        ("/x;jsessionid=1", Some(("/x", Some(1)))),
+        ("/x%2F", None),
+        ("/projects/a%2Fb", None),
+        ("/projects/a;b/c", None),
+        ("/admin/%2F;x", None),
+        ("/a%252Fadmin", None),
+        ("/a%2Fb", None),
+    ] {
+        let mut scratch = String::new();
+        let path = crate::path::normalise(path, &mut scratch).unwrap().path;
+        let header = |_: &str| None;
+        let question =
+            Question { host: "b.example", path, method: "GET", header: &header, cookie: &header };
+        let found = router.detour(&question, router.route(&question)).unwrap();
+        let found = found.as_ref().map(|detour| (&*detour.path, detour.route));
+        assert_eq!(found, detour, "{path}");
+    }
+}
+
+#[test]
 fn methods_headers_and_order() {
     check(
         &[

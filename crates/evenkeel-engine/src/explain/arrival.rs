@@ -16,7 +16,7 @@ use evenkeel_core::message::forward;
 use evenkeel_core::message::request::{self, RequestHead, Space};
 use evenkeel_core::pick::{Candidate, Choice, survey};
 use evenkeel_core::pool::Member;
-use evenkeel_core::route::near;
+use evenkeel_core::route::{Detour, HttpRouter, Question, near};
 use evenkeel_core::template::{Fact, Facts};
 
 use super::{Asked, Choosing, Explanation, Outcome, Standing, Tries, closed, refused};
@@ -109,6 +109,9 @@ impl<'a> Arrival<'a> {
             let near = near(&http.routes, question, taken, MOST_NEAR).into_iter();
             near.map(|near| (named(near.route), near.why.to_string())).collect()
         });
+        if let Some(why) = ask(&head, |question| two_routes(router, question, taken, http)) {
+            return explanation.outcome = Outcome::Refused { status: Some(400), why };
+        }
         let route = taken.map(|place| &http.routes[place]);
         let it = Understood { head: &head, http, route };
         let passed = self.pass(it, &mut explanation.passes);
@@ -348,6 +351,27 @@ fn without_file(own: Own, files: &Files) -> Outcome {
         _ => format!("there is no such file in {folder}"),
     };
     Outcome::Refused { status: Some(status), why }
+}
+
+/// Why a path is refused that could belong to another route.
+fn two_routes(
+    router: &HttpRouter,
+    question: &Question<'_>,
+    taken: Option<usize>,
+    http: &Http,
+) -> Option<String> {
+    match router.detour(question, taken) {
+        Ok(None) => None,
+        Ok(Some(detour)) => {
+            let Detour { path, route } = detour;
+            let whose = route.map_or_else(
+                || "no route".to_owned(),
+                |place| format!("route {}", http.routes[place].name),
+            );
+            Some(format!("a server may read the path as {path}, and that belongs to {whose}"))
+        }
+        Err(reason) => Some(format!("the request is refused: {}", reason.label())),
+    }
 }
 
 fn standing(live: &LivePool, member: &Member, candidate: Candidate) -> Standing {

@@ -51,6 +51,7 @@ pub fn from_frames<'s, 'b>(
         Body::None if !ends => Body::Chunked, // its length is not known
         body => body,
     };
+    let normal = path::normalise(unread_path, path)?;
     Ok(RequestHead {
         length: 0,
         method,
@@ -58,7 +59,8 @@ pub fn from_frames<'s, 'b>(
         version: Version::Http2,
         authority,
         host: authority::host(authority),
-        path: path::normalise(unread_path, path)?,
+        path: normal.path,
+        path_is_ambiguous: normal.is_ambiguous,
         query,
         body,
         keep_alive: true,

@@ -60,9 +60,7 @@ impl HttpRouter {
 
     /// The place of the route in [`crate::config::Http::routes`]; `None` if none matches.
     pub fn route(&self, question: &Question<'_>) -> Option<usize> {
-        self.hosts.find(Some(question.host), |paths| {
-            paths.find(question.path, |candidate| candidate.admits(question))
-        })
+        self.find(question, question.path)
     }
 
     /// Where a request leads that takes the route `taken`, if its server finds another path in its
@@ -73,10 +71,17 @@ impl HttpRouter {
         taken: Option<usize>,
     ) -> Result<Option<Detour>, Reason> {
         let mut detours = readings(question.path)?.into_iter().map(|path| {
-            let route = self.route(&Question { path: &path, ..*question });
+            let route = self.find(question, &path);
             Detour { path, route }
         });
         Ok(detours.find(|detour| detour.route != taken))
+    }
+
+    /// The route of a question with this path in place of its own.
+    fn find(&self, question: &Question<'_>, path: &str) -> Option<usize> {
+        self.hosts.find(Some(question.host), |paths| {
+            paths.find(path, |candidate| candidate.admits(question))
+        })
     }
 }
 

@@ -114,7 +114,8 @@ pub fn write_request(
         let passes = match kind {
             Name::Traceparent | Name::Tracestate if outgoing.trace != Onward::AsSent => false,
             Name::MaxForwards if head.hops.is_some() => false,
-            Name::Other | Name::MaxForwards | Name::Traceparent | Name::Tracestate => {
+            Name::Claim if !outgoing.client.trusted => false,
+            Name::Other | Name::Claim | Name::MaxForwards | Name::Traceparent | Name::Tracestate => {
                 !head.fields.is_named_by_connection(name) && !is_listed(outgoing.reserved, name)
             }
             Name::Trailer => head.body == Body::Chunked,
@@ -314,6 +315,21 @@ fn real_ip<'a>(head: &RequestHead<'_, '_>, outgoing: &Outgoing<'a>) -> Cow<'a, s
     }
 }
 
+/// Whether each quoted string in the value of a `Forwarded` ends in it (RFC 9110 §5.6.4): what is
+/// added behind one that does not would be within it.
+fn ends_its_quotes(value: &[u8]) -> bool {
+    let mut bytes = value.iter();
+    let mut is_open = false;
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => is_open = !is_open,
+            b'\\' if is_open && bytes.next().is_none() => return false,
+            _ => {}
+        }
+    }
+    !is_open
+}
+
 /// RFC 7239: an element for this hop after those of trusted peers.
 fn write_forwarded(out: &mut Vec<u8>, head: &RequestHead<'_, '_>, outgoing: &Outgoing<'_>) {
     let client = outgoing.client;
@@ -339,8 +355,13 @@ fn put_appended(
         return;
     }
     put(out, &[name, ": "]);
+    let start = out.len();
     if outgoing.client.trusted {
         for value in head.fields.of(kind).filter(|value| !value.is_empty()) {
+            if kind == Name::Forwarded && !ends_its_quotes(value) {
+                out.truncate(start); // nothing up to here can be believed
+                continue;
+            }
             out.extend_from_slice(value);
             out.extend_from_slice(b", ");
         }

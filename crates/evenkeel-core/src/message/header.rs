@@ -14,6 +14,9 @@ pub enum Name {
     /// `Transfer_Encoding` and `X_Forwarded_For` cannot pass for what they are not.
     Underscored,
     Authorization,
+    /// Says who the client is, how it came or what it asked for, to servers that believe a proxy:
+    /// passed on from peers that are trusted only.
+    Claim,
     Connection,
     ContentLength,
     Cookie,
@@ -23,6 +26,8 @@ pub enum Name {
     Http2Settings,
     KeepAlive,
     MaxForwards,
+    /// A program started by a server finds it as `HTTP_PROXY` (CVE-2016-5385): never passed on.
+    Proxy,
     ProxyAuthorization,
     ProxyConnection,
     Referer,
@@ -49,6 +54,7 @@ impl Name {
             2 => &[(b"te", Self::Te)],
             3 => &[(b"via", Self::Via)],
             4 => &[(b"host", Self::Host)],
+            5 => &[(b"proxy", Self::Proxy)],
             6 => &[(b"cookie", Self::Cookie), (b"expect", Self::Expect)],
             7 => &[
                 (b"referer", Self::Referer),
@@ -62,14 +68,20 @@ impl Name {
                 (b"keep-alive", Self::KeepAlive),
                 (b"tracestate", Self::Tracestate),
             ],
-            11 => &[(b"traceparent", Self::Traceparent)],
-            12 => &[(b"x-request-id", Self::XRequestId), (b"max-forwards", Self::MaxForwards)],
-            13 => &[(b"authorization", Self::Authorization)],
+            11 => &[(b"traceparent", Self::Traceparent), (b"x-client-ip", Self::Claim)],
+            12 => &[
+                (b"x-request-id", Self::XRequestId),
+                (b"max-forwards", Self::MaxForwards),
+                (b"x-url-scheme", Self::Claim),
+            ],
+            13 => &[(b"authorization", Self::Authorization), (b"x-rewrite-url", Self::Claim)],
             14 => &[
                 (b"content-length", Self::ContentLength),
                 (b"http2-settings", Self::Http2Settings),
+                (b"x-original-url", Self::Claim),
+                (b"true-client-ip", Self::Claim),
             ],
-            15 => &[(b"x-forwarded-for", Self::XForwardedFor)],
+            15 => &[(b"x-forwarded-for", Self::XForwardedFor), (b"front-end-https", Self::Claim)],
             16 => &[
                 (b"x-forwarded-host", Self::XForwardedHost),
                 (b"x-forwarded-port", Self::XForwardedPort),
@@ -79,7 +91,11 @@ impl Name {
                 (b"transfer-encoding", Self::TransferEncoding),
                 (b"x-forwarded-proto", Self::XForwardedProto),
             ],
-            19 => &[(b"proxy-authorization", Self::ProxyAuthorization)],
+            19 => &[
+                (b"proxy-authorization", Self::ProxyAuthorization),
+                (b"x-cluster-client-ip", Self::Claim),
+            ],
+            24 => &[(b"x-original-forwarded-for", Self::Claim)],
             _ => &[],
         };
         for (text, kind) in candidates {
@@ -87,7 +103,13 @@ impl Name {
                 return *kind;
             }
         }
-        if name.contains(&b'_') { Self::Underscored } else { Self::Other }
+        if name.contains(&b'_') {
+            Self::Underscored
+        } else if is_forwarded(name) {
+            Self::Claim
+        } else {
+            Self::Other
+        }
     }
 
     /// Fields that frame or route the message, or concern one connection only: this node writes
@@ -109,6 +131,13 @@ impl Name {
                 | Self::Upgrade
         )
     }
+}
+
+/// One of the many names that begin with `X-Forwarded`.
+fn is_forwarded(name: &[u8]) -> bool {
+    const START: &[u8] = b"x-forwarded";
+    matches!(name, [b'x' | b'X', b'-', b'f' | b'F', ..])
+        && name.get(..START.len()).is_some_and(|start| start.eq_ignore_ascii_case(START))
 }
 
 /// The table a head is parsed into, on the caller's stack. Cheap to make: nothing but the kinds,

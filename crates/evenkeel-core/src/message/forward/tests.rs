@@ -57,7 +57,14 @@ impl Setting {
     fn written(&self, sent: &str) -> (String, Option<usize>) {
         let mut space = Space::new();
         let head = request::parse(sent.as_bytes(), &mut space, &HttpLimits::default());
-        let head = head.expect("accepted").expect("whole");
+        self.write(&head.expect("accepted").expect("whole"), None)
+    }
+
+    fn write(
+        &self,
+        head: &RequestHead<'_, '_>,
+        only: Option<&[Arc<str>]>,
+    ) -> (String, Option<usize>) {
         let trusted_proxies = networks();
         let address = self.peer.parse().unwrap();
         let client = Client {
@@ -73,8 +80,8 @@ impl Setting {
             client: &client,
             forwarding: &self.forwarding,
             trusted_proxies: &trusted_proxies,
-            request_id: kept_request_id(&head, client.trusted).unwrap_or("new"),
-            only: None,
+            request_id: kept_request_id(head, client.trusted).unwrap_or("new"),
+            only,
             edits: &self.edits,
             reserved: &self.reserved,
             subject: self.subject,
@@ -83,7 +90,7 @@ impl Setting {
             facts: Facts::NONE,
         };
         let mut out = Vec::new();
-        let span_at = write_request(&mut out, &head, &outgoing);
+        let span_at = write_request(&mut out, head, &outgoing);
         (String::from_utf8(out).unwrap(), span_at)
     }
 }
@@ -504,4 +511,67 @@ fn another_try_finds_the_place_of_its_span() {
     assert_eq!(&out[at..at + 16], "b7ad6b7169203331");
     let edits = edits(&["traceparent"], &[], &[]);
     assert_eq!(Setting { edits, trace, ..Setting::default() }.written(sent).1, None);
+}
+
+#[test]
+fn claims_of_strangers_are_left_out() {
+    let claims = "X-Forwarded-Ssl: on\r\nX-Forwarded-Prefix: /p\r\nX-Forwarded: a\r\nX-Client-IP: 6.6.6.6\r\n\
+                  Front-End-Https: on\r\nX-Url-Scheme: https\r\nTrue-Client-IP: 6.6.6.6\r\n\
+                  X-Cluster-Client-IP: 6.6.6.6\r\nX-Original-Forwarded-For: 6.6.6.6\r\n\
+                  X-Original-URL: /admin\r\nX-Rewrite-URL: /admin\r\n";
+    let sent = format!("{claims}Proxy: http://evil.example\r\nX-Other: 1\r\n");
+    assert_eq!(Setting::default().fields(&sent), ["X-Other: 1"]);
+    let trusted = Setting { peer: PROXY, ..Setting::default() };
+    let passed: Vec<_> = claims.lines().chain(["X-Other: 1"]).collect();
+    assert_eq!(trusted.fields(&sent), passed, "but for what is nobody's to say");
+    let edits = edits(&[], &[("X-Forwarded-Ssl", "off"), ("Proxy", "ours")], &[]);
+    let operator = Setting { edits, ..Setting::default() };
+    assert_eq!(operator.fields(&sent), ["X-Other: 1", "X-Forwarded-Ssl: off", "Proxy: ours"]);
+}
+
+#[test]
+fn a_quote_that_stays_open_swallows_nothing() {
+    let forwarding = Forwarding { forwarded: true, ..Setting::default().forwarding };
+    let setting = Setting { peer: PROXY, forwarding, ..Setting::default() };
+    let own = "for=10.0.0.1;host=\"a\";proto=http";
+    for (sent, kept) in [
+        ("Forwarded: for=\"[::1]\"\r\n", "for=\"[::1]\", "),
+        ("Forwarded: for=\"a\\\"b\"\r\n", "for=\"a\\\"b\", "),
+        ("Forwarded: for=\"6.6.6.6, for=127.0.0.1\r\n", ""),
+        ("Forwarded: for=\"6.6.6.6\\\"\r\n", ""),
+        ("Forwarded: for=\"6.6.6.6\\\r\n", ""),
+        ("Forwarded: for=1.1.1.1\r\nForwarded: for=\"x\r\nForwarded: for=2.2.2.2\r\n", "for=2.2.2.2, "),
+    ] {
+        assert_eq!(setting.fields(sent), [format!("Forwarded: {kept}{own}")], "{sent}");
+    }
+}
+
+/// Whatever its version, what is asked about a client holds the fields that are asked for only.
+#[test]
+fn a_cookie_in_frames_is_held_to_the_fields_that_pass() {
+    let mut head = crate::http2::Head::default();
+    head.clear(1_000);
+    for (name, value) in [
+        (":method", "GET"),
+        (":scheme", "http"),
+        (":authority", "a"),
+        (":path", "/"),
+        ("cookie", "a=1"),
+        ("user-agent", "u"),
+        ("cookie", "b=2"),
+    ] {
+        head.take(name.as_bytes(), value.as_bytes());
+    }
+    let mut space = Space::new();
+    let head = request::from_frames(&head, true, &mut space, &HttpLimits::default()).unwrap();
+    let setting = Setting::default();
+    for (only, wanted) in [
+        (vec!["user-agent"], "user-agent: u\r\n"),
+        (vec!["cookie"], "Cookie: a=1; b=2\r\n"),
+    ] {
+        let only: Vec<Arc<str>> = only.into_iter().map(Arc::from).collect();
+        let written = setting.write(&head, Some(&only)).0;
+        let fields = written.strip_prefix("GET / HTTP/1.1\r\nHost: a\r\n").unwrap();
+        assert_eq!(fields, format!("{wanted}\r\n"));
+    }
 }

@@ -128,6 +128,7 @@ pub(crate) fn router(node: Arc<Node>) -> Router {
         .layer(middleware::from_fn(in_time))
         .layer(middleware::from_fn_with_state(Arc::clone(&node), guard::charge))
         .layer(middleware::from_fn_with_state(Arc::clone(&node), guard::origin))
+        .layer(middleware::from_fn(guard::ours_alone))
         .with_state(node)
 }
 

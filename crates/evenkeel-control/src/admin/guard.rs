@@ -2,7 +2,9 @@
 //!
 //! A web page that somebody looks at on this machine is the one attacker a loopback address does
 //! not keep out: it can send requests here (CSRF), and with a name that it makes point here it
-//! could read the answers (DNS rebinding). Hence the checks of `Host`, `Origin` and content type.
+//! could read the answers (DNS rebinding). Where no token is asked for, it could also have answers
+//! taken for scripts or pictures of its own (XSSI). Hence the checks of `Host`, `Origin`, content type
+//! and `Sec-Fetch-Site`, and what every answer says of who may use it.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -18,7 +20,22 @@ use crate::node::Node;
 /// What a form on a web page cannot send without asking first.
 const WRITE_TYPES: [&str; 2] = ["application/json", "application/toml"];
 
-/// Refuses names that are not ours, and writes that a web page could have sent.
+/// What every answer is sent with: it is what its type says, and no other origin's to load.
+const HEADERS: [(HeaderName, &str); 2] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+/// Keeps answers from pages of other origins that would load them as something else.
+pub(super) async fn ours_alone(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = HEADERS.map(|(name, value)| (name, HeaderValue::from_static(value)));
+    response.headers_mut().extend(headers);
+    response
+}
+
+/// Refuses names that are not ours, what a page of another origin asks for, and writes that one could
+/// have sent.
 pub(super) async fn origin(
     State(node): State<Arc<Node>>,
     request: Request,
@@ -32,6 +49,9 @@ pub(super) async fn origin(
     }
     if is_write(request.method()) {
         writes(request.headers(), host)?;
+    } else if is_of_another_page(request.headers()) {
+        let detail = "a web page of another origin may not ask here";
+        return Err(Refusal::new(StatusCode::FORBIDDEN, detail));
     }
     Ok(next.run(request).await)
 }
@@ -52,6 +72,16 @@ pub(super) async fn charge(
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)
+}
+
+/// What a browser says of who asks (Fetch Metadata). Somebody who follows a link asks for themselves.
+fn is_of_another_page(headers: &HeaderMap) -> bool {
+    const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+    const MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+    const TARGET: HeaderName = HeaderName::from_static("sec-fetch-dest");
+    let says = |name, value| single(headers, &name) == Some(value);
+    let is_foreign = says(SITE, "cross-site") || says(SITE, "same-site");
+    is_foreign && !(says(MODE, "navigate") && says(TARGET, "document"))
 }
 
 pub(super) fn is_write(method: &Method) -> bool {

@@ -20,14 +20,13 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
     frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
 /// What every part of the page is sent with. A browser asks each time whether its copy still holds:
-/// a new program may bring a new page.
-const HEADERS: [(HeaderName, &str); 6] = [
+/// a new program may bring a new page. The rest is what [every answer](super::guard::ours_alone) is
+/// sent with.
+const HEADERS: [(HeaderName, &str); 4] = [
     (header::CONTENT_SECURITY_POLICY, POLICY),
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "no-referrer"),
     (header::CACHE_CONTROL, "no-cache"),
     (header::VARY, "accept-encoding"),
-    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
 /// A file of the page.

@@ -260,6 +260,35 @@ async fn a_web_page_cannot_reach_a_loopback_address() {
     assert_eq!(write("http://localhost:7070", json).await.status, StatusCode::OK);
 }
 
+/// What a page says in its own words, or has a browser load as a script or a picture.
+#[tokio::test]
+async fn a_web_page_of_another_origin_gets_no_answer_that_it_could_use() {
+    let bench = Bench::local("metadata").await;
+    for (path, site, mode, target, status) in [
+        ("/api/v1/status", "cross-site", "no-cors", "script", StatusCode::FORBIDDEN),
+        ("/metrics", "same-site", "no-cors", "image", StatusCode::FORBIDDEN),
+        ("/", "cross-site", "navigate", "iframe", StatusCode::FORBIDDEN),
+        ("/", "cross-site", "navigate", "document", StatusCode::OK),
+        ("/api/v1/status", "same-origin", "cors", "empty", StatusCode::OK),
+        ("/api/v1/status", "none", "navigate", "document", StatusCode::OK),
+    ] {
+        let request = ask(Method::GET, path)
+            .header("sec-fetch-site", site)
+            .header("sec-fetch-mode", mode)
+            .header("sec-fetch-dest", target)
+            .body(Body::empty())
+            .unwrap();
+        let answer = router(Arc::clone(&bench.node)).oneshot(request).await.unwrap();
+        assert_eq!(answer.status(), status, "{path} {site} {mode} {target}");
+        for (name, value) in
+            [("x-content-type-options", "nosniff"), ("cross-origin-resource-policy", "same-origin")]
+        {
+            let said = answer.headers().get_all(name).iter().collect::<Vec<_>>();
+            assert_eq!(said, [value], "{path}: {name}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_token_opens_all_but_health() {
     let text = format!("{TEXT}[admin]\ntoken_file = \"token\"\n");

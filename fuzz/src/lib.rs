@@ -55,7 +55,7 @@ pub fn request_head(bytes: &[u8]) {
 
 /// The same for answers.
 pub fn response_head(bytes: &[u8]) {
-    for asked in [Asked::default(), Asked { head: true, upgrade: true }] {
+    for asked in [Asked::default(), Asked { head: true, offer: Some(b"websocket") }] {
         let mut space = response::Space::new();
         let Ok(Some(head)) = response::parse(bytes, &mut space, asked) else { continue };
         let whole = &bytes[..head.length];

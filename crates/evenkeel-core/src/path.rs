@@ -24,7 +24,7 @@ pub fn normalise<'a>(path: &'a str, scratch: &'a mut String) -> Result<Normal<'a
     }
     scratch.clear();
     rewrite(path, scratch)?;
-    let is_ambiguous = has_parameters(scratch) || scratch.contains('%') && has_hidden(scratch);
+    let is_ambiguous = has_parameters(scratch) || matches!(decoded(scratch), Cow::Owned(_));
     Ok(Normal { path: scratch, is_ambiguous })
 }
 
@@ -160,10 +160,6 @@ fn has_parameters(path: &str) -> bool {
     path.contains(';') || path.contains("%3B")
 }
 
-fn has_hidden(path: &str) -> bool {
-    matches!(decoded(path), Cow::Owned(_))
-}
-
 /// With the escapes undone that hide what may stand in a path, and a backslash as a slash.
 fn decoded(path: &str) -> Cow<'_, str> {
     let mut out = String::new();
@@ -192,7 +188,7 @@ fn decoded(path: &str) -> Cow<'_, str> {
 }
 
 /// Bytes that mean the same in a path whether they are escaped or not, to most servers: all that may
-/// stand in a segment and have no unreserved name (RFC 3986 §3.3).
+/// stand in a segment besides unreserved bytes (RFC 3986 §3.3).
 const fn is_subject(byte: u8) -> bool {
     matches!(byte, b'!' | b'$' | b'&'..=b',' | b':' | b';' | b'=' | b'@')
 }

@@ -112,13 +112,20 @@ impl Template {
         }
     }
 
-    /// What it says, as a URL: what is not visible ASCII is escaped.
-    pub fn location(&self, facts: Facts<'_>) -> String {
+    /// What it says, as a URL: what is not visible ASCII is escaped, and a request about everything
+    /// (`*`) is led to `/`. `None`: it names a host and there is none; what would stand in its place
+    /// is of the client's choice.
+    pub fn location(&self, facts: Facts<'_>) -> Option<String> {
         let mut location = String::new();
         for part in &self.0 {
             let text = match part {
                 Part::Text(text) => Cow::Borrowed(&**text),
                 Part::Fact(fact) => (facts.0)(*fact).unwrap_or_default(),
+            };
+            let text = match part {
+                Part::Fact(Fact::Host | Fact::Sni) if text.is_empty() => return None,
+                Part::Fact(Fact::Path) if text == "*" => "/",
+                _ => &*text,
             };
             for byte in text.bytes() {
                 if byte.is_ascii_graphic() {
@@ -128,7 +135,7 @@ impl Template {
                 }
             }
         }
-        location
+        Some(location)
     }
 
     /// The same with what is known by now in its place.
@@ -178,7 +185,24 @@ mod tests {
     #[test]
     fn a_url_is_visible_ascii() {
         let to = template().location(Facts(&|_| Some("\r\nx é".into())));
-        assert_eq!(to, "a%20%0D%0Ax%20%C3%A9%0D%0Ax%20%C3%A9%20z");
+        assert_eq!(to.as_deref(), Some("a%20%0D%0Ax%20%C3%A9%0D%0Ax%20%C3%A9%20z"));
+    }
+
+    #[test]
+    fn a_url_names_the_host_it_is_to_name_and_a_path() {
+        let to = Template::new(vec![
+            Part::Text("https://".into()),
+            Part::Fact(Fact::Host),
+            Part::Fact(Fact::Path),
+        ]);
+        for (host, path, wanted) in [
+            ("a.example", "/x?y", Some("https://a.example/x?y")),
+            ("a.example", "*", Some("https://a.example/")),
+            ("", "/evil.example/x", None),
+        ] {
+            let fact = |fact| Some(if fact == Fact::Host { host } else { path }.into());
+            assert_eq!(to.location(Facts(&fact)).as_deref(), wanted);
+        }
     }
 
     #[test]

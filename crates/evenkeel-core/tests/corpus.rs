@@ -187,8 +187,10 @@ fn check_server(case: &Case, seen: &[String]) {
 
 /// Status of the final answer, when all of it is there.
 fn answer(case: &Case) -> Result<Option<u16>, Reason> {
-    let upgrade = case.send.windows(8).any(|bytes| bytes == b"Upgrade:");
-    let asked = Asked { head: case.send.starts_with(b"HEAD"), upgrade };
+    let lines = case.send.split(|byte| *byte == b'\n');
+    let mut offers = lines.filter_map(|line| line.strip_prefix(b"Upgrade:"));
+    let offer = offers.next().map(<[u8]>::trim_ascii);
+    let asked = Asked { head: case.send.starts_with(b"HEAD"), offer };
     let mut bytes = case.answer.as_deref().unwrap_or_default();
     for _ in 0..response::MOST_INTERIM_ANSWERS {
         let mut space = response::Space::new();

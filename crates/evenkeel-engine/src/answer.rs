@@ -20,7 +20,8 @@ use tokio::io::AsyncWrite;
 use crate::compress::Encoder;
 use crate::connect::Upstream;
 use crate::exchange::{Client, Errand};
-use crate::receive::{Offered, Request};
+use crate::offer::Offered;
+use crate::receive::Request;
 use crate::worker::{LocalPool, Place};
 
 /// To a client that asked on a stream for a WebSocket where there is none: any 2xx would tell it that
@@ -191,7 +192,7 @@ impl<'w, 'e> Wait<'w, 'e> {
         let mut space = Space::new();
         let asked = Asked {
             head: request.head_only && !request.is_question,
-            upgrade: !matches!(request.upgrade, Offered::Nothing),
+            offer: request.upgrade.protocols(),
         };
         let parsed = response::parse(desk.answer.unread(), &mut space, asked);
         let Some(head) = parsed.map_err(|reason| bad_answer(self.upstream, reason))? else {

@@ -18,7 +18,8 @@ use evenkeel_core::message::response::AnswerBody;
 pub(crate) use self::passwords::Passwords;
 use crate::exchange::{Client, Desk, Errand, Next, admit};
 use crate::guard::Fields;
-use crate::receive::{Goal, Offered, Request};
+use crate::offer::Offered;
+use crate::receive::{Goal, Request};
 use crate::worker::Place;
 
 /// Bytes of a name with its password; more is nobody's.

@@ -28,6 +28,7 @@ mod introduction;
 mod log;
 mod mirror;
 mod mishap;
+mod offer;
 mod own;
 mod pace;
 mod pass_through;

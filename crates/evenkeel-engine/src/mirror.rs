@@ -118,8 +118,7 @@ async fn exchange(upstream: &mut Upstream, request: &[u8], head: bool) -> Result
         fill(&mut buffer, stream).await?;
         loop {
             let mut space = Space::new();
-            let parsed =
-                response::parse(buffer.unread(), &mut space, Asked { head, upgrade: false });
+            let parsed = response::parse(buffer.unread(), &mut space, Asked { head, offer: None });
             let Some(answer) = parsed.map_err(|_reason| Fault::BadAnswer)? else { break };
             let (length, is_interim) = (answer.length, answer.is_interim());
             let (body, keeps) = (answer.body, answer.keep_alive);

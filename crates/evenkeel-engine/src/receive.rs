@@ -15,10 +15,10 @@ use evenkeel_core::fault::{Fault, Phase};
 use evenkeel_core::grpc;
 use evenkeel_core::hash;
 use evenkeel_core::http2::Head;
-use evenkeel_core::message::{Reason, Refusal, Version};
 use evenkeel_core::message::forward::{self, Outgoing, kept_request_id, write_request};
 use evenkeel_core::message::header::Name;
 use evenkeel_core::message::request::{self, Body, RequestHead, Space, Upgrade};
+use evenkeel_core::message::{Reason, Refusal, Version};
 use evenkeel_core::route::Question;
 use evenkeel_core::split::{Split, SplitOn};
 use evenkeel_core::sticky::{self, Token};
@@ -33,6 +33,7 @@ use crate::facts::Told;
 use crate::files::{self, Asked, FileBody, Finder};
 use crate::fleet::LivePool;
 use crate::guard::{self, Fields};
+use crate::offer::{Offered, opens};
 use crate::own::Own;
 use crate::record::Record;
 use crate::stream::Stream;
@@ -119,17 +120,6 @@ impl Request {
         // In a box: the task of a connection does not grow by what few of them wait for.
         Box::pin(auth::pass(client, desk, place, (http, self, shown))).await
     }
-}
-
-/// The protocol change a client offers.
-#[derive(Debug)]
-pub(crate) enum Offered {
-    Nothing,
-    /// With the `Sec-WebSocket-Accept` that a server must answer (RFC 6455 §4.2.2).
-    WebSocket {
-        accept: [u8; websocket::ACCEPT_BYTES],
-    },
-    Other,
 }
 
 /// Reads a request head, at most as long as the listener allows. `None`: the client has nothing
@@ -300,6 +290,7 @@ fn understand(
     }
     // Whoever may come here, and whatever is routed: the authority is not to be held up.
     if let Some(token) = head.path.strip_prefix(acme::CHALLENGE_PATH)
+        && !opens(head)
         && let Some(answer) = client.worker().shared.challenges.answer(token)
     {
         return Ok(summary(head, client, http, (None, None), Own::text(answer).into()));
@@ -352,10 +343,8 @@ fn aim(
         Some(own) => Ok(own.into()),
         None => goal((client, http, through), &told, reply),
     });
-    // A WebSocket in frames has no key (RFC 8441 §5), a server of HTTP/1 wants one.
-    let opens = head.version == Version::Http2 && head.upgrade == Upgrade::WebSocket;
     let goal = match goal.unwrap_or_else(Goal::Refuse) {
-        Goal::File(_) if opens => Goal::Refuse(NO_TUNNEL),
+        Goal::File(_) if opens(head) => Goal::Refuse(NO_TUNNEL),
         goal => goal,
     };
     let live = match &goal {
@@ -363,7 +352,8 @@ fn aim(
         Goal::File(_) | Goal::Own(_) | Goal::Refuse(_) => None,
     };
     told.pool = live.map_or("", |live| &live.name);
-    let new_key = (opens && live.is_some()).then(|| websocket::key(own_id));
+    // A WebSocket in frames has no key (RFC 8441 §5), a server of HTTP/1 wants one.
+    let new_key = (opens(head) && live.is_some()).then(|| websocket::key(own_id));
     let subject = client.seat.tls.as_deref().and_then(|tls| tls.subject.as_deref());
     let facts = Facts(&|fact| told.fact(fact));
     let outgoing = Outgoing {
@@ -424,6 +414,7 @@ fn goal(
     Ok(match action.ok_or(Fault::NoRoute)? {
         Action::Redirect(to) => {
             let location = to.to.location(Facts(&|fact| told.fact(fact)));
+            let location = location.ok_or(Fault::BadRequest(400))?;
             Own::with(to.status, "Location", location).into()
         }
         Action::Files(files) => {
@@ -465,7 +456,8 @@ fn summary(
     goal: Goal,
 ) -> Request {
     let through = route.map(|route| &http.routes[route]);
-    let grpc = head.version == Version::Http2 && is_grpc(head);
+    // The answer to a failed call is 200, which would open a tunnel (RFC 8441 §5).
+    let grpc = head.version == Version::Http2 && !opens(head) && is_grpc(head);
     let patience = if grpc { head.header("grpc-timeout").and_then(grpc::timeout) } else { None };
     Request {
         goal,
@@ -481,15 +473,7 @@ fn summary(
         grpc,
         patience,
         keep_alive: keeps(head, client, http),
-        upgrade: match head.upgrade {
-            Upgrade::None => Offered::Nothing,
-            Upgrade::WebSocket => {
-                let sent = head.header("sec-websocket-key").unwrap_or_default();
-                let key = new_key.as_ref().map_or(sent, |key| key);
-                Offered::WebSocket { accept: websocket::accept(key) }
-            }
-            Upgrade::Other(_) => Offered::Other,
-        },
+        upgrade: Offered::of(head, new_key.as_ref().map(|key| &key[..])),
         key: None,
         token: None,
         answer_edits: None,

@@ -205,7 +205,7 @@ fn who_is_denied_while_it_sends_is_listened_to() {
     let answer = client.answer_to("POST");
     assert_eq!((answer.status, answer.text().as_str(), answer.keeps), (403, "no", false));
     for piece in 0..8 {
-        client.try_send([b'x'; 100_000]).unwrap_or_else(|broken| panic!("{piece}: {broken}"));
+        client.try_send(vec![b'x'; 100_000]).unwrap_or_else(|broken| panic!("{piece}: {broken}"));
     }
     client.finish();
     client.expect_closed();
@@ -239,7 +239,8 @@ fn nobody_names_itself_behind_its_body() {
          request_headers = { remove = [\"x-secret\"] }\nresponse_headers = { remove = [\"x-inner\"] }",
     );
     site.app.set(Mode::Raw(
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Inner: 1\r\nX-Sum: 2\r\n\r\n".to_vec(),
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Inner: 1\r\nX-Sum: 2\r\n\r\n"
+            .to_vec(),
         Then::Keep,
     ));
     let answer = client(site.listen)

@@ -76,6 +76,10 @@ servers = ["{}"]
     assert_eq!(none["outcome"]["status"], get(listen, "/none").status);
     let denied = lb.explained(&[&url("/api/users"), "--from", "192.0.2.7"]);
     assert_eq!(denied["outcome"]["status"], 403);
+    let two = explained(&lb, &[&url("/api%2Fusers")]);
+    let why = two["outcome"]["why"].as_str().unwrap_or_default();
+    assert!(why.starts_with("a server may read the path as /api/users, and"), "{two}");
+    assert_eq!(two["outcome"]["status"], 400);
     let bad = lb.explained(&[&url("/api/users"), "-H", "Content-Length: 1x"]);
     assert_eq!(bad["outcome"]["status"], 400);
     let nobody = lb.cli(&["explain", "GET", "https://shop.example/"]);

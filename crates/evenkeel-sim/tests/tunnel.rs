@@ -52,6 +52,7 @@ fn extended_connect(path: &str) -> [(&str, &str); 6] {
 
 #[test]
 fn a_websocket_on_a_stream_is_a_tunnel_to_a_server_of_http1() {
+    const TUNNEL: u32 = 9;
     let [server] = &origins();
     let listen = free_address();
     let config = http(listen, &[server]).replacen("\"http\"", "\"http\"\nh2c = true", 1);
@@ -63,28 +64,41 @@ fn a_websocket_on_a_stream_is_a_tunnel_to_a_server_of_http1() {
     // One stream gets no WebSocket, and no 200 that would look like one; another is a tunnel, a third
     // an ordinary request.
     assert_eq!(peer.head(0, 1, &extended_connect("/chat?upgrade=no")).outcome(1), "501");
-    assert_eq!(peer.head(0, 3, &extended_connect("/chat")).outcome(3), "200");
-    assert_eq!(peer.get(5, "/").outcome(5), "200");
-    let said = |frame: &Frame| frame.kind == kind::DATA && frame.stream == 3;
+    for (stream, field, status) in [
+        (3, ("sec-websocket-version", "8"), "426"),
+        (5, ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="), "400"),
+        // In gRPC's words a refusal is 200.
+        (7, ("content-type", "application/grpc"), "501"),
+    ] {
+        let version = ("sec-websocket-version", "13");
+        let path = extended_connect("/chat?upgrade=no");
+        let fields = path.iter().copied().filter(|it| it.0 != field.0 && *it != version);
+        let fields: Vec<_> =
+            fields.chain((field.0 != version.0).then_some(version)).chain([field]).collect();
+        assert_eq!(peer.head(0, stream, &fields).outcome(stream), status, "{field:?}");
+    }
+    assert_eq!(peer.head(0, TUNNEL, &extended_connect("/chat")).outcome(TUNNEL), "200");
+    assert_eq!(peer.get(11, "/").outcome(11), "200");
+    let said = |frame: &Frame| frame.kind == kind::DATA && frame.stream == TUNNEL;
     for size in [1_u8, 100] {
         // A masked binary frame; what comes back is the same without a mask.
         let (content, mask) = (vec![7; usize::from(size)], [0; 4]);
         let sent = [&[0x82, 0x80 | size][..], &mask, &content].concat();
-        peer.send(kind::DATA, 0, 3, &sent);
+        peer.send(kind::DATA, 0, TUNNEL, &sent);
         let echo = peer.find(said).expect("an echo").payload;
         assert_eq!(echo, [&[0x82, size][..], &content].concat());
     }
     // A close frame is answered by one; then both sides end.
-    peer.send(kind::DATA, 0, 3, &[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8]);
+    peer.send(kind::DATA, 0, TUNNEL, &[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8]);
     assert_eq!(peer.find(said).expect("a goodbye").payload, [0x88, 0x02, 0x03, 0xe8]);
-    peer.send(kind::DATA, flag::END_STREAM, 3, &[]);
-    let end = peer.find(|frame| frame.stream == 3 && frame.flags & flag::END_STREAM != 0);
+    peer.send(kind::DATA, flag::END_STREAM, TUNNEL, &[]);
+    let end = peer.find(|frame| frame.stream == TUNNEL && frame.flags & flag::END_STREAM != 0);
     assert_eq!(end.map(|frame| frame.kind), Some(kind::DATA));
     let seen = server.seen();
     let lines: Vec<_> = seen.iter().map(|seen| seen.head.first_line.as_str()).collect();
-    assert_eq!(lines[1], "GET /chat HTTP/1.1");
-    assert_eq!(seen[1].head.header("upgrade"), Some("websocket"));
-    assert!(seen[1].head.header("sec-websocket-key").is_some());
+    assert_eq!(lines[2], "GET /chat HTTP/1.1");
+    assert_eq!(seen[2].head.header("upgrade"), Some("websocket"));
+    assert!(seen[2].head.header("sec-websocket-key").is_some());
 }
 
 #[test]

@@ -130,7 +130,7 @@ impl Reason {
             Self::TrailerTooLarge => (431, "trailer-size", "the trailer section is larger than the limit"),
             Self::StatusLine => (502, "status-line", "the answer does not begin with a status line"),
             Self::StatusRange => (502, "status-range", "the status is not between 100 and 599"),
-            Self::UpgradeUnasked => (502, "upgrade-unasked", "101 was answered to a request that asked for no upgrade, or names no protocol"),
+            Self::UpgradeUnasked => (502, "upgrade-unasked", "101 was answered to a request that asked for no upgrade, or names no protocol that was offered"),
             Self::InterimFraming => (502, "interim-framing", "an interim answer announces a body"),
         }
     }

@@ -357,8 +357,13 @@ fn upgrade<'b>(
     if method != "GET" || !key.is_some_and(is_websocket_key) {
         return Err(Reason::WebSocket);
     }
+    websocket_version(fields)?;
+    Ok(Upgrade::WebSocket)
+}
+
+fn websocket_version(fields: &Fields<'_, '_>) -> Result<(), Reason> {
     match only(fields, "sec-websocket-version") {
-        Some(b"13") => Ok(Upgrade::WebSocket),
+        Some(b"13") => Ok(()),
         Some(_) => Err(Reason::WebSocketVersion),
         None => Err(Reason::WebSocket),
     }

@@ -1,8 +1,8 @@
 //! Reading the head of a server's answer.
 
 use super::framing::{Framing, classify};
-use super::header::Fields;
 pub use super::header::Space;
+use super::header::{Fields, list};
 use super::{Reason, Version};
 use crate::config::HttpLimits;
 
@@ -15,11 +15,12 @@ pub const MOST_INTERIM_ANSWERS: u16 = 64;
 
 /// What of the request decides how its answer is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Asked {
+pub struct Asked<'a> {
     /// The method was `HEAD`: no body follows, whatever the head says.
     pub head: bool,
-    /// The request offered an upgrade; otherwise 101 is refused.
-    pub upgrade: bool,
+    /// The protocols that the request offered to change to, as in `Upgrade`; 101 with others, or
+    /// with `None`, is refused.
+    pub offer: Option<&'a [u8]>,
 }
 
 /// The head of an answer that was understood.
@@ -68,7 +69,7 @@ impl<'b> ResponseHead<'_, 'b> {
 pub fn parse<'s, 'b>(
     bytes: &'b [u8],
     space: &'s mut Space<'b>,
-    asked: Asked,
+    asked: Asked<'_>,
 ) -> Result<Option<ResponseHead<'s, 'b>>, BadAnswer> {
     let Space { headers, kinds, .. } = space;
     // The syntax parser would skip empty lines; before an answer there are none.
@@ -127,21 +128,28 @@ fn syntax_error(error: httparse::Error) -> Reason {
     }
 }
 
-/// An interim answer has no body to frame (RFC 9110 §15.2), and 101 must have been asked for and
-/// name its protocol (§7.8).
-fn check_interim(status: u16, framing: &Framing<'_>, asked: Asked) -> Result<(), Reason> {
+/// An interim answer has no body to frame (RFC 9110 §15.2), and 101 must name a protocol that the
+/// request has offered (§7.8).
+fn check_interim(status: u16, framing: &Framing<'_>, asked: Asked<'_>) -> Result<(), Reason> {
     if status < 200 && (framing.chunked || framing.length.is_some_and(|length| length > 0)) {
         return Err(Reason::InterimFraming);
     }
-    let changes = framing.upgrade && framing.protocol.is_some() && !framing.protocol_repeated;
-    if status == 101 && !(asked.upgrade && changes) {
+    let is_told = framing.upgrade && !framing.protocol_repeated;
+    let told = framing.protocol.filter(|_| is_told).unwrap_or_default();
+    if status == 101 && !asked.offer.is_some_and(|offer| is_offered(offer, told)) {
         return Err(Reason::UpgradeUnasked);
     }
     Ok(())
 }
 
+/// Whether each of the protocols `told`, and there are some, is in the offer.
+fn is_offered(offer: &[u8], told: &[u8]) -> bool {
+    let is_one = |told: &[u8]| list(offer).any(|offered| offered.eq_ignore_ascii_case(told));
+    list(told).next().is_some() && list(told).all(is_one)
+}
+
 /// RFC 9112 §6.3.
-fn body(status: u16, framing: &Framing<'_>, asked: Asked) -> AnswerBody {
+fn body(status: u16, framing: &Framing<'_>, asked: Asked<'_>) -> AnswerBody {
     if asked.head || status < 200 || status == 204 || status == 304 {
         AnswerBody::None
     } else if framing.chunked {

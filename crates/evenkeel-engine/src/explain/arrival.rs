@@ -184,8 +184,10 @@ impl<'a> Arrival<'a> {
             None => refused(Fault::NoRoute),
             Some(Action::Redirect(to)) => {
                 let fact = |fact| self.fact(fact, it);
-                let location = to.to.location(Facts(&fact));
-                Outcome::Redirected { status: to.status, location }
+                match to.to.location(Facts(&fact)) {
+                    Some(location) => Outcome::Redirected { status: to.status, location },
+                    None => refused(Fault::BadRequest(400)),
+                }
             }
             Some(Action::Files(files)) => self.find(files, it),
             Some(Action::Pool(pool)) => self.enter(*pool, false, it),

@@ -4,7 +4,10 @@
 use super::super::framing::Framing;
 use super::super::header::{Fields, Name, Space};
 use super::super::{Reason, Refusal, Version};
-use super::{Body, RequestHead, Upgrade, authority, body, count_hops, counts_hops, split_query};
+use super::{
+    Body, RequestHead, Upgrade, authority, body, count_hops, counts_hops, split_query,
+    websocket_version,
+};
 use crate::config::HttpLimits;
 use crate::http2::{Head, Pseudo};
 use crate::path;
@@ -43,6 +46,14 @@ pub fn from_frames<'s, 'b>(
         kinds[framed.len()] = kind;
         framed.push(httparse::Header { name, value });
     }
+    let fields = Fields { headers: framed, kinds: &kinds[..framed.len()], connection_names: false };
+    if upgrade == Upgrade::WebSocket {
+        // It takes the place of the key (RFC 8441 §5); one beside it would make two at the server.
+        if fields.get("sec-websocket-key").is_some() {
+            return Err(Reason::WebSocket.into());
+        }
+        websocket_version(&fields)?;
+    }
     let authority = authority(head.pseudo(Pseudo::Authority), host)?;
     let target = head.pseudo(Pseudo::Path).ok_or(Reason::Pseudo)?;
     let (unread_path, query) = split_target(target, method, limits)?;
@@ -67,7 +78,7 @@ pub fn from_frames<'s, 'b>(
         upgrade,
         expect_continue: expects && !body.is_empty(),
         hops,
-        fields: Fields { headers: framed, kinds: &kinds[..framed.len()], connection_names: false },
+        fields,
     })
 }
 
@@ -93,9 +104,14 @@ fn authority<'b>(named: Option<&'b str>, host: Option<&'b [u8]>) -> Result<&'b s
     authority::check(named)
 }
 
-/// The method in HTTP/1's terms. An extended `CONNECT` for a WebSocket is its handshake
+/// The method in HTTP/1's terms, of a request to a scheme that is served. An extended `CONNECT` for a WebSocket is its handshake
 /// (RFC 8441 §5); there is no other tunnel here.
 fn method(head: &Head, ends: bool) -> Result<(&str, Upgrade<'_>), Reason> {
+    let is_known =
+        |scheme: &str| ["http", "https"].iter().any(|it| scheme.eq_ignore_ascii_case(it));
+    if !head.pseudo(Pseudo::Scheme).is_none_or(is_known) {
+        return Err(Reason::Pseudo);
+    }
     let method = head.pseudo(Pseudo::Method).ok_or(Reason::Pseudo)?;
     match (method, head.pseudo(Pseudo::Protocol)) {
         ("CONNECT", Some("websocket")) if !ends => Ok(("GET", Upgrade::WebSocket)),
@@ -191,7 +207,16 @@ mod tests {
             (":method GET, :scheme http, :authority a, :path /../x", "", "400 path-above-root"),
             (":method CONNECT, :authority a", "", "501 connect"),
             (":method CONNECT, :authority a, :path /", "", "reset"),
-            (&format!("{SOCKET} websocket"), "", "GET a / None"),
+            (&format!("{SOCKET} websocket"), "sec-websocket-version 13", "GET a / None"),
+            (&format!("{SOCKET} websocket"), "sec-websocket-version 8", "426 websocket-version"),
+            (&format!("{SOCKET} websocket"), "", "400 websocket"),
+            (
+                &format!("{SOCKET} websocket"),
+                "sec-websocket-version 13, sec-websocket-key dGhlIHNhbXBsZSBub25jZQ==",
+                "400 websocket",
+            ),
+            (":method GET, :scheme HTTPS, :authority a, :path /", "", "GET a / None"),
+            (":method GET, :scheme ftp, :authority a, :path /", "", "400 pseudo-field"),
             (&format!("{SOCKET} x"), "", "400 pseudo-field"),
         ];
         for &(pseudo, fields, wanted) in cases {

@@ -1,11 +1,11 @@
 use super::*;
 
-const GET: Asked = Asked { head: false, upgrade: false };
-const HEAD: Asked = Asked { head: true, upgrade: false };
-const UPGRADE: Asked = Asked { head: false, upgrade: true };
+const GET: Asked<'_> = Asked { head: false, offer: None };
+const HEAD: Asked<'_> = Asked { head: true, offer: None };
+const UPGRADE: Asked<'_> = Asked { head: false, offer: Some(b"websocket") };
 
 /// What one answer means, in one line.
-fn meaning(bytes: &[u8], asked: Asked) -> String {
+fn meaning(bytes: &[u8], asked: Asked<'_>) -> String {
     let mut space = Space::new();
     match parse(bytes, &mut space, asked) {
         Ok(None) => "more".to_owned(),
@@ -108,6 +108,12 @@ fn bad_answers() {
             "upgrade-unasked",
         ),
         (UPGRADE, "HTTP/1.1 101 S\r\n\r\n", "upgrade-unasked"),
+        (
+            UPGRADE,
+            "HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: foo\r\n\r\n",
+            "upgrade-unasked",
+        ),
+        (UPGRADE, "HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: ,\r\n\r\n", "upgrade-unasked"),
         (UPGRADE, "HTTP/1.1 101 S\r\nUpgrade: websocket\r\n\r\n", "upgrade-unasked"),
         (GET, "HTTP/1.1 100 C\r\nContent-Length: 5\r\n\r\n", "interim-framing"),
         (GET, "HTTP/1.1 100 C\r\nTransfer-Encoding: chunked\r\n\r\n", "interim-framing"),

@@ -115,7 +115,7 @@ fn parse_head(bytes: &[u8], head: bool) -> Result<Option<(usize, u16, AnswerBody
     if bytes.is_empty() {
         return Ok(None);
     }
-    match parse(bytes, &mut Space::new(), Asked { head, upgrade: false }) {
+    match parse(bytes, &mut Space::new(), Asked { head, offer: None }) {
         Ok(Some(answer)) => Ok(Some((answer.length, answer.status, answer.body))),
         Ok(None) => Ok(None),
         Err(_reason) => Err(CheckFailure::NotHttp),

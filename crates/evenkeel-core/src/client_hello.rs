@@ -15,6 +15,9 @@ pub const MOST_RECORDS: usize = 1024;
 /// Bytes a caller has to hold to see any acceptable `ClientHello` whole.
 pub const MOST_BYTES: usize = MOST_CLIENT_HELLO_BYTES + 4 + RECORD_HEAD * MOST_RECORDS;
 
+/// Bytes of the id of a session (RFC 8446 §4.1.2).
+const MOST_SESSION_ID: usize = 32;
+
 /// Bytes in front of each record: type, version, length.
 const RECORD_HEAD: usize = 5;
 
@@ -197,7 +200,9 @@ fn find(body: &[u8]) -> Result<Found, NotTls> {
 
     let mut reader = Reader(body);
     reader.take(2 + 32)?; // version and random
-    reader.vector8()?; // session id
+    if reader.vector8()?.len() > MOST_SESSION_ID {
+        return Err(NotTls::Malformed);
+    }
     reader.vector16()?; // cipher suites
     reader.vector8()?; // compression methods
     if reader.is_empty() {

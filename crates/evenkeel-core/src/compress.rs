@@ -55,6 +55,8 @@ pub fn form(rules: &Compress, head: &ResponseHead<'_, '_>, version: Version, wis
     match head.status {
         304 if coding.is_some() => Form::Unchanged,
         304 => Form::Varies,
+        // A part says what its whole would say (RFC 9110 §15.3.7).
+        206 if rules.wants(head) => Form::Varies,
         _ if rules.wants(head) => coding.map_or(Form::Varies, Form::Coded),
         _ => Form::AsIs,
     }
@@ -62,12 +64,12 @@ pub fn form(rules: &Compress, head: &ResponseHead<'_, '_>, version: Version, wis
 
 impl Compress {
     fn wants(&self, head: &ResponseHead<'_, '_>) -> bool {
-        // Without a body, or a part of one: a part of what is compressed is not what was compressed
-        // of a part.
-        if head.status < 200 || matches!(head.status, 204..=206) {
-            return false;
+        if head.status < 200 || matches!(head.status, 204 | 205) {
+            return false; // without a body
         }
-        if head.content_length.is_some_and(|length| length < self.least) {
+        // Of a part its length says nothing of the whole, nor does the type of several.
+        let is_part = head.status == 206;
+        if !is_part && head.content_length.is_some_and(|length| length < self.least) {
             return false;
         }
         let mut is_listed = false;
@@ -88,11 +90,13 @@ impl Compress {
                 // words of theirs can guess it, and who gets a cookie has secrets.
                 10 => is("set-cookie") && !self.with_cookies,
                 12 => {
-                    is_listed |= is("content-type") && self.lists(value);
+                    let is_some = || is_part && is_parts(value);
+                    is_listed |= is("content-type") && (self.lists(value) || is_some());
                     false
                 }
                 13 => {
-                    is("content-range") || is("cache-control") && list(value).any(is_no_transform)
+                    is("content-range") && !is_part
+                        || is("cache-control") && list(value).any(is_no_transform)
                 }
                 16 => is("content-encoding") && !is_identity(value),
                 _ => false,
@@ -115,6 +119,12 @@ impl Compress {
             None => kind.eq_ignore_ascii_case(listed.as_bytes()),
         })
     }
+}
+
+/// Several parts of something (RFC 9110 §14.6).
+fn is_parts(kind: &[u8]) -> bool {
+    const PARTS: &[u8] = b"multipart/byteranges";
+    kind.get(..PARTS.len()).is_some_and(|start| start.eq_ignore_ascii_case(PARTS))
 }
 
 impl Form {

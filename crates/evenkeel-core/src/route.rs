@@ -4,6 +4,7 @@
 //! before any host; then exact path before the longest prefix; then a route that names methods;
 //! then the most headers and cookies; then the order of the file. A route whose host and path match but whose
 //! method, headers or cookies do not is passed over, and the search goes on with the next less specific one.
+//! A route of `GET` takes `HEAD`, too, after those of as many headers and cookies that name it.
 //!
 //! A look-up costs a few hashes, whatever the number of routes, and allocates nothing.
 
@@ -53,7 +54,11 @@ impl HttpRouter {
     pub fn build(routes: &[Route]) -> Self {
         let mut hosts = Hosts::<Paths>::default();
         for (index, route) in routes.iter().enumerate() {
-            hosts.entry(route.host.as_ref()).insert(&route.path, Candidate::new(index, route));
+            let paths = hosts.entry(route.host.as_ref());
+            paths.insert(&route.path, Candidate::new(index, route));
+            if route.methods.as_ref().is_some_and(Methods::implies_head) {
+                paths.insert(&route.path, Candidate::of_head(index, route));
+            }
         }
         Self { hosts }
     }
@@ -97,6 +102,8 @@ pub struct Detour {
 #[derive(Debug)]
 struct Candidate {
     index: usize,
+    /// It takes `HEAD` because its route takes `GET`: one that names `HEAD` comes first.
+    is_implied: bool,
     methods: Option<Methods>,
     headers: Vec<HeaderMatch>,
     cookies: Vec<CookieMatch>,
@@ -105,28 +112,33 @@ struct Candidate {
 impl Candidate {
     fn new(index: usize, route: &Route) -> Self {
         let Route { methods, headers, cookies, .. } = route;
-        Self { index, methods: methods.clone(), headers: headers.clone(), cookies: cookies.clone() }
+        let (methods, headers, cookies) = (methods.clone(), headers.clone(), cookies.clone());
+        Self { index, is_implied: false, methods, headers, cookies }
+    }
+
+    /// Its route where it takes `HEAD` without saying so.
+    fn of_head(index: usize, route: &Route) -> Self {
+        let methods = Some(Methods(vec!["HEAD".into()]));
+        Self { is_implied: true, methods, ..Self::new(index, route) }
     }
 
     /// Smaller is more specific; no two are equal.
     fn precedence(&self) -> impl Ord + use<> {
         let fields = self.headers.len() + self.cookies.len();
-        (self.methods.is_none(), usize::MAX - fields, self.index)
+        (self.methods.is_none(), usize::MAX - fields, self.is_implied, self.index)
     }
 
     fn admits(&self, question: &Question<'_>) -> bool {
-        let Self { methods, headers, cookies, index: _ } = self;
-        Self::objection((methods.as_ref(), headers, cookies), question).is_none()
+        let Self { methods, headers, cookies, index: _, is_implied: _ } = self;
+        let takes = methods.as_ref().is_none_or(|methods| methods.contains(question.method));
+        takes && Self::objection((headers, cookies), question).is_none()
     }
 
-    /// The first thing that a request lacks which has its host and path.
+    /// The first thing that a request lacks which has its host, path and method.
     fn objection<'a>(
-        (methods, headers, cookies): (Option<&Methods>, &'a [HeaderMatch], &'a [CookieMatch]),
+        (headers, cookies): (&'a [HeaderMatch], &'a [CookieMatch]),
         question: &Question<'_>,
     ) -> Option<Objection<'a>> {
-        if methods.is_some_and(|methods| !methods.contains(question.method)) {
-            return Some(Objection::Method);
-        }
         let lacks = |found: Option<&[u8]>, value: Option<&str>| !is_wanted(found, value);
         let header = |it: &&HeaderMatch| lacks((question.header)(&it.name), it.value.as_deref());
         let cookie = |it: &&CookieMatch| lacks((question.cookie)(&it.name), it.value.as_deref());

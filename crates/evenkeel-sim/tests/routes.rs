@@ -114,8 +114,16 @@ fn a_guard_is_not_passed_by_what_a_server_undoes() {
          deny = [\"127.0.0.0/8\"]\n[[listener.front.route]]\npath = \"/projects/\"\npool = \"api\"\n",
     );
     let tricks = [
-        "/admin%2fx", "//admin%2Fx", "/%2fadmin/x", "/admin%5cx", "/admin;a/x", "/;/admin/x",
-        "/admin%3bx/y", "/x;y%2F;/admin%2Fx", "/%61dmin%2f", "/%61dmin;",
+        "/admin%2fx",
+        "//admin%2Fx",
+        "/%2fadmin/x",
+        "/admin%5cx",
+        "/admin;a/x",
+        "/;/admin/x",
+        "/admin%3bx/y",
+        "/x;y%2F;/admin%2Fx",
+        "/%61dmin%2f",
+        "/%61dmin;",
     ];
     for target in tricks {
         let said = site.answers(&format!("GET {target} HTTP/1.1\r\nHost: a.example"));
@@ -160,6 +168,12 @@ redirect = { to = "/new", status = 301 }
     assert_eq!(answer.header("location"), Some("https://shop.example/a/b?c=d"));
     let answer = get(site.listen, "/old/thing");
     assert_eq!((answer.status, answer.header("location")), (301, Some("/new")));
+    // About everything, and by nobody's name.
+    let answer =
+        client(site.listen).send("OPTIONS * HTTP/1.1\r\nHost: shop.example\r\n\r\n").answer();
+    assert_eq!(answer.header("location"), Some("https://shop.example/"));
+    let answer = client(site.listen).send("GET /evil.example/x HTTP/1.0\r\n\r\n").answer();
+    assert_eq!((answer.status, answer.header("location")), (400, None));
     assert_eq!(site.app.served() + site.api.served(), 0);
 }
 
@@ -224,6 +238,19 @@ fn other_methods_are_closed_without_an_answer() {
     denied.expect_closed();
     assert_eq!(site.answers("GET / HTTP/1.1\r\nHost: a.example"), "200 app");
     assert_eq!(site.app.served(), 1);
+}
+
+/// What is allowed to read may look first; the listener's own list is exact.
+#[test]
+fn a_route_of_get_takes_head() {
+    let site = site(
+        "pool = \"app\"\n[[listener.front.route]]\npath = \"/x\"\nmethods = [\"GET\"]\npool = \"api\"\n",
+    );
+    for (method, server) in [("GET", "api"), ("HEAD", "api"), ("PUT", "app")] {
+        let mut client = client(site.listen);
+        client.send(format!("{method} /x HTTP/1.1\r\nHost: a.example\r\n\r\n"));
+        assert_eq!(client.answer_to(method).server(), server, "{method}");
+    }
 }
 
 #[test]

@@ -24,9 +24,16 @@ fn alpn(names: &[&[u8]]) -> Vec<u8> {
 
 /// A handshake message with these extensions.
 fn message(extensions: &[Vec<u8>]) -> Vec<u8> {
+    message_of(&[], extensions)
+}
+
+/// The same in a session of this id.
+fn message_of(session: &[u8], extensions: &[Vec<u8>]) -> Vec<u8> {
     let mut body = vec![3, 3];
     body.extend_from_slice(&[7; 32]);
-    body.extend_from_slice(&[0, 0, 4, 0x0a, 0x0a, 0x13, 1, 1, 0]); // with a GREASE suite
+    body.push(u8::try_from(session.len()).unwrap());
+    body.extend_from_slice(session);
+    body.extend_from_slice(&[0, 4, 0x0a, 0x0a, 0x13, 1, 1, 0]); // with a GREASE suite
     body.extend_from_slice(&vector16(&extensions.concat()));
     let length = u32::try_from(body.len()).unwrap().to_be_bytes();
     [&[1], &length[1..], &body].concat()
@@ -50,6 +57,15 @@ fn meaning(bytes: &[u8]) -> Result<String, NotTls> {
 fn large() -> Vec<u8> {
     let key_share = extension(51, &vec![9; 30_000]);
     message(&[extension(0x1a1a, &[]), key_share, sni(b"Shop.example"), alpn(&[b"h2", b"http/1.1"])])
+}
+
+#[test]
+fn the_id_of_a_session_has_32_bytes_at_most() {
+    let hello = |bytes: usize| records(&message_of(&vec![1; bytes], &[sni(b"a.example")]), 1000);
+    assert_eq!(meaning(&hello(32)).as_deref(), Ok("a.example []"));
+    for bytes in [33, 255] {
+        assert_eq!(meaning(&hello(bytes)), Err(NotTls::Malformed), "{bytes}");
+    }
 }
 
 #[test]

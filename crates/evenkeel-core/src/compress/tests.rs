@@ -50,7 +50,6 @@ fn which_answers_are_compressed() {
         ("200 OK\r\nContent-Type: text/event-stream", NO),
         ("200 OK\r\nContent-Type: text", NO),
         ("200 OK", NO),
-        ("206 Part\r\nContent-Type: text/html", NO),
         ("200 OK\r\nContent-Type: text/html\r\nContent-Range: bytes 0-1/2", NO),
         ("204 No\r\nContent-Type: text/html", NO),
         ("103 Hints\r\nContent-Type: text/html", NO),
@@ -68,6 +67,22 @@ fn which_answers_are_compressed() {
             let (form, _) = passed_on(&Compress::default(), head, version, "gzip");
             assert_eq!(form, wanted, "{head}");
         }
+    }
+}
+
+/// RFC 9110 §15.3.7: a cache that knows parts only has to know on what the whole depends.
+#[test]
+fn a_part_says_that_its_whole_varies() {
+    for (head, wanted) in [
+        ("Content-Type: text/html\r\nContent-Range: bytes 0-1/2000\r\nContent-Length: 2", true),
+        ("Content-Type: multipart/byteranges; boundary=x", true),
+        ("Content-Type: image/png\r\nContent-Range: bytes 0-1/2000", false),
+        ("Content-Type: text/html\r\nCache-Control: no-transform", false),
+    ] {
+        let head = format!("206 Partial Content\r\n{head}");
+        let (form, out) = passed_on(&Compress::default(), &head, Version::Http11, "gzip");
+        assert_eq!(form, if wanted { Form::Varies } else { Form::AsIs }, "{head}");
+        assert_eq!(out.contains("\r\nVary: Accept-Encoding\r\n"), wanted, "{out}");
     }
 }
 

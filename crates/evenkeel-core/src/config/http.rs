@@ -17,7 +17,7 @@ pub struct Http {
     pub routes: Arc<[Route]>,
     /// Taken when no route matches; `None` answers 404.
     pub default: Option<Action>,
-    /// The only methods served; another one closes the connection without an answer.
+    /// The only methods served, exactly these; another one closes the connection without an answer.
     pub methods: Option<Methods>,
     /// For what no route takes; `None`: its answers are passed on as they are.
     pub compress: Option<Arc<Compress>>,
@@ -123,6 +123,7 @@ pub struct Route {
     pub name: Arc<str>,
     pub host: Option<HostPattern>,
     pub path: PathPattern,
+    /// With `GET` also `HEAD` (see [`Methods::implies_head`]).
     pub methods: Option<Methods>,
     /// All must be there; a value, when given, must be equal byte by byte.
     pub headers: Vec<HeaderMatch>,
@@ -216,6 +217,12 @@ impl Methods {
     /// Methods are case-sensitive (RFC 9110 §9.1).
     pub fn contains(&self, method: &str) -> bool {
         self.0.iter().any(|allowed| &**allowed == method)
+    }
+
+    /// `GET` is one of them and `HEAD` is not: a route takes `HEAD` all the same, which is `GET`
+    /// without content (RFC 9110 §9.3.2).
+    pub fn implies_head(&self) -> bool {
+        self.contains("GET") && !self.contains("HEAD")
     }
 }
 

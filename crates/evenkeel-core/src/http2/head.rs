@@ -170,7 +170,10 @@ impl Head {
             Some("https") => ":443",
             _ => "",
         };
-        let bare = |host: &[u8]| host.strip_suffix(port.as_bytes()).unwrap_or(host).len();
+        let end = |host: &[u8], end: &[u8]| host.strip_suffix(end).map(<[u8]>::len);
+        let bare = |host: &[u8]| {
+            end(host, port.as_bytes()).or_else(|| end(host, b":")).unwrap_or(host.len())
+        };
         let (host, authority) = (&self.bytes[host.clone()], authority.as_bytes());
         !host[..bare(host)].eq_ignore_ascii_case(&authority[..bare(authority)])
     }

@@ -115,7 +115,11 @@ pub fn write_request(
             Name::Traceparent | Name::Tracestate if outgoing.trace != Onward::AsSent => false,
             Name::MaxForwards if head.hops.is_some() => false,
             Name::Claim if !outgoing.client.trusted => false,
-            Name::Other | Name::Claim | Name::MaxForwards | Name::Traceparent | Name::Tracestate => {
+            Name::Other
+            | Name::Claim
+            | Name::MaxForwards
+            | Name::Traceparent
+            | Name::Tracestate => {
                 !head.fields.is_named_by_connection(name) && !is_listed(outgoing.reserved, name)
             }
             Name::Trailer => head.body == Body::Chunked,
@@ -424,10 +428,13 @@ fn write_answer_framing(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, answer: 
     }
     if head.status == 101 {
         put(out, &["Connection: upgrade\r\n"]);
-        for protocol in head.fields.of(Name::Upgrade) {
-            put_field(out, "Upgrade", protocol);
-        }
+        write_protocols(out, head);
         return;
+    }
+    if head.status == 426 {
+        // What the client is to speak instead (RFC 9110 §15.5.22). Elsewhere an offer is one hop's.
+        put(out, &["Connection: upgrade\r\n"]);
+        write_protocols(out, head);
     }
     match (answer.body, head.content_length) {
         (AnswerBody::Length(length), _) => put_length(out, length),
@@ -442,6 +449,12 @@ fn write_answer_framing(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>, answer: 
         put(out, &["Connection: close\r\n"]);
     } else if answer.client == Version::Http10 {
         put(out, &["Connection: keep-alive\r\n"]);
+    }
+}
+
+fn write_protocols(out: &mut Vec<u8>, head: &ResponseHead<'_, '_>) {
+    for protocol in head.fields.of(Name::Upgrade) {
+        put_field(out, "Upgrade", protocol);
     }
 }
 

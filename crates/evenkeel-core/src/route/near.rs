@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Candidate, Question};
-use crate::config::{CookieMatch, HeaderMatch, HostPattern, PathPattern, Route};
+use crate::config::{CookieMatch, HeaderMatch, HostPattern, Methods, PathPattern, Route};
 
 /// What keeps a request from a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +72,14 @@ fn objection<'a>(route: &'a Route, question: &Question<'_>) -> Option<Objection<
         (true, false) => Some(Objection::Path),
         (true, true) => {
             let Route { methods, headers, cookies, .. } = route;
-            let why = Candidate::objection((methods.as_ref(), headers, cookies), question);
+            let takes = |methods: &Methods| {
+                let method = question.method;
+                methods.contains(method) || method == "HEAD" && methods.implies_head()
+            };
+            if !methods.as_ref().is_none_or(takes) {
+                return Some(Objection::Method);
+            }
+            let why = Candidate::objection((headers, cookies), question);
             Some(why.unwrap_or(Objection::LessSpecific))
         }
     }

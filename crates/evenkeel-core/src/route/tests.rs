@@ -202,6 +202,22 @@ fn methods_headers_and_order() {
     );
 }
 
+/// What guards `GET` guards `HEAD`.
+#[test]
+fn a_route_of_get_takes_head() {
+    check(
+        &["- /", "GET /", "HEAD /", "GET /x x-a", "HEAD,POST /x", "POST /y", "GET /y"],
+        &[
+            ("GET h/", Some(1)),
+            ("HEAD h/", Some(2)),
+            ("HEAD h/x x-a=1", Some(3)),
+            ("HEAD h/x", Some(4)),
+            ("HEAD h/y", Some(6)),
+            ("PUT h/y", Some(0)),
+        ],
+    );
+}
+
 #[test]
 fn a_host_whose_routes_do_not_match_is_passed_over() {
     check(
@@ -259,7 +275,8 @@ fn by_the_book(
                 .strip_prefix(&**prefix)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
         };
-        let method = route.methods.as_ref().is_none_or(|methods| methods.contains(method));
+        let takes = |it: &Methods| it.contains(method) || method == "HEAD" && it.contains("GET");
+        let method = route.methods.as_ref().is_none_or(takes);
         host && path && method && (beta || route.headers.is_empty())
     };
     let precedence = |route: &Route| {
@@ -272,7 +289,8 @@ fn by_the_book(
             PathPattern::Prefix(prefix) => (0, prefix.len()),
             PathPattern::Exact(_) => (1, 0),
         };
-        (host, path, route.methods.is_some(), route.headers.len())
+        let names = route.methods.as_ref().is_some_and(|methods| methods.contains(method));
+        (host, path, route.methods.is_some(), route.headers.len(), names)
     };
     let matching = routes.iter().enumerate().filter(|(_, route)| matches(route));
     // Of several maxima this takes the last, so the order is reversed to have the first.
@@ -283,12 +301,12 @@ proptest! {
     #[test]
     fn tables_agree_with_the_book(
         routes in prop::collection::vec(
-            "(-|GET|POST) ((a|b)\\.c|\\*\\.c|\\*\\.b\\.c|\\*\\.a\\.b\\.c)?=?(/(x|y|z)){0,3}/( beta)?",
+            "(-|GET|POST|HEAD|GET,HEAD) ((a|b)\\.c|\\*\\.c|\\*\\.b\\.c|\\*\\.a\\.b\\.c)?=?(/(x|y|z)){0,3}/( beta)?",
             0..20,
         ),
         host in "((a|b)\\.){0,3}c",
         path in "(/(x|y|z|)){1,4}",
-        method in "GET|POST|PUT",
+        method in "GET|POST|PUT|HEAD",
         beta: bool,
     ) {
         let routes: Vec<Route> = routes.iter().map(|words| route(words)).collect();

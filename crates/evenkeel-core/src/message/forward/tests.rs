@@ -325,7 +325,7 @@ fn edits_are_applied_to_what_leaves() {
 }
 
 /// The head that leaves for one that came.
-fn answered(sent: &str, asked: Asked, answer: &AnswerOut<'_>) -> String {
+fn answered(sent: &str, asked: Asked<'_>, answer: &AnswerOut<'_>) -> String {
     let sent = format!("HTTP/1.{sent}\r\n");
     let mut space = Space::new();
     let head = response::parse(sent.as_bytes(), &mut space, asked).unwrap().unwrap();
@@ -335,7 +335,7 @@ fn answered(sent: &str, asked: Asked, answer: &AnswerOut<'_>) -> String {
 }
 
 static NO_EDITS: HeaderEdits = HeaderEdits { remove: vec![], set: vec![], add: vec![] };
-const GET: Asked = Asked { head: false, upgrade: false };
+const GET: Asked<'_> = Asked { head: false, offer: None };
 
 fn to(client: Version, keep_alive: bool, body: AnswerBody) -> AnswerOut<'static> {
     AnswerOut {
@@ -371,8 +371,8 @@ fn answers_are_framed_for_their_client() {
 
 #[test]
 fn answers_without_a_body_keep_what_they_say_of_it() {
-    const HEAD: Asked = Asked { head: true, upgrade: false };
-    const UPGRADE: Asked = Asked { head: false, upgrade: true };
+    const HEAD: Asked<'_> = Asked { head: true, offer: None };
+    const UPGRADE: Asked<'_> = Asked { head: false, offer: Some(b"websocket") };
     let answer = to(Version::Http11, true, AnswerBody::None);
     for (asked, sent, wanted) in [
         (HEAD, "200 OK\r\nContent-Length: 5\r\n", "200 OK\r\nContent-Length: 5\r\n"),
@@ -404,6 +404,16 @@ fn answers_lose_the_fields_of_one_hop() {
                 Connection: x-foo\r\nX-Foo: 1\r\nA_b: c\r\nTransfer-Encoding: chunked\r\n";
     let answer = to(Version::Http11, true, AnswerBody::Chunked);
     let wanted = "HTTP/1.1 200 OK\r\nA_b: c\r\nTransfer-Encoding: chunked\r\n\r\n";
+    assert_eq!(answered(sent, GET, &answer), wanted);
+}
+
+/// RFC 9110 §15.5.22: without it nobody knows what to speak.
+#[test]
+fn who_is_to_speak_something_else_is_told_what() {
+    let answer = to(Version::Http11, true, AnswerBody::Length(0));
+    let sent =
+        "1 426 Upgrade Required\r\nConnection: upgrade\r\nUpgrade: a/1, b\r\nContent-Length: 0\r\n";
+    let wanted = "HTTP/1.1 426 Upgrade Required\r\nConnection: upgrade\r\nUpgrade: a/1, b\r\nContent-Length: 0\r\n\r\n";
     assert_eq!(answered(sent, GET, &answer), wanted);
 }
 
@@ -540,7 +550,10 @@ fn a_quote_that_stays_open_swallows_nothing() {
         ("Forwarded: for=\"6.6.6.6, for=127.0.0.1\r\n", ""),
         ("Forwarded: for=\"6.6.6.6\\\"\r\n", ""),
         ("Forwarded: for=\"6.6.6.6\\\r\n", ""),
-        ("Forwarded: for=1.1.1.1\r\nForwarded: for=\"x\r\nForwarded: for=2.2.2.2\r\n", "for=2.2.2.2, "),
+        (
+            "Forwarded: for=1.1.1.1\r\nForwarded: for=\"x\r\nForwarded: for=2.2.2.2\r\n",
+            "for=2.2.2.2, ",
+        ),
     ] {
         assert_eq!(setting.fields(sent), [format!("Forwarded: {kept}{own}")], "{sent}");
     }
@@ -565,10 +578,9 @@ fn a_cookie_in_frames_is_held_to_the_fields_that_pass() {
     let mut space = Space::new();
     let head = request::from_frames(&head, true, &mut space, &HttpLimits::default()).unwrap();
     let setting = Setting::default();
-    for (only, wanted) in [
-        (vec!["user-agent"], "user-agent: u\r\n"),
-        (vec!["cookie"], "Cookie: a=1; b=2\r\n"),
-    ] {
+    for (only, wanted) in
+        [(vec!["user-agent"], "user-agent: u\r\n"), (vec!["cookie"], "Cookie: a=1; b=2\r\n")]
+    {
         let only: Vec<Arc<str>> = only.into_iter().map(Arc::from).collect();
         let written = setting.write(&head, Some(&only)).0;
         let fields = written.strip_prefix("GET / HTTP/1.1\r\nHost: a\r\n").unwrap();

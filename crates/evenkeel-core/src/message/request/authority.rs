@@ -7,13 +7,15 @@ use super::Reason;
 /// Bytes of a host: a DNS name of 253 with its trailing dot, rounded up.
 pub const MOST_HOST_BYTES: usize = 255;
 
-/// `value` as text when it is a name or address with an optional port. User information, list
+/// `value` as text when it is a name or address with an optional port; without a colon that no port
+/// follows, which says the same (RFC 3986 §6.2.3). User information, list
 /// separators, percent-escapes and IPv6 zones are refused: each is read in different ways by
 /// different servers.
 pub(super) fn check(value: &[u8]) -> Result<&str, Reason> {
     let text = std::str::from_utf8(value).ok().filter(|text| text.is_ascii());
     let text = text.ok_or(Reason::HostSyntax)?;
     let (host, port) = split(text);
+    let (text, port) = if port == Some("") { (host, None) } else { (text, port) };
     let host_fits = match host.strip_prefix('[') {
         Some(rest) => rest.strip_suffix(']').is_some_and(|it| it.parse::<Ipv6Addr>().is_ok()),
         None => is_name(host),

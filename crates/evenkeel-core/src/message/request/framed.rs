@@ -207,14 +207,6 @@ mod tests {
             (":method GET, :scheme http, :authority a, :path /../x", "", "400 path-above-root"),
             (":method CONNECT, :authority a", "", "501 connect"),
             (":method CONNECT, :authority a, :path /", "", "reset"),
-            (&format!("{SOCKET} websocket"), "sec-websocket-version 13", "GET a / None"),
-            (&format!("{SOCKET} websocket"), "sec-websocket-version 8", "426 websocket-version"),
-            (&format!("{SOCKET} websocket"), "", "400 websocket"),
-            (
-                &format!("{SOCKET} websocket"),
-                "sec-websocket-version 13, sec-websocket-key dGhlIHNhbXBsZSBub25jZQ==",
-                "400 websocket",
-            ),
             (":method GET, :scheme HTTPS, :authority a, :path /", "", "GET a / None"),
             (":method GET, :scheme ftp, :authority a, :path /", "", "400 pseudo-field"),
             (&format!("{SOCKET} x"), "", "400 pseudo-field"),
@@ -224,6 +216,26 @@ mod tests {
             let ends = pseudo.contains("GET") || pseudo.contains("OPTIONS");
             let found = meaning(&format!("{pseudo}{separator}{fields}"), ends);
             assert_eq!(found, wanted, "{pseudo} {fields}");
+        }
+    }
+
+    /// RFC 8441 §5, RFC 6455 §4.4 and §11.3.1.
+    #[test]
+    fn a_websocket_on_a_stream_has_a_version_and_no_key() {
+        for (fields, wanted) in [
+            ("sec-websocket-version 13", "GET a / None"),
+            ("sec-websocket-version 8", "426 websocket-version"),
+            ("x y", "400 websocket"),
+            (
+                "sec-websocket-version 13, sec-websocket-key dGhlIHNhbXBsZSBub25jZQ==",
+                "400 websocket",
+            ),
+        ] {
+            assert_eq!(
+                meaning(&format!("{SOCKET} websocket, {fields}"), false),
+                wanted,
+                "{fields}"
+            );
         }
     }
 

@@ -76,7 +76,7 @@ servers = ["{}"]
     assert_eq!(none["outcome"]["status"], get(listen, "/none").status);
     let denied = lb.explained(&[&url("/api/users"), "--from", "192.0.2.7"]);
     assert_eq!(denied["outcome"]["status"], 403);
-    let two = explained(&lb, &[&url("/api%2Fusers")]);
+    let two = lb.explained(&[&url("/api%2Fusers")]);
     let why = two["outcome"]["why"].as_str().unwrap_or_default();
     assert!(why.starts_with("a server may read the path as /api/users, and"), "{two}");
     assert_eq!(two["outcome"]["status"], 400);

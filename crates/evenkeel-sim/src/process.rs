@@ -125,18 +125,27 @@ impl Process {
         of(self.pid()) + self.children().into_iter().map(of).sum::<u64>()
     }
 
-    /// Process ids of its children.
+    /// Process ids of its children: of those that its first thread has made.
     pub fn children(&self) -> Vec<u32> {
-        let pid = self.pid();
-        let path = format!("/proc/{pid}/task/{pid}/children");
-        let text = fs::read_to_string(path).unwrap_or_default();
-        text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+        children_of(&format!("/proc/{pid}/task/{pid}", pid = self.pid()))
+    }
+
+    /// Those that any of its threads has made.
+    pub fn children_of_threads(&self) -> Vec<u32> {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.pid())).into_iter().flatten();
+        let threads = threads.flatten().map(|thread| thread.path());
+        threads.flat_map(|thread| children_of(&thread.display().to_string())).collect()
     }
 
     /// Open file descriptors.
     pub fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.pid())).map_or(0, Iterator::count)
     }
+}
+
+fn children_of(thread: &str) -> Vec<u32> {
+    let text = fs::read_to_string(format!("{thread}/children")).unwrap_or_default(); // it may have ended
+    text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
 }
 
 impl Drop for Process {

@@ -225,19 +225,24 @@ fn an_owner_that_needs_no_guard_any_more_keeps_its_address() {
     let link = skip_unless!(Link::with(&["a"]), NO_LINK);
     let mut a = link.node("a", &vip(150, ""));
     a.await_state("main", "active");
-    assert_eq!(a.process().children().len(), 1, "adverts are faster than the kernel reckons");
+    let is_guarded = || a.process().children_of_threads().len() == 1;
+    wait_until(
+        "adverts are faster than the kernel reckons: there is a guard",
+        PATIENCE,
+        is_guarded,
+    );
     let (mut watch, place) = link.enter("a", || {
         let eth0 = Interfaces::open().unwrap().find("eth0").unwrap().unwrap();
         (InterfacesWatch::open().unwrap(), eth0.index)
     });
     a.reload(&vip(150, "").replace("\"fast\"", "\"1s\""));
-    wait_until("the guard has ended", PATIENCE, || a.process().children().is_empty());
+    wait_until("the guard has ended", PATIENCE, || a.process().children_of_threads().is_empty());
     let mut went = false;
     watch.drain((place, "eth0"), |change| went |= change == Change::AddressWent).unwrap();
     assert!(!went, "the guard took the address along");
     // And back again: the new guard holds what is there.
     a.reload(&vip(150, ""));
-    wait_until("there is a guard", PATIENCE, || a.process().children().len() == 1);
+    wait_until("there is a guard", PATIENCE, || a.process().children_of_threads().len() == 1);
     a.await_state("main", "active");
     a.kill();
     wait_until("the guard takes the address away", PATIENCE, || !link.has("a", VIP));

@@ -258,7 +258,7 @@ fn a_server_that_fails_its_traffic_is_out_for_a_while() {
             assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
         }
         let said = event(&mut events, "server-down", "web/a").await;
-        assert_eq!(said, "down: 2 requests in a row failed: connection refused; out for 50ms");
+        assert_eq!(said, "down: 2 requests in a row failed: connection refused; out for 50 ms");
         let said = event(&mut events, "server-up", "web/a").await;
         assert!(said.starts_with("up: another chance after"), "{said}");
         engine.drain(Duration::ZERO).await;

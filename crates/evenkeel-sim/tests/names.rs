@@ -9,6 +9,7 @@ use std::time::Duration;
 use evenkeel_sim::address::free_neighbours;
 use evenkeel_sim::clock;
 use evenkeel_sim::dnsmasq::{NO_DNSMASQ, dnsmasq};
+use evenkeel_sim::fake_clock::FakeClock;
 use evenkeel_sim::name_server::{LIES, Say, name_server};
 use evenkeel_sim::prelude::*;
 use evenkeel_sim::scratch::Scratch;
@@ -268,16 +269,14 @@ fn a_ttl_of_nothing_is_taken_as_one_second() {
 fn a_ttl_of_a_week_is_taken_as_five_minutes() {
     /// How much faster the program's time passes.
     const FASTER: u32 = 100;
-    let faketime = evenkeel_sim::process::find("faketime");
-    skip_unless!(faketime, "faketime is not installed");
     let [server] = &origins();
     let dns = name_server();
     dns.know("app.internal", &[server.address().ip()], 7 * 24 * 3600);
     let entry = format!("\"app.internal:{}\"", server.address().port());
     // All that has a limit has this much longer.
     let config = config(free_address(), dns.address(), &entry).replace("00ms", "00s");
-    let rate = format!("+0 x{FASTER}");
-    let _lb = Start::with(&config).under(&["faketime", "-f", &rate]).start();
+    let start = FakeClock::hasten(Start::with(&config), FASTER);
+    let _lb = skip_unless!(start, "libfaketime is not installed").start();
     // A question may be repeated at once: the resolver's own patience passes faster, too.
     let least = Duration::from_secs(290);
     wait_until("it is asked again after its time", PATIENCE, || {

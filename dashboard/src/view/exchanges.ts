@@ -87,7 +87,7 @@ export class Exchanges implements View {
     this.element = h("div", { class: "view" },
       h("header", { class: "lead" }, h("h1", {}, "Failed and slow"),
         h("p", { class: "node-facts" }, "Exchanges of the last hour that were answered 5xx, failed by no fault of the client's, or took longer to begin than ", h("code", {}, "slow"), " of ", h("code", {}, "[history]"), " allows.")),
-      h("section", { class: "block" },
+      h("section", { class: "block" }, h("h2", {}, "Errors"),
         h("div", { class: "choice" },
           h("span", { class: "switch", role: "group", "aria-label": "Time" }, ...this.#lasts), this.#peak,
           this.#place, this.#status, this.#code, this.#slow, this.#words),

@@ -16,7 +16,6 @@ use rustls::{
     ClientConfig, ClientConnection, HandshakeKind, RootCertStore, ServerConfig, StreamOwned,
     SupportedProtocolVersion,
 };
-use socket2::SockRef;
 
 use crate::clock::PATIENCE;
 use crate::scratch::Scratch;
@@ -170,11 +169,8 @@ impl Secured {
         self.stream.conn.handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
-    /// Sends this again and again and reads nothing, with little room for what comes back, until the
-    /// connection is over: how it ended.
+    /// Sends this again and again and reads nothing until the connection is over: how it ended.
     pub fn push(mut self, bytes: &[u8]) -> io::ErrorKind {
-        let socket = SockRef::from(&self.stream.sock);
-        socket.set_recv_buffer_size(4096).expect("a socket that is open");
         loop {
             if let Err(error) = self.stream.write_all(bytes) {
                 return error.kind();
